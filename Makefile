@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+# make: build/ringlet and build/ringlet-debug. make run, make test, make size,
+# make install: see README.md.
+
+VERSION := 0.1
+CC      ?= gcc
+ROOMS   := lib x86 con mm dom access sched evtchn grant pci pv call ctl boot
+SRC_C   := $(foreach r,$(ROOMS),$(wildcard hv/$(r)/*.c))
+SRC_S   := $(foreach r,$(ROOMS),$(wildcard hv/$(r)/*.S))
+CFLAGS  := -std=gnu11 -O2 -g -falign-functions=8 -falign-jumps=1 \
+	-falign-loops=1 -falign-labels=1 -ffreestanding -fno-common -fno-strict-aliasing \
+	-fno-builtin-printf -mno-red-zone -mgeneral-regs-only -fpie \
+	-fvisibility=hidden -mno-direct-extern-access -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -fcf-protection=none \
+	-fno-delete-null-pointer-checks -ffunction-sections -fdata-sections \
+	-Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wshadow -Wundef -Wvla -Wpointer-arith \
+	-Wwrite-strings -Wcast-qual -Wimplicit-fallthrough=5 \
+	-Wnested-externs -Wredundant-decls -Wno-unused-parameter -Wframe-larger-than=1024 \
+	 -Ihv -include lib/types.h \
+	-DRINGLET_VERSION='"$(VERSION)"'
+CFLAGS  := $(filter-out -mno-direct-extern-access,$(CFLAGS))
+
+# Rooms that no hot path enters are built for size.
+COLD    := boot con ctl dom lib pci
+OPT      = $(if $(filter $(firstword $(subst /, ,$*)),$(COLD)),-Os)
+
+.PHONY: all release debug clean size test run print-cflags install uninstall fmt
+all: release debug
+release: build/ringlet
+debug: build/ringlet-debug
+
+build/ringlet: build/release/stage.img
+	@cp $< $@
+build/ringlet-debug: build/debug/stage.img
+	@cp $< $@
+
+# $(1): build folder, $(2): extra flags
+define VARIANT
+$(1)/obj/%.o: hv/%.c $(1)/offsets.h Makefile
+	@mkdir -p $$(@D)
+	@echo "  CC    $$<"
+	@$(CC) $(CFLAGS) $$(OPT) $(2) -I$(1) -MMD -MP -c -o $$@ $$<
+$(1)/obj/%.o: hv/%.S $(1)/offsets.h Makefile
+	@mkdir -p $$(@D)
+	@echo "  AS    $$<"
+	@$(CC) $(filter-out -include lib/types.h,$(CFLAGS)) $(2) -I$(1) -D__ASSEMBLY__ -MMD -MP -c -o $$@ $$<
+$(1)/offsets.h: tools/offsets.c hv/dom/domain.h hv/dom/vcpu.h hv/x86/percpu.h hv/x86/regs.h Makefile
+	@mkdir -p $$(@D)
+	@$(CC) $(CFLAGS) $(2) -S -o - $$< | sed -n 's/^#define/&/p;s/.*@OFFSET \([A-Z0-9_]*\) \$$$$\?\(-\?[0-9]*\) .*/#define \1 \2/p' > $$@
+$(1)/hv.elf: $(SRC_C:hv/%.c=$(1)/obj/%.o) $(SRC_S:hv/%.S=$(1)/obj/%.o) hv/boot/hv.lds tools/symbols.py
+	@echo "  LD    $$@"
+	@python3 tools/symbols.py --empty > $(1)/syms.S
+	@$(CC) -c -o $(1)/syms.o $(1)/syms.S
+	@ld -T hv/boot/hv.lds --gc-sections -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments -o $$@.1 $$(filter %.o,$$^) $(1)/syms.o
+	@nm -n $$@.1 | python3 tools/symbols.py > $(1)/syms.S
+	@$(CC) -c -o $(1)/syms.o $(1)/syms.S
+	@ld -T hv/boot/hv.lds --gc-sections -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments -Map=$(1)/hv.map -o $$@ $$(filter %.o,$$^) $(1)/syms.o
+$(1)/hv.bin: $(1)/hv.elf
+	@objcopy -O binary $$< $$@
+$(1)/stage.img: $(1)/hv.bin FORCE
+	@$(MAKE) --no-print-directory -s -f hv/stage/stage.mk O=$(1) $$@
+-include $$(wildcard $(1)/obj/*/*.d)
+endef
+FORCE:
+$(eval $(call VARIANT,build/release,-DNDEBUG))
+$(eval $(call VARIANT,build/debug,-DDEBUG))
+
+print-cflags:
+	$(info $(CFLAGS))@:
+
+size: build/ringlet
+	@python3 tools/size.py
+
+test:
+	@tools/deps.sh test
+	@$(MAKE) --no-print-directory all size
+	@python3 tests/run.py
+
+run:
+	@tools/deps.sh run
+	@$(MAKE) --no-print-directory release
+	@tools/run.sh
+
+install: release
+	@tools/install.sh install $(VERSION) build/ringlet
+
+uninstall:
+	@tools/install.sh uninstall $(VERSION)
+
+fmt:
+	@find hv guests tools tests -name '*.[ch]' -exec clang-format -i --style=file {} +
+
+clean:
+	rm -rf build

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+// Segments: GDT, LDT, bases, the kernel stack, debug registers.
+#include "lib/guest.h"
+
+#define HUGE_FRAME    (1ul << 28)
+#define NON_CANONICAL 0x8000000000000000
+#define MAX_ENTRIES   (14 * 512)
+
+// Flat segments of user privilege.
+#define DATA		    0x00cff3000000ffff
+#define CODE64		    0x00affb000000ffff
+#define PRESENT		    (1ul << 47)
+#define ACCESSED	    (1ul << 40)
+#define DPL_MASK	    (3ul << 45)
+#define CALL_GATE	    (PRESENT | DPL_MASK | 0xcul << 40 | 0xe0330000ul)
+#define TSS		    (PRESENT | 0x9ul << 40)
+
+
+static u64 *gdt;
+
+static u64 data_with_base(u64 base)
+{
+	return DATA | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
+}
+
+static long set_gdt(u64 frame, unsigned int entries)
+{
+	return HC2(__HYPERVISOR_set_gdt, &frame, entries);
+}
+
+static long update_descriptor(u64 maddr, u64 descriptor)
+{
+	return HC2(__HYPERVISOR_update_descriptor, maddr, descriptor);
+}
+
+static long load_fs(long selector)
+{
+	__asm__ volatile("movw %w0, %%fs" : : "r"(selector));
+	return 0;
+}
+
+static long load_ss(long selector)
+{
+	__asm__ volatile("movw %w0, %%ss" : : "r"(selector));
+	return 0;
+}
+
+static long read_fs(long offset)
+{
+	long value;
+
+	__asm__ volatile("movq %%fs:(%1), %0" : "=r"(value) : "r"(offset));
+	return value;
+}
+
+static long read_gs(long offset)
+{
+	long value;
+
+	__asm__ volatile("movq %%gs:(%1), %0" : "=r"(value) : "r"(offset));
+	return value;
+}
+
+static long gs_selector(long unused)
+{
+	u16 selector;
+
+	(void)unused;
+	__asm__ volatile("movw %%gs, %0" : "=r"(selector));
+	return selector;
+}
+
+static void gdt_begin(void)
+{
+	gdt = page_alloc();
+	gdt[1] = DATA;
+	gdt[2] = CODE64;
+	gdt[3] = DATA & ~PRESENT;
+	gdt[4] = data_with_base(0x12340000);
+	page_set_ro(gdt);
+}
+
+static void gdt_end(void)
+{
+	load_fs(0);
+	CHECK_EQ(set_gdt(0, 0), 0);
+	CHECK_EQ(page_set_rw(gdt), 0);
+	page_free(gdt);
+}
+
+TEST(gdt_use)
+{
+	gdt_begin();
+	CHECK_EQ(set_gdt(virt_to_mfn(gdt), 512), 0);
+	CHECK_NO_TRAP(load_fs(0x0b));
+	CHECK_TRAP(load_fs(0x1b), 11, 0x18);
+	CHECK_TRAP(load_ss(0x1b), 12, 0x18);
+	CHECK_NO_TRAP(load_ss(0x0b));
+	CHECK_NO_TRAP(load_ss(FLAT_KERNEL_SS));
+	CHECK_TRAP(load_fs(0x33), 13, 0x30);
+	CHECK_TRAP(user_call(load_fs, 0x1b), 11, 0x18);
+	CHECK_EQ(user_call(load_fs, 0x0b), 0);
+	gdt_end();
+	CHECK_TRAP(load_fs(0x0b), 13, 0x08);
+}
+
+TEST(gdt_base)
+{
+	u64 *w = (u64 *)VIRT_BASE;
+
+	gdt_begin();
+	CHECK_EQ(set_gdt(virt_to_mfn(gdt), 512), 0);
+	CHECK_NO_TRAP(load_fs(0x23));
+	// Base 0x12340000 and this offset are VIRT_BASE.
+	CHECK_NO_TRAP(CHECK_EQ(read_fs((long)(VIRT_BASE - 0x12340000)), *w));
+	gdt_end();
+}
+
+TEST(gdt_refused)
+{
+	u64 frames[2];
+
+	gdt_begin();
+	frames[0] = virt_to_mfn(gdt);
+	CHECK_EQ(set_gdt(frames[0], MAX_ENTRIES + 1), -EINVAL);
+	CHECK_EQ(set_gdt(HUGE_FRAME, 512), -EINVAL);
+	frames[1] = HUGE_FRAME;
+	CHECK_EQ(HC2(__HYPERVISOR_set_gdt, frames, 513), -EINVAL);
+	CHECK_EQ(HC2(__HYPERVISOR_set_gdt, NON_CANONICAL, 512), -EFAULT);
+	CHECK_EQ(HC2(__HYPERVISOR_set_gdt, window(0), 512), -EFAULT);
+	// Writable.
+	page_set_rw(gdt);
+	CHECK_EQ(set_gdt(virt_to_mfn(gdt), 512), -EINVAL);
+	// Holds a system segment.
+	gdt[7] = TSS;
+	page_set_ro(gdt);
+	CHECK_EQ(set_gdt(virt_to_mfn(gdt), 512), -EINVAL);
+	gdt_end();
+}
+
+TEST(gdt_privilege)
+{
+	gdt_begin();
+	page_set_rw(gdt);
+	gdt[5] = DATA & ~DPL_MASK;
+	page_set_ro(gdt);
+	CHECK_EQ(set_gdt(virt_to_mfn(gdt), 512), 0);
+	// No segment stays the hypervisor's own level.
+	CHECK_EQ(gdt[5] & DPL_MASK, DPL_MASK);
+	CHECK_NO_TRAP(load_fs(0x2b));
+	gdt_end();
+}
+
+TEST(update)
+{
+	u64 *page = page_alloc(), at;
+
+	gdt_begin();
+	at = virt_to_maddr(gdt);
+	CHECK_EQ(set_gdt(virt_to_mfn(gdt), 512), 0);
+	CHECK_EQ(update_descriptor(at + 5 * 8, DATA), 0);
+	CHECK_EQ(gdt[5], DATA);
+	CHECK_NO_TRAP(load_fs(0x2b));
+	load_fs(0);
+	CHECK_EQ(update_descriptor(at + 5 * 8, DATA & ~ACCESSED), 0);
+	CHECK_EQ(update_descriptor(at + 5 * 8, CODE64), 0);
+	CHECK_EQ(update_descriptor(at + 5 * 8, DATA & ~DPL_MASK), 0);
+	CHECK_EQ(gdt[5] & DPL_MASK, DPL_MASK);
+	CHECK_EQ(update_descriptor(at + 5 * 8, TSS), -EINVAL);
+	CHECK_EQ(update_descriptor(at + 5 * 8, TSS & ~PRESENT), 0);
+	CHECK_EQ(update_descriptor(at + 5 * 8 + 4, DATA), -EINVAL);
+	CHECK_EQ(update_descriptor(HUGE_FRAME << 12, DATA), -EINVAL);
+	CHECK_EQ(update_descriptor(0, DATA), -EINVAL);
+	CHECK_EQ(update_descriptor(at + 5 * 8, 0), 0);
+	// Ordinary memory is written; a page table is not.
+	CHECK_EQ(update_descriptor(virt_to_maddr(page), DATA), 0);
+	CHECK_EQ(page[0], DATA);
+	CHECK_EQ(update_descriptor(start_info->pt_base, DATA), -EINVAL);
+	CHECK_EQ(update_descriptor(virt_to_maddr((void *)start_info->pt_base),
+				   DATA),
+		 -EINVAL);
+	page_free(page);
+	gdt_end();
+}
+
+// A call gate would let user mode into the hypervisor's view of the guest
+// kernel without a bounce; nothing uses them any more. Xen emulates them.
+TEST(call_gates)
+{
+	if (!on_ringlet())
+		test_skip("Ringlet's own rule");
+	gdt_begin();
+	CHECK_EQ(set_gdt(virt_to_mfn(gdt), 512), 0);
+	CHECK_EQ(update_descriptor(virt_to_maddr(gdt) + 5 * 8, CALL_GATE),
+		 -EINVAL);
+	gdt_end();
+}
+
+static long set_ldt(u64 base, u64 entries)
+{
+	return mmuext(MMUEXT_SET_LDT, base, entries);
+}
+
+TEST(ldt)
+{
+	u64 *ldt = page_alloc();
+
+	ldt[1] = DATA;
+	ldt[3] = DATA & ~PRESENT;
+	page_set_ro(ldt);
+	CHECK_TRAP(load_fs(0x0f), 13, 0x0c);
+	CHECK_EQ(set_ldt((u64)ldt, 512), 0);
+	CHECK_NO_TRAP(load_fs(0x0f));
+	CHECK_TRAP(load_fs(0x1f), 11, 0x1c);
+	CHECK_EQ(user_call(load_fs, 0x0f), 0);
+	CHECK_EQ(page_set_rw(ldt), -EBUSY);
+	CHECK_EQ(update_descriptor(virt_to_maddr(ldt) + 16, DATA), 0);
+	CHECK_NO_TRAP(load_fs(0x17));
+	load_fs(0);
+	CHECK_EQ(set_ldt((u64)ldt, 2), 0);
+	CHECK_NO_TRAP(load_fs(0x0f));
+	CHECK_TRAP(load_fs(0x17), 13, 0x14);
+	load_fs(0);
+	CHECK_EQ(set_ldt(0, 0), 0);
+	CHECK_TRAP(load_fs(0x0f), 13, 0x0c);
+	CHECK_EQ(page_set_rw(ldt), 0);
+	page_free(ldt);
+}
+
+TEST(ldt_refused)
+{
+	u64 *ldt = page_alloc();
+
+	CHECK_EQ(set_ldt((u64)ldt + 8, 512), -EINVAL);
+	CHECK_EQ(set_ldt((u64)ldt, 8193), -EINVAL);
+	CHECK_EQ(set_ldt(HYPERVISOR_VIRT_START, 512), -EINVAL);
+	CHECK_EQ(set_ldt(NON_CANONICAL, 512), -EINVAL);
+	set_ldt(0, 0);
+	// Its pages are looked at when they are used: a writable one and a
+	// missing one are page faults of the guest.
+	CHECK_EQ(set_ldt((u64)ldt, 512), 0);
+	CHECK_TRAP(load_fs(0x0f), 14, 0);
+	CHECK_EQ(trap_last.cr2, (u64)ldt + 8);
+	CHECK_EQ(set_ldt((u64)window(0), 512), 0);
+	CHECK_TRAP(load_fs(0x0f), 14, 0);
+	CHECK_EQ(trap_last.cr2, (u64)window(0) + 8);
+	CHECK_EQ(set_ldt(0, 0), 0);
+	page_free(ldt);
+}
+
+static long set_base(unsigned int which, u64 base)
+{
+	return HC2(__HYPERVISOR_set_segment_base, which, base);
+}
+
+TEST(segment_bases)
+{
+	static u64 kernel_data = 0x1111, user_data = 0x2222;
+
+	CHECK_EQ(set_base(SEGBASE_FS, (u64)&kernel_data), 0);
+	CHECK_EQ(read_fs(0), 0x1111);
+	CHECK_EQ(user_call(read_fs, 0), 0x1111);
+	CHECK_EQ(set_base(SEGBASE_GS_KERNEL, (u64)&kernel_data), 0);
+	CHECK_EQ(set_base(SEGBASE_GS_USER, (u64)&user_data), 0);
+	CHECK_EQ(read_gs(0), 0x1111);
+	CHECK_EQ(user_call(read_gs, 0), 0x2222);
+	CHECK_EQ(read_gs(0), 0x1111);
+	for (unsigned int which = 0; which < 3; which++) {
+		CHECK_EQ(set_base(which, 0x800000000000), -EINVAL);
+		CHECK_EQ(set_base(which, NON_CANONICAL), -EINVAL);
+		CHECK_EQ(set_base(which, 0xffff7fffffffffff), -EINVAL);
+		CHECK_EQ(set_base(which, HYPERVISOR_VIRT_START), 0);
+		CHECK_EQ(set_base(which, 0x7fffffffffff), 0);
+		CHECK_EQ(set_base(which, 0), 0);
+	}
+	CHECK_EQ(set_base(4, 0), -EINVAL);
+	CHECK_EQ(set_base(0xffffffff, 0), -EINVAL);
+}
+
+TEST(user_gs)
+{
+	static u64 data = 0x3333;
+
+	gdt_begin();
+	CHECK_EQ(set_gdt(virt_to_mfn(gdt), 512), 0);
+	CHECK_EQ(set_base(SEGBASE_GS_USER_SEL, 0x0b), 0);
+	CHECK_EQ(gs_selector(0), 0x0b);
+	CHECK_EQ(user_call(gs_selector, 0), 0x0b);
+	CHECK_EQ(user_call(read_gs, (long)&data), 0x3333);
+	// A selector that cannot be loaded becomes zero.
+	CHECK_EQ(set_base(SEGBASE_GS_USER_SEL, 0x1b), 0);
+	CHECK_EQ(user_call(gs_selector, 0), 0);
+	CHECK_EQ(set_base(SEGBASE_GS_USER_SEL, 0), 0);
+	gdt_end();
+}
+
+TEST(stack_switch)
+{
+	static u64 stack[64];
+
+	CHECK_EQ(HC2(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, stack + 64), 0);
+	CHECK_EQ(HC2(__HYPERVISOR_stack_switch, 0, stack + 64), 0);
+	CHECK_EQ(HC2(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS,
+		     HYPERVISOR_VIRT_START + 64),
+		 0);
+	CHECK_EQ(HC2(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, NON_CANONICAL),
+		 0);
+}
+
+static long set_debug(unsigned int reg, u64 value)
+{
+	return HC2(__HYPERVISOR_set_debugreg, reg, value);
+}
+
+static u64 get_debug(unsigned int reg)
+{
+	return (u64)HC1(__HYPERVISOR_get_debugreg, reg);
+}
+
+TEST(debug_addresses)
+{
+	for (unsigned int reg = 0; reg < 4; reg++) {
+		CHECK_EQ(set_debug(reg, VIRT_BASE + reg), 0);
+		CHECK_EQ(get_debug(reg), VIRT_BASE + reg);
+		CHECK_EQ(set_debug(reg, HYPERVISOR_VIRT_START), -EPERM);
+		CHECK_EQ(set_debug(reg, 0xffff830000000000), -EPERM);
+		CHECK_EQ(set_debug(reg, HYPERVISOR_VIRT_END - 1), -EPERM);
+		CHECK_EQ(set_debug(reg, NON_CANONICAL), -EPERM);
+		CHECK_EQ(get_debug(reg), VIRT_BASE + reg);
+		CHECK_EQ(set_debug(reg, 0), 0);
+	}
+}
+
+TEST(debug_status)
+{
+	CHECK_EQ(set_debug(6, 0), 0);
+	CHECK_EQ(get_debug(6), 0xffff0ff0);
+	CHECK_EQ(set_debug(6, ~0ul), -EINVAL);
+	CHECK_EQ(set_debug(6, 1ul << 32), -EINVAL);
+	CHECK_EQ(set_debug(6, 0xffffffff), 0);
+	CHECK_EQ(get_debug(6), 0xffffefff);
+	CHECK_EQ(set_debug(6, 0xffff0ff0), 0);
+}
+
+TEST(debug_control)
+{
+	for (unsigned int b = 0; b < 64; b++) {
+		// General detect would report the hypervisor's accesses.
+		long want = b > 31 ? -EINVAL : b == 13 ? -EPERM : 0;
+
+		CHECK_EQ(set_debug(7, 1ul << b), want);
+	}
+	// Lengths and kinds: 1, 2, 8 and 4 bytes of execute, write, I/O,
+	// access.
+	for (u64 field = 0; field < 16; field++) {
+		bool io = (field & 3) == 2;
+
+		if (!CHECK_EQ(set_debug(7, 0x1 | field << 16), io ? -EPERM : 0))
+			printf("  field %lu\n", field);
+	}
+	CHECK_EQ(set_debug(7, 0), 0);
+	CHECK_EQ(get_debug(7), 0x400);
+}
+
+TEST(debug_numbers)
+{
+	CHECK_EQ(set_debug(4, 0), 0);
+	CHECK_EQ(set_debug(5, 0), 0);
+	CHECK_EQ(get_debug(4), 0xffff0ff0);
+	CHECK_EQ(get_debug(5), 0x400);
+	CHECK_EQ(set_debug(8, 0), -ENODEV);
+	CHECK_EQ(get_debug(8), -ENODEV);
+	CHECK_EQ(set_debug(0xffffffff, 0), -ENODEV);
+	CHECK_EQ(get_debug(0xffffffff), -ENODEV);
+}

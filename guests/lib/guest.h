@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// What a test guest has: a PV kernel on one vcpu, with traps that a test can
+// await, its own page tables at hand, event channels and a guest user mode.
+#ifndef LIB_GUEST_H
+#define LIB_GUEST_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <xen/xen.h>
+#include <xen/elfnote.h>
+#include <xen/event_channel.h>
+#include <xen/features.h>
+#include <xen/grant_table.h>
+#include <xen/memory.h>
+#include <xen/physdev.h>
+#include <xen/sched.h>
+#include <xen/vcpu.h>
+#include <xen/version.h>
+#include <xen/callback.h>
+#include "lib/vectors.h"
+
+#define XEN_ERRNO(name, value) name = value,
+enum abi_errno {
+#include <xen/errno.h>
+};
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+
+#define PAGE_SIZE      4096ul
+#define VIRT_BASE      0xffffffff80000000ul
+#define ARRAY_SIZE(a)  (sizeof(a) / sizeof((a)[0]))
+#define __page_aligned __attribute__((aligned(4096)))
+
+static inline void barrier(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
+
+// string.c
+void *memcpy(void *to, const void *from, size_t n);
+void *memset(void *to, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+int strcmp(const char *a, const char *b);
+
+// console.c
+int vsnprintf(char *to, size_t size, const char *format, va_list args);
+int snprintf(char *to, size_t size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+// hypercall.c: number and up to five arguments, through the hypercall page.
+long hypercall5(u64 nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
+#define HC_ARG(x)	 ((u64)(x))
+#define HC1(nr, a)	 hypercall5(nr, HC_ARG(a), 0, 0, 0, 0)
+#define HC2(nr, a, b)	 hypercall5(nr, HC_ARG(a), HC_ARG(b), 0, 0, 0)
+#define HC3(nr, a, b, c) hypercall5(nr, HC_ARG(a), HC_ARG(b), HC_ARG(c), 0, 0)
+#define HC4(nr, a, b, c, d) \
+	hypercall5(nr, HC_ARG(a), HC_ARG(b), HC_ARG(c), HC_ARG(d), 0)
+#define event_op(cmd, arg)    HC2(__HYPERVISOR_event_channel_op, cmd, arg)
+#define memory_op(cmd, arg)   HC2(__HYPERVISOR_memory_op, cmd, arg)
+#define grant_op(cmd, arg, n) HC3(__HYPERVISOR_grant_table_op, cmd, arg, n)
+#define vcpu_op(cmd, id, arg) HC3(__HYPERVISOR_vcpu_op, cmd, id, arg)
+#define sched_op(cmd, arg)    HC2(__HYPERVISOR_sched_op, cmd, arg)
+#define version_op(cmd, arg)  HC2(__HYPERVISOR_xen_version, cmd, arg)
+#define update_va(va, entry, flags) \
+	HC3(__HYPERVISOR_update_va_mapping, va, entry, flags)
+#define mmuext_one(op) HC4(__HYPERVISOR_mmuext_op, op, 1, NULL, DOMID_SELF)
+
+// start.c
+extern const struct start_info *start_info;
+extern struct shared_info *shared; // 2-level event words, clock
+void power_off(void) __attribute__((noreturn));
+// The few rules that are Ringlet's own are checked on Ringlet only; on other
+// hypervisors such a test skips.
+bool on_ringlet(void);
+
+// trap.c: registers at a trap, as entry.S stores them.
+struct regs {
+	u64 r15, r14, r13, r12, r11, r10, r9, r8;
+	u64 rdi, rsi, rbp, rbx, rdx, rcx, rax;
+	u64 vector, error;
+	u64 rip, cs, rflags, rsp, ss;
+};
+
+struct jump {
+	u64 saved[8];
+};
+int jump_set(struct jump *j) __attribute__((returns_twice));
+void jump_to(struct jump *j) __attribute__((noreturn));
+void regs_resume(struct regs *regs) __attribute__((noreturn));
+
+#define NO_TRAP 0xffff
+struct trap {
+	struct regs regs;
+	u64 cr2;
+	u64 selectors[4]; // ds, es, fs, gs of a failsafe callback
+};
+// The last trap that CATCH met; .regs.vector is NO_TRAP when there was none.
+extern struct trap trap_last;
+// Looks at a trap first. True: continue with *regs (which it may change).
+extern bool (*trap_hook)(struct regs *regs);
+extern u64 failsafe_selectors[4];
+extern u8 trap_entries[32][32], soft_entry[], event_entry[], syscall_entry[],
+	failsafe_entry[], vcpu_entry[];
+
+void trap_init(void);
+// Installs the guest's own table again, with these flags (TI_*) for all.
+long trap_table_load(u8 flags);
+// A place that traps go to until trap_catch_end; the caller does jump_set.
+struct jump *trap_catch_begin(struct jump *mine);
+void trap_catch_end(struct jump *outer);
+
+// Executes the statement; true if it trapped (see trap_last).
+#define CATCH(statement)                           \
+	({                                         \
+		struct jump mine_, *outer_;        \
+		volatile bool caught_ = true;      \
+		outer_ = trap_catch_begin(&mine_); \
+		if (!jump_set(&mine_)) {           \
+			statement;                 \
+			caught_ = false;           \
+		}                                  \
+		trap_catch_end(outer_);            \
+		caught_;                           \
+	})
+
+// user.c: fn(arg) in guest user mode; what it returns. A trap there goes to
+// CATCH or the hook; a system call goes to the hook as VECTOR_SYSCALL.
+typedef long user_fn(long arg);
+long user_call(user_fn *fn, long arg);
+// The same with these flags instead of plain IF.
+long user_call_flags(user_fn *fn, long arg, u64 rflags);
+u64 user_base_mfn(void);
+
+// paging.c
+#define PTE_P	  0x001ul
+#define PTE_W	  0x002ul
+#define PTE_U	  0x004ul
+#define PTE_PWT	  0x008ul
+#define PTE_PCD	  0x010ul
+#define PTE_A	  0x020ul
+#define PTE_D	  0x040ul
+#define PTE_PS	  0x080ul
+#define PTE_G	  0x100ul
+#define PTE_NX	  (1ul << 63)
+#define PTE_FRAME 0x000ffffffffff000ul
+#define PTE_RO	  (PTE_P | PTE_A | PTE_U)
+#define PTE_RW	  (PTE_P | PTE_A | PTE_D | PTE_W)
+#define PTE_TABLE (PTE_P | PTE_A | PTE_D | PTE_W | PTE_U)
+
+extern u8 guest_start[], guest_end[];
+u64 virt_to_pfn(const volatile void *p);
+u64 virt_to_mfn(const volatile void *p);
+u64 virt_to_maddr(const volatile void *p);
+void *mfn_to_virt(u64 mfn);
+// Entry for a frame.
+static inline u64 make_entry(u64 mfn, u64 flags)
+{
+	return (mfn << 12) | flags;
+}
+// The entry of a level (1 to 4) that maps va, read-only; NULL if a table
+// above it is missing.
+const volatile u64 *entry_of(const volatile void *va, int level);
+u64 entry_maddr(const volatile void *va, int level);
+// One update of mmu_update: MMU_NORMAL_PT_UPDATE etc. is part of ptr.
+long mmu_update_one(u64 ptr, u64 value);
+long mmuext(unsigned int cmd, u64 arg1, u64 arg2);
+long pin_table(int level, const void *table);
+long unpin_table(const void *table);
+// Remaps a page of the guest itself; they cannot fail on a healthy page.
+long page_set_ro(const volatile void *page);
+long page_set_rw(const volatile void *page);
+// Zeroed pages of the image's own memory; page_free takes them back when they
+// are writable again.
+void *page_alloc(void);
+void page_free(void *page);
+// A spare virtual page; nothing is mapped there until the caller does so.
+void *window(unsigned int n);
+#define WINDOWS 16
+
+// domain.c: a domain without a vcpu that runs; DOMID_INVALID on failure,
+// which is also a failed check. The caller destroys it.
+domid_t domain_create(void);
+u64 domain_page(domid_t id, u64 pfn); // a new frame of it
+void domain_destroy(domid_t id);
+
+// event.c
+extern volatile u32 event_counts[4096]; // 2-level ABI: upcalls of a port
+extern volatile u32 event_upcalls;
+extern void (*event_hook)(void); // in place of the 2-level scan
+void event_init(void);
+void event_mask_all(void);
+void event_unmask_all(void); // delivers what is pending
+struct vcpu_info *vcpu_info_of(unsigned int vcpu);
+u64 system_time(void); // nanoseconds
+long port_send(u32 port);
+long port_unmask(u32 port);
+long port_close(u32 port);
+
+#include "lib/test.h"
+
+#endif

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Order of initialisation, and the end.
+#include "lib/guest.h"
+
+const struct start_info *start_info;
+
+void guest_main(const struct start_info *info);
+
+void power_off(void)
+{
+	struct sched_shutdown how = { .reason = SHUTDOWN_poweroff };
+
+	for (;;)
+		sched_op(SCHEDOP_shutdown, &how);
+}
+
+bool on_ringlet(void)
+{
+	xen_extraversion_t text = "";
+
+	version_op(XENVER_extraversion, text);
+	for (const char *s = text; *s; s++) {
+		if (!memcmp(s, "ringlet", 7))
+			return true;
+	}
+	return false;
+}
+
+void guest_main(const struct start_info *info)
+{
+	start_info = info;
+	trap_init();
+	event_init();
+	tests_run();
+	power_off();
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#include "pagetables/tree.h"
+
+u64 table_entry(const u64 *table, u64 flags)
+{
+	return make_entry(virt_to_mfn(table), flags);
+}
+
+long table_set(const u64 *table, unsigned int i, u64 entry)
+{
+	return mmu_update_one(virt_to_maddr(table + i), entry);
+}
+
+struct tree tree_make(void)
+{
+	struct tree t = { page_alloc(), page_alloc(), page_alloc(),
+			  page_alloc() };
+
+	t.l1[0] = table_entry(t.page, PTE_RW | PTE_U);
+	t.l2[0] = table_entry(t.l1, PTE_TABLE);
+	t.l3[0] = table_entry(t.l2, PTE_TABLE);
+	CHECK_EQ(page_set_ro(t.l1), 0);
+	CHECK_EQ(page_set_ro(t.l2), 0);
+	CHECK_EQ(page_set_ro(t.l3), 0);
+	return t;
+}
+
+void tree_hang(const struct tree *t)
+{
+	CHECK_EQ(mmu_update_one(entry_maddr((void *)TREE_VA, 4),
+				table_entry(t->l3, PTE_TABLE)),
+		 0);
+}
+
+void tree_drop(const struct tree *t)
+{
+	(void)t;
+	CHECK_EQ(mmu_update_one(entry_maddr((void *)TREE_VA, 4), 0), 0);
+	mmuext(MMUEXT_TLB_FLUSH_ALL, 0, 0);
+}
+
+void tree_free(const struct tree *t)
+{
+	u64 *tables[] = { t->l3, t->l2, t->l1 };
+
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(page_set_rw(tables[i]), 0);
+		page_free(tables[i]);
+	}
+	page_free(t->page);
+}
+
+u64 hypervisor_frame(void)
+{
+	const u64 *l4 = (const u64 *)start_info->pt_base;
+
+	for (int i = 261; i < 272; i++) {
+		if (l4[i] & PTE_P)
+			return (l4[i] & PTE_FRAME) >> 12;
+	}
+	test_skip("the base table shows no frame of the hypervisor");
+	return 0;
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Checked copies between the hypervisor and the running guest's memory. The
+// address is the guest's own, in its kernel's tables, which are loaded. A
+// range that is not wholly the guest's part of the address space is refused.
+// May be interrupted, never sleeps; 0 or -EFAULT (bytes before the fault may
+// have been copied).
+#ifndef ACCESS_ACCESS_H
+#define ACCESS_ACCESS_H
+
+#include "lib/types.h"
+
+int copy_from_guest(void *dst, u64 gva, u64 len);
+int copy_to_guest(u64 gva, const void *src, u64 len);
+int clear_guest(u64 gva, u64 len);
+
+static inline bool access_ok(u64 gva, u64 len)
+{
+	// A range may not wrap, nor touch the hole; both halves are large.
+	return gva + len >= gva && (gva + len <= 0x0000800000000000UL ||
+				    gva >= 0xffff880000000000UL);
+}
+
+// Element i of an array of size-byte elements at gva; false on wrap-around.
+static inline bool access_index(u64 gva, u64 i, u64 size, u64 *out)
+{
+	u64 off;
+
+	return !__builtin_mul_overflow(i, size, &off) &&
+	       !__builtin_add_overflow(gva, off, out);
+}
+
+#define copy_struct_from_guest(obj, gva) \
+	copy_from_guest((obj), (gva), sizeof(*(obj)))
+#define copy_struct_to_guest(gva, obj) \
+	copy_to_guest((gva), (obj), sizeof(*(obj)))
+
+#endif

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+// Decoding of ACPI tables (ACPI specification 6.4, chapter 5), pure: tables
+// are bytes that the firmware wrote, and every offset in them is checked.
+#include "boot/acpi.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+
+#define GAS_IO	  1 // address space of a generic address: I/O ports
+#define GAS_SIZE  12
+#define RSDP_V1	  20
+#define MADT_HEAD 44
+#define MCFG_HEAD 44
+#define MCFG_SIZE 16
+
+// Little-endian number of n bytes; 0 where the table does not reach.
+static u64 __init field(const u8 *t, size_t size, size_t at, unsigned int n)
+{
+	u64 v = 0;
+
+	if (at > size || n > size - at)
+		return 0;
+	while (n--)
+		v = v << 8 | t[at + n];
+	return v;
+}
+
+static bool __init sum_is_zero(const u8 *p, size_t n)
+{
+	u8 sum = 0;
+
+	while (n--)
+		sum = (u8)(sum + *p++);
+	return !sum;
+}
+
+int __init acpi_rsdp_decode(const u8 *rsdp, size_t size, u64 *root,
+			    bool *is_xsdt)
+{
+	u64 length;
+
+	if (size < RSDP_V1 || memcmp(rsdp, "RSD PTR ", 8) ||
+	    !sum_is_zero(rsdp, RSDP_V1))
+		return -EINVAL;
+	*root = field(rsdp, size, 16, 4);
+	*is_xsdt = false;
+	length = field(rsdp, size, 20, 4);
+	if (rsdp[15] >= 2 && length >= ACPI_RSDP_SIZE && length <= size &&
+	    sum_is_zero(rsdp, length) && field(rsdp, size, 24, 8)) {
+		*root = field(rsdp, size, 24, 8);
+		*is_xsdt = true;
+	}
+	return *root ? 0 : -EINVAL;
+}
+
+u32 __init acpi_table_length(const u8 *table, size_t size)
+{
+	u64 length = field(table, size, 4, 4);
+
+	return length >= ACPI_HEADER && length <= ACPI_TABLE_MAX ? (u32)length
+								 : 0;
+}
+
+bool __init acpi_table_valid(const u8 *table, size_t size,
+			     const char *signature)
+{
+	u32 length = acpi_table_length(table, size);
+
+	return length && length <= size &&
+	       !memcmp(table, signature, ACPI_SIGNATURE4) &&
+	       sum_is_zero(table, length);
+}
+
+u64 __init acpi_root_entry(const u8 *root, size_t size, bool is_xsdt, u32 n)
+{
+	unsigned int width = is_xsdt ? 8 : 4;
+
+	return field(root, size, ACPI_HEADER + (size_t)n * width, width);
+}
+
+static void __init add_cpu(struct platform *p, u32 apic_id, u32 acpi_id,
+			   u32 flags)
+{
+	if (!(flags & 1) || p->nr_cpus == MAX_CPUS)
+		return;
+	// Firmware lists a CPU in both forms now and then.
+	for (u32 i = 0; i < p->nr_cpus; i++)
+		if (p->apic_id[i] == apic_id)
+			return;
+	p->apic_id[p->nr_cpus] = apic_id;
+	p->acpi_id[p->nr_cpus++] = acpi_id;
+}
+
+static void __init add_ioapic(struct platform *p, const u8 *e, size_t n)
+{
+	u32 i = p->nr_ioapics;
+
+	if (i == MAX_IOAPICS || !field(e, n, 4, 4))
+		return;
+	p->ioapic[i].id = e[2];
+	p->ioapic[i].maddr = field(e, n, 4, 4);
+	p->ioapic[i].gsi_base = (u32)field(e, n, 8, 4);
+	p->nr_ioapics++;
+}
+
+// Polarity in bits 0-1, trigger in bits 2-3; 0 means the bus's own, which for
+// ISA is edge and active high.
+static void __init add_override(struct platform *p, const u8 *e, size_t n)
+{
+	u16 flags = (u16)field(e, n, 8, 2);
+	u32 i = p->nr_overrides;
+
+	if (i == MAX_OVERRIDES || e[2] != 0 || e[3] >= 16)
+		return;
+	p->override[i].isa = e[3];
+	p->override[i].gsi = (u32)field(e, n, 4, 4);
+	p->override[i].active_low = (flags & 3) == 3;
+	p->override[i].level = (flags >> 2 & 3) == 3;
+	p->nr_overrides++;
+}
+
+static void __init madt_entry(struct platform *p, const u8 *e, size_t n)
+{
+	switch (e[0]) {
+	case 0: // local APIC
+		if (n >= 8 && e[3] != 0xff)
+			add_cpu(p, e[3], e[2], (u32)field(e, n, 4, 4));
+		break;
+	case 1:
+		if (n >= 12)
+			add_ioapic(p, e, n);
+		break;
+	case 2:
+		if (n >= 10)
+			add_override(p, e, n);
+		break;
+	case 5: // local APIC at a 64-bit address
+		if (n >= 12)
+			p->lapic_maddr = field(e, n, 4, 8);
+		break;
+	case 9: // local x2APIC
+		if (n >= 16)
+			add_cpu(p, (u32)field(e, n, 4, 4),
+				(u32)field(e, n, 12, 4),
+				(u32)field(e, n, 8, 4));
+		break;
+	default:
+		break;
+	}
+}
+
+void __init acpi_madt_decode(struct platform *p, const u8 *madt, size_t size)
+{
+	if (size < MADT_HEAD)
+		return;
+	if (field(madt, size, 36, 4))
+		p->lapic_maddr = field(madt, size, 36, 4);
+	for (size_t at = MADT_HEAD, n; at + 2 <= size; at += n) {
+		n = madt[at + 1];
+		if (n < 2 || n > size - at)
+			return;
+		madt_entry(p, madt + at, n);
+	}
+}
+
+// An I/O port: the 64-bit form (a generic address) if it is there and names a
+// port, else the 32-bit field.
+static u32 __init fadt_port(const u8 *t, size_t size, size_t gas, size_t old)
+{
+	u64 port = field(t, size, gas + 4, 8);
+
+	if (gas + GAS_SIZE <= size && t[gas] == GAS_IO && port &&
+	    port <= 0xffff)
+		return (u32)port;
+	port = field(t, size, old, 4);
+	return port <= 0xffff ? (u32)port : 0;
+}
+
+void __init acpi_fadt_decode(struct platform *p, const u8 *fadt, size_t size)
+{
+	u32 flags = (u32)field(fadt, size, 112, 4);
+	u16 arch = (u16)field(fadt, size, 109, 2);
+
+	p->sci = (u16)field(fadt, size, 46, 2);
+	p->pm1a_event = fadt_port(fadt, size, 148, 56);
+	p->pm1b_event = fadt_port(fadt, size, 160, 60);
+	p->pm1a_control = fadt_port(fadt, size, 172, 64);
+	p->pm1b_control = fadt_port(fadt, size, 184, 68);
+	p->pm1_event_len = (u32)field(fadt, size, 88, 1);
+	if (field(fadt, size, 91, 1) == 4)
+		p->pm_timer_port = fadt_port(fadt, size, 208, 76);
+	p->pm_timer_32bit = flags >> 8 & 1;
+	p->facs_maddr = field(fadt, size, 132, 8);
+	if (!p->facs_maddr)
+		p->facs_maddr = field(fadt, size, 36, 4);
+	p->rtc_century = (u8)field(fadt, size, 108, 1);
+	p->no_vga = arch >> 2 & 1;
+	p->no_rtc = arch >> 5 & 1;
+	if (flags >> 10 & 1 && field(fadt, size, 116, 1) == GAS_IO &&
+	    size > 128 && field(fadt, size, 120, 8) - 1 < 0xffff) {
+		p->reset_kind = 1;
+		p->reset_port = (u16)field(fadt, size, 120, 8);
+		p->reset_value = fadt[128];
+	}
+}
+
+void __init acpi_hpet_decode(struct platform *p, const u8 *hpet, size_t size)
+{
+	// Registers in memory space, the only kind there is.
+	if (size >= 56 && hpet[40] == 0)
+		p->hpet_maddr = field(hpet, size, 44, 8);
+}
+
+void __init acpi_mcfg_decode(struct platform *p, const u8 *mcfg, size_t size)
+{
+	size_t at = MCFG_HEAD;
+
+	for (; at + MCFG_SIZE <= size && p->nr_mcfg < MAX_MCFG;
+	     at += MCFG_SIZE) {
+		u32 i = p->nr_mcfg;
+		u64 maddr = field(mcfg, size, at, 8);
+
+		if (!maddr || mcfg[at + 10] > mcfg[at + 11])
+			continue;
+		p->mcfg[i].maddr = maddr;
+		p->mcfg[i].segment = (u16)field(mcfg, size, at + 8, 2);
+		p->mcfg[i].bus_start = mcfg[at + 10];
+		p->mcfg[i].bus_end = mcfg[at + 11];
+		p->nr_mcfg++;
+	}
+}

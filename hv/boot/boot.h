@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// What the parts of boot share.
+#ifndef BOOT_BOOT_H
+#define BOOT_BOOT_H
+
+#include "lib/handover.h"
+#include "lib/types.h"
+
+// A size option of dom0_mem: an amount of memory, or one taken off what there
+// is ("-64M").
+struct mem_option {
+	u64 bytes;
+	bool given, less;
+};
+
+struct boot_options {
+	struct mem_option dom0, dom0_min, dom0_max;
+	u32 dom0_vcpus_min, dom0_vcpus_max; // 0: not given
+	u32 max_cpus;
+};
+
+extern struct boot_options boot_options;
+
+// Console options only; nothing is printed.
+void cmdline_console(const char *line);
+// All others; warns of what it does not know.
+void cmdline_parse(const char *line);
+
+// Frames of dom0_mem's forms out of `avail` free ones: pure.
+u64 dom0_frames(const struct boot_options *o, u64 avail);
+
+// Builds Dom0 and makes it runnable; ends in a clear line and a halt when
+// that is impossible.
+void dom0_build(const struct handover *h);
+__noreturn void boot_fail(const char *fmt, ...) __fmt(1, 2);
+
+// Debug builds and tests: walks the live tables; panics when a frame is
+// writable in one mapping and executable in the same or another.
+void wx_check(void);
+
+#endif

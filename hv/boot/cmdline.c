@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+// The hypervisor's command line: options with Xen's names and meanings. A
+// token that is not known, or whose value is malformed, is named in a warning
+// and has no effect.
+#include "boot/boot.h"
+#include "con/con.h"
+#include "lib/string.h"
+#include "sched/sched.h"
+#include "x86/desc.h"
+
+struct boot_options boot_options;
+
+static __init bool parse_bool(const char *value, bool *out)
+{
+	static const char *const yes[] = { "",	  "1",	  "on",
+					   "yes", "true", "enable" };
+	static const char *const no[] = { "0", "off", "no", "false",
+					  "disable" };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(yes); i++)
+		if (!strcmp(value, yes[i])) {
+			*out = true;
+			return true;
+		}
+	for (unsigned int i = 0; i < ARRAY_SIZE(no); i++)
+		if (!strcmp(value, no[i])) {
+			*out = false;
+			return true;
+		}
+	return false;
+}
+
+static __init bool parse_mem(const char *s, const char *end,
+			     struct mem_option *out)
+{
+	const char *stop;
+	struct mem_option m = { .given = true };
+
+	m.less = *s == '-';
+	if (m.less)
+		s++;
+	m.bytes = str_to_size(s, &stop);
+	if (stop == s || stop != end)
+		return false;
+	*out = m;
+	return true;
+}
+
+// size | min:size | max:size, separated by commas.
+static __init bool option_dom0_mem(const char *value)
+{
+	while (*value) {
+		struct mem_option *m = &boot_options.dom0;
+		const char *end = strchr(value, ',');
+
+		if (!end)
+			end = value + strlen(value);
+		if (!strncmp(value, "min:", 4)) {
+			m = &boot_options.dom0_min;
+			value += 4;
+		} else if (!strncmp(value, "max:", 4)) {
+			m = &boot_options.dom0_max;
+			value += 4;
+		}
+		if (!parse_mem(value, end, m))
+			return false;
+		value = *end ? end + 1 : end;
+	}
+	return true;
+}
+
+// N | min-max, either end may be left out.
+static __init bool option_dom0_max_vcpus(const char *value)
+{
+	const char *end;
+	u64 low = str_to_u64(value, &end), high = low;
+
+	if (end == value)
+		low = high = 0;
+	if (*end == '-') {
+		const char *from = end + 1;
+
+		high = str_to_u64(from, &end);
+		if (end == from)
+			high = 0;
+	}
+	if (*end || (high && low > high) || high > 128 || (!low && !high))
+		return false;
+	boot_options.dom0_vcpus_min = (u32)low;
+	boot_options.dom0_vcpus_max = (u32)high;
+	return true;
+}
+
+static __init bool option_maxcpus(const char *value)
+{
+	const char *end;
+	u64 n = str_to_u64(value, &end);
+
+	if (end == value || *end)
+		return false;
+	boot_options.max_cpus = (u32)MIN(n ? n : 1, (u64)MAX_CPUS);
+	return true;
+}
+
+static __init bool option_smep(const char *value)
+{
+	return parse_bool(value, &opt_smep);
+}
+
+static __init bool option_smap(const char *value)
+{
+	return parse_bool(value, &opt_smap);
+}
+
+static __init bool option_noreboot(const char *value)
+{
+	return parse_bool(value, &con_noreboot);
+}
+
+static __init bool option_sync_console(const char *value)
+{
+	return parse_bool(value, &con_sync);
+}
+
+static const struct option {
+	const char *name;
+	bool (*parse)(const char *value);
+	bool console; // handled before the first line is printed
+	bool flag;    // a word without "=", or "no-" before it
+} options[] __initdata = {
+	{ "com1", con_option_com1, true, false },
+	{ "console", con_option_console, true, false },
+	{ "loglvl", con_option_loglvl, true, false },
+	{ "guest_loglvl", con_option_guest_loglvl, true, false },
+	{ "sync_console", option_sync_console, true, true },
+	{ "noreboot", option_noreboot, true, true },
+	{ "dom0_mem", option_dom0_mem, false, false },
+	{ "dom0_max_vcpus", option_dom0_max_vcpus, false, false },
+	{ "maxcpus", option_maxcpus, false, false },
+	{ "smep", option_smep, false, true },
+	{ "smap", option_smap, false, true },
+	{ "sched", sched_option, false, false },
+};
+
+static __init const struct option *option_find(const char *name)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(options); i++)
+		if (!strcmp(options[i].name, name))
+			return &options[i];
+	return NULL;
+}
+
+static __init void token_handle(char *token, bool console)
+{
+	char *value = strchr(token, '=');
+	const struct option *o;
+	const char *v = "";
+	char whole[64];
+
+	str_copy(whole, token, sizeof(whole));
+	if (value) {
+		*value = 0;
+		v = value + 1;
+	}
+	o = option_find(token);
+	if (!o && !value && !strncmp(token, "no-", 3)) {
+		o = option_find(token + 3);
+		o = o && o->flag ? o : NULL;
+		v = "0";
+	}
+	if (!o) {
+		if (!console)
+			printk(LOG_WARN "option '%s' is not known and has no "
+					"effect\n",
+			       whole);
+		return;
+	}
+	if (o->console == console && ((!value && !o->flag) || !o->parse(v)) &&
+	    !console)
+		printk(LOG_WARN "option '%s' is malformed and has no effect\n",
+		       whole);
+}
+
+static __init void line_walk(const char *line, bool console)
+{
+	char token[256];
+
+	while (*line) {
+		unsigned int n = 0;
+
+		while (*line == ' ' || *line == '\t')
+			line++;
+		while (*line && *line != ' ' && *line != '\t') {
+			if (n < sizeof(token) - 1)
+				token[n++] = *line;
+			line++;
+		}
+		token[n] = 0;
+		// What follows "--" is for others, as GRUB passes it on.
+		if (!strcmp(token, "--"))
+			return;
+		if (n)
+			token_handle(token, console);
+	}
+}
+
+__init void cmdline_console(const char *line)
+{
+	line_walk(line, true);
+}
+
+__init void cmdline_parse(const char *line)
+{
+	line_walk(line, false);
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// From the first instruction on our own page tables to Dom0: one readable
+// order.
+#include "boot/acpi.h"
+#include "boot/boot.h"
+#include "call/memory.h"
+#include "call/version.h"
+#include "con/con.h"
+#include "dom/policy.h"
+#include "evtchn/evtchn.h"
+#include "grant/grant.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "mm/paging.h"
+#include "pci/pci.h"
+#include "sched/sched.h"
+#include "x86/apic.h"
+#include "x86/cpuid.h"
+#include "x86/desc.h"
+#include "x86/entry.h"
+#include "x86/fpu.h"
+#include "x86/irq.h"
+#include "x86/smp.h"
+
+void hv_start(u64 handover);
+__noreturn void hv_start_failed(const char *why);
+
+__init void boot_fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	printk(LOG_ERR "cannot start: ");
+	va_start(ap, fmt);
+	vprintk(fmt, ap);
+	va_end(ap);
+	printk("; halted\n");
+	machine_halt();
+}
+
+// Before there are page tables of ours: only the serial port's default.
+__init void hv_start_failed(const char *why)
+{
+	con_init_early();
+	printk(LOG_ERR "cannot start: %s; halted\n", why);
+	for (;;)
+		halt();
+}
+
+static __init void features_check(void)
+{
+	if (!cpu_has(NX) || !cpu_has(SYSCALL) || !cpu_has(FXSR))
+		boot_fail("this CPU lacks NX, SYSCALL or FXSR; a 64-bit "
+			  "processor of the last fifteen years is needed");
+	if (!cpu_has(SMAP) || !opt_smap)
+		smap_remove();
+}
+
+static __init void console_start(const struct handover *h)
+{
+	const char *line = maddr_to_virt(h->hv_cmdline);
+
+	str_copy(hv_command_line, line, sizeof(hv_command_line));
+	cmdline_console(line);
+	con_init_early();
+	if (h->has_vga_text)
+		con_vga_start(mmio_map(0xb8000, PAGE_SIZE));
+	printk("Ringlet %s, by %s, command line: %s\n", RINGLET_VERSION,
+	       h->loader, line);
+	cmdline_parse(line);
+	if (h->error[0])
+		boot_fail("%s", h->error);
+}
+
+// The machine's map for Dom0, and whom each frame that is no RAM of ours
+// belongs to: device memory, which Dom0 may map.
+static __init void memory_describe(const struct handover *h)
+{
+	u64 at = 0;
+
+	for (unsigned int i = 0; i <= h->nr_ranges; i++) {
+		const struct handover_range *r = &h->range[i];
+		bool end = i == h->nr_ranges;
+		u64 ram = end ? max_mfn : r->start >> PAGE_SHIFT;
+
+		if (!end)
+			e820_host.entry[e820_host.n++] = (struct e820_entry){
+				r->start, r->end - r->start, r->type
+			};
+		if (!end && (r->type != E820_RAM || r->start < 0x100000))
+			continue;
+		for (; at < MIN(ram, max_mfn); at++)
+			if (mfn_valid(mfn(at)))
+				mfn_to_page(mfn(at))->owner =
+					(u32)mfn_val(virt_to_mfn(dom_io));
+		if (!end)
+			at = r->end >> PAGE_SHIFT;
+	}
+}
+
+static __init void memory_start(const struct handover *h)
+{
+	mm_boot();
+	if (domain_create_idle())
+		boot_fail("not enough memory");
+	memory_describe(h);
+	m2p_share();
+	printk("memory: %lu MiB, %lu MiB free\n", frames_total_count() >> 8,
+	       frames_free_count() >> 8);
+}
+
+static __init void trampoline_choose(const struct handover *h)
+{
+	for (unsigned int i = 0; i < h->nr_ranges; i++) {
+		const struct handover_range *r = &h->range[i];
+		u64 end = MIN(r->end, 0xa0000UL) & PAGE_MASK;
+
+		if (r->type == E820_RAM && r->start < 0x90000 &&
+		    end >= r->start + 4 * PAGE_SIZE)
+			smp_trampoline_page = (u32)(end - 2 * PAGE_SIZE);
+	}
+}
+
+static void ap_hook(unsigned int cpu)
+{
+	fpu_init_cpu();
+	sched_init_cpu(cpu);
+}
+
+static void ap_end(void)
+{
+	sched_start_idle();
+}
+
+static __init void cpus_start(const struct handover *h)
+{
+	unsigned int max =
+		boot_options.max_cpus ? boot_options.max_cpus : MAX_CPUS;
+	unsigned int n;
+
+	max = MIN(max, platform.nr_cpus);
+	for (unsigned int cpu = 1; cpu < max; cpu++)
+		if (cpu_prepare(cpu))
+			boot_fail("not enough memory for CPU %u", cpu);
+	trampoline_choose(h);
+	smp_ap_hook = ap_hook;
+	smp_ap_end = ap_end;
+	n = max > 1 ? smp_start_all(max) : 1;
+	printk("CPUs: %u of %u run\n", n, platform.nr_cpus);
+}
+
+static __init void machine_start(const struct handover *h)
+{
+	acpi_init(h->rsdp);
+	apic_init();
+	irq_init();
+	time_init();
+	fpu_init_cpu();
+	policy_init();
+	cpuid_init_msrs();
+}
+
+static __init void rooms_start(void)
+{
+	sched_init();
+	domain_unit_register(&policy_unit);
+	domain_unit_register(&evtchn_unit);
+	domain_unit_register(&grant_unit);
+	domain_unit_register(&pci_unit);
+	evtchn_init();
+	con_init_irq();
+	irq_enable();
+	pci_init();
+}
+
+// Not __init: the code that it frees is the caller's.
+static __noreturn __noinline void boot_finish(u64 stage, u64 stage_size)
+{
+	mm_free_init();
+	mm_boot_free(stage, stage_size);
+	con_end_boot();
+	domain_unpause_by_controller(dom0);
+	sched_start_idle();
+}
+
+__init void hv_start(u64 handover)
+{
+	const struct handover *h = maddr_to_virt(handover);
+
+	cpuid_init();
+	console_start(h);
+	features_check();
+	cpu_init_this(0);
+	memory_start(h);
+	machine_start(h);
+	rooms_start();
+	cpus_start(h);
+	dom0_build(h);
+	wx_check();
+	boot_finish(h->stage_maddr, h->stage_size);
+}

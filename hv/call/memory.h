@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// memory_op between its files, and the memory maps that guests are told.
+#ifndef CALL_MEMORY_H
+#define CALL_MEMORY_H
+
+#include "call/call.h"
+#include "dom/domain.h"
+
+// As BIOS int 0x15, EAX 0xe820 has it.
+struct e820_entry {
+	u64 start, size;
+	u32 type;
+} __packed;
+
+#define E820_ENTRIES 128
+
+// The machine's map as Dom0 is told; boot/ fills it.
+struct e820_host {
+	u32 n;
+	struct e820_entry entry[E820_ENTRIES];
+};
+extern struct e820_host e820_host;
+
+// A domain's map, set by the tools.
+struct memory_map {
+	u32 n;
+	struct e820_entry entry[];
+};
+
+// Boot: gives the M2P's frames to dom_xen, so that tools may map them.
+void m2p_share(void);
+
+// One sub-operation; start: progress of an earlier round.
+typedef long memory_op_t(u64 arg, u64 start);
+memory_op_t memory_exchange, memory_reservation_now, memory_reservation_max,
+	memory_maximum_gpfn, memory_m2p_list, memory_m2p_mapping,
+	memory_map_get, memory_map_machine, memory_map_set, memory_pod_get,
+	memory_pod_set, memory_resource, memory_reserved_map, memory_access;
+
+// Reference to the domain of an operation that current may do to it: 0,
+// -ESRCH, -EPERM.
+int memory_target(u16 domid, struct domain **out);
+// Largest extent that current may ask for.
+unsigned int memory_max_order(void);
+// Element i of a guest's array of frame numbers.
+int frame_list_read(u64 list, u64 i, u64 *out);
+int frame_list_write(u64 list, u64 i, u64 value);
+
+// 2^order frames for d, whose M2P entries are set from pfn on (M2P_INVALID:
+// are made invalid). NULL: no memory, over its maximum, dying.
+struct page_info *extent_alloc(struct domain *d, unsigned int order,
+			       unsigned int width, u64 pfn);
+int extent_assign(struct domain *d, struct page_info *pg, unsigned int order,
+		  u64 pfn);
+
+#endif

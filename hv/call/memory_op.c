@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+// memory_op: dispatch, and the operations that give memory to a domain or
+// take it away (public header memory.h).
+#include "access/access.h"
+#include "call/memory.h"
+#include "mm/alloc.h"
+
+// Sub-operation, and above it the extents that are done.
+#define OP_SHIFT 6
+#define OP_MASK	 ((1u << OP_SHIFT) - 1)
+
+// Defaults of Xen's memop-max-order.
+#define ORDER_DOMU    9
+#define ORDER_CONTROL MAX_ORDER
+
+struct reservation {
+	struct domain *d;
+	u64 list, n, done;
+	unsigned int order, width;
+};
+typedef bool extent_t(const struct reservation *r, u64 i);
+
+unsigned int memory_max_order(void)
+{
+	return currd->is_control ? ORDER_CONTROL : ORDER_DOMU;
+}
+
+int memory_target(u16 domid, struct domain **out)
+{
+	struct domain *d = domain_get_self_or(domid);
+
+	if (!d)
+		return -ESRCH;
+	if (!domain_may_control(currd, d)) {
+		domain_put(d);
+		return -EPERM;
+	}
+	*out = d;
+	return 0;
+}
+
+int frame_list_read(u64 list, u64 i, u64 *out)
+{
+	u64 at;
+
+	if (!access_index(list, i, sizeof(*out), &at))
+		return -EFAULT;
+	return copy_struct_from_guest(out, at);
+}
+
+int frame_list_write(u64 list, u64 i, u64 value)
+{
+	u64 at;
+
+	if (!access_index(list, i, sizeof(value), &at))
+		return -EFAULT;
+	return copy_struct_to_guest(at, &value);
+}
+
+// Gives fresh frames to d; on error they are the caller's still.
+int extent_assign(struct domain *d, struct page_info *pg, unsigned int order,
+		  u64 pfn)
+{
+	// Before anybody can find the frames.
+	for (u64 i = 0; i < 1UL << order; i++)
+		m2p_set(page_to_mfn(pg + i),
+			pfn == M2P_INVALID ? pfn : pfn + i);
+	return page_assign(&d->account, pg, order);
+}
+
+struct page_info *extent_alloc(struct domain *d, unsigned int order,
+			       unsigned int width, u64 pfn)
+{
+	struct page_account *who = &d->account;
+	u64 n = 1UL << order;
+	struct page_info *pg;
+
+	// Asked again under its lock; but spare the scrubbing.
+	if (READ_ONCE(who->total) + n > READ_ONCE(who->max))
+		return NULL;
+	pg = frames_alloc(order, width,
+			  READ_ONCE(who->claim) >= n ? ALLOC_NOCLAIM : 0);
+	if (pg && extent_assign(d, pg, order, pfn)) {
+		frames_free(pg, order);
+		return NULL;
+	}
+	return pg;
+}
+
+static bool extent_increase(const struct reservation *r, u64 i)
+{
+	struct page_info *pg =
+		extent_alloc(r->d, r->order, r->width, M2P_INVALID);
+
+	return pg && (!r->list ||
+		      !frame_list_write(r->list, i, mfn_val(page_to_mfn(pg))));
+}
+
+static bool extent_populate(const struct reservation *r, u64 i)
+{
+	struct page_info *pg;
+	u64 pfn_;
+
+	if (frame_list_read(r->list, i, &pfn_))
+		return false;
+	pg = extent_alloc(r->d, r->order, r->width, pfn_);
+	return pg && !frame_list_write(r->list, i, mfn_val(page_to_mfn(pg)));
+}
+
+// The frame goes when its last reference does: a table that is pinned stays
+// until its owner unpins it. The hypervisor's own shared pages stay anyway.
+static bool frame_release(struct domain *d, u64 frame)
+{
+	struct page_info *pg = mfn_to_page(mfn(frame));
+	bool own;
+
+	if (!mfn_valid(mfn(frame)) || !page_get(pg, &d->account))
+		return false;
+	own = !(READ_ONCE(pg->count) & PGC_SPECIAL);
+	if (own && page_take_allocated(pg)) {
+		m2p_set(mfn(frame), M2P_INVALID);
+		page_put(pg);
+	}
+	page_put(pg);
+	return own;
+}
+
+static bool extent_decrease(const struct reservation *r, u64 i)
+{
+	u64 frame;
+
+	if (frame_list_read(r->list, i, &frame))
+		return false;
+	for (u64 j = 0; j < 1UL << r->order; j++)
+		if (!frame_release(r->d, frame + j))
+			return false;
+	return true;
+}
+
+static extent_t *const extent_op[] = {
+	[XENMEM_increase_reservation] = extent_increase,
+	[XENMEM_decrease_reservation] = extent_decrease,
+	[XENMEM_populate_physmap] = extent_populate,
+};
+
+// True: made room for others before the end.
+static bool reservation_run(struct reservation *r, extent_t *fn)
+{
+	for (u64 first = r->done; r->done < r->n; r->done++) {
+		if (r->done != first && preempt_check())
+			return true;
+		if (!fn(r, r->done))
+			break;
+	}
+	return false;
+}
+
+// These answer how many extents are done, whatever went wrong.
+static long reservation_op(unsigned int op, u64 start, u64 arg)
+{
+	struct xen_memory_reservation in;
+	struct reservation r;
+	bool again = false;
+
+	if (copy_struct_from_guest(&in, arg))
+		return (long)start;
+	r = (struct reservation){
+		.list = handle_gva(in.extent_start),
+		.n = in.nr_extents,
+		.done = start,
+		.order = in.extent_order,
+		.width = XENMEMF_get_address_bits(in.mem_flags),
+	};
+	if (r.n > UINT32_MAX >> OP_SHIFT || start >= r.n ||
+	    (r.width && r.width <= PAGE_SHIFT) ||
+	    in.mem_flags & (XENMEMF_vnode | XENMEMF_populate_on_demand) ||
+	    r.order > memory_max_order() || memory_target(in.domid, &r.d))
+		return (long)start;
+	again = reservation_run(&r, extent_op[op]);
+	domain_put(r.d);
+	if (again)
+		return call_again(__HYPERVISOR_memory_op, 2,
+				  op | r.done << OP_SHIFT, arg, 0, 0, 0);
+	return (long)r.done;
+}
+
+static long op_maximum_ram_page(u64 arg, u64 start)
+{
+	return (long)max_mfn;
+}
+
+// Nothing is ever shared.
+static long op_zero(u64 arg, u64 start)
+{
+	return 0;
+}
+
+static long op_claim_pages(u64 arg, u64 start)
+{
+	struct xen_memory_reservation r;
+	struct domain *d;
+	long rc;
+
+	if (copy_struct_from_guest(&r, arg))
+		return -EFAULT;
+	if (handle_gva(r.extent_start) || r.extent_order || r.mem_flags)
+		return -EINVAL;
+	d = domain_get_by_id(r.domid);
+	if (!d)
+		return -EINVAL;
+	rc = currd->is_control ? frames_claim(&d->account, r.nr_extents)
+			       : -EPERM;
+	domain_put(d);
+	return rc;
+}
+
+// PV guests keep their own translations: -EACCES is what they are told.
+static long op_add_to_physmap(u64 arg, u64 start)
+{
+	struct xen_add_to_physmap x;
+	struct domain *d;
+	int rc;
+
+	if (copy_struct_from_guest(&x, arg))
+		return -EFAULT;
+	if (x.space == XENMAPSPACE_gmfn_foreign)
+		return -ENOSYS;
+	rc = memory_target(x.domid, &d);
+	if (rc)
+		return rc;
+	domain_put(d);
+	return -EACCES;
+}
+
+static long op_add_to_physmap_batch(u64 arg, u64 start)
+{
+	struct xen_add_to_physmap_batch x;
+	struct domain *d;
+	int rc;
+
+	if (copy_struct_from_guest(&x, arg))
+		return -EFAULT;
+	if (x.space == XENMAPSPACE_gmfn_range)
+		return -EOPNOTSUPP;
+	rc = memory_target(x.domid, &d);
+	if (rc)
+		return rc;
+	domain_put(d);
+	return -EACCES;
+}
+
+// Nothing to do but to tell whether the frame is the domain's.
+static long op_remove_from_physmap(u64 arg, u64 start)
+{
+	struct xen_remove_from_physmap x;
+	struct domain *d;
+	long rc;
+
+	if (copy_struct_from_guest(&x, arg))
+		return -EFAULT;
+	rc = memory_target(x.domid, &d);
+	if (rc)
+		return rc;
+	if (!mfn_valid(mfn(x.gpfn)) ||
+	    page_owner(mfn_to_page(mfn(x.gpfn))) != &d->account)
+		rc = -ENOENT;
+	domain_put(d);
+	return rc;
+}
+
+static long op_get_vnumainfo(u64 arg, u64 start)
+{
+	struct xen_vnuma_topology_info x;
+	struct domain *d;
+	int rc;
+
+	if (copy_struct_from_guest(&x, arg))
+		return -EFAULT;
+	if (x.pad)
+		return -EINVAL;
+	rc = memory_target(x.domid, &d);
+	if (rc)
+		return rc;
+	domain_put(d);
+	return -EOPNOTSUPP;
+}
+
+static memory_op_t *const ops[] = {
+	[XENMEM_maximum_ram_page] = op_maximum_ram_page,
+	[XENMEM_current_reservation] = memory_reservation_now,
+	[XENMEM_maximum_reservation] = memory_reservation_max,
+	[XENMEM_machphys_mfn_list] = memory_m2p_list,
+	[XENMEM_add_to_physmap] = op_add_to_physmap,
+	[XENMEM_memory_map] = memory_map_get,
+	[XENMEM_machine_memory_map] = memory_map_machine,
+	[XENMEM_exchange] = memory_exchange,
+	[XENMEM_machphys_mapping] = memory_m2p_mapping,
+	[XENMEM_set_memory_map] = memory_map_set,
+	[XENMEM_maximum_gpfn] = memory_maximum_gpfn,
+	[XENMEM_remove_from_physmap] = op_remove_from_physmap,
+	[XENMEM_set_pod_target] = memory_pod_set,
+	[XENMEM_get_pod_target] = memory_pod_get,
+	[XENMEM_get_sharing_freed_pages] = op_zero,
+	[XENMEM_get_sharing_shared_pages] = op_zero,
+	[XENMEM_access_op] = memory_access,
+	[XENMEM_add_to_physmap_batch] = op_add_to_physmap_batch,
+	[XENMEM_claim_pages] = op_claim_pages,
+	[XENMEM_get_vnumainfo] = op_get_vnumainfo,
+	[XENMEM_reserved_device_memory_map] = memory_reserved_map,
+	[XENMEM_acquire_resource] = memory_resource,
+};
+
+long call_memory_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
+{
+	unsigned int op = cmd & OP_MASK;
+	u64 start = cmd >> OP_SHIFT;
+
+	if (op < ARRAY_SIZE(extent_op) &&
+	    extent_op[index_nospec(op, ARRAY_SIZE(extent_op))])
+		return reservation_op(op, start, arg);
+	if (op >= ARRAY_SIZE(ops))
+		return -ENOSYS;
+	op = index_nospec(op, ARRAY_SIZE(ops));
+	if (!ops[op])
+		return -ENOSYS;
+	if (start && op != XENMEM_acquire_resource)
+		return -EINVAL;
+	return ops[op](arg, start);
+}

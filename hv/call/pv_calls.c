@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// The PV guest's own processor state: traps, callbacks, descriptors, segment
+// bases, debug registers (public headers xen.h, arch-x86/xen*.h, callback.h).
+#include "access/access.h"
+#include "call/call.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "pv/pv.h"
+#include "x86/desc.h"
+#include "x86/insn.h"
+#include "x86/pte.h"
+#include "x86/segment.h"
+#include "x86/tlb.h"
+
+long call_set_trap_table(u64 list, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	struct trap_info *traps = current->pv->traps, t;
+
+	(void)a2, (void)a3, (void)a4, (void)a5;
+	if (!list) {
+		memset(traps, 0, 256 * sizeof(*traps));
+		return 0;
+	}
+	// At most one entry a vector, and the end mark.
+	for (unsigned int i = 0;; i++, list += sizeof(t)) {
+		if (i && preempt_check())
+			return call_again(__HYPERVISOR_set_trap_table, 1, list,
+					  0, 0, 0, 0);
+		if (copy_struct_from_guest(&t, list))
+			return -EFAULT;
+		if (!t.address)
+			return 0;
+		if (!va_canonical(t.address))
+			return -EINVAL;
+		t.cs |= 3;
+		traps[t.vector] = t;
+	}
+}
+
+long call_set_gdt(u64 list, u64 entries, u64 a3, u64 a4, u64 a5)
+{
+	u64 frames[PV_GDT_FRAMES] = { 0 };
+	unsigned int n = (unsigned int)((entries + 511) / 512);
+	int rc;
+
+	(void)a3, (void)a4, (void)a5;
+	if (entries > PV_GDT_FRAMES * 512)
+		return -EINVAL;
+	if (copy_from_guest(frames, list, n * sizeof(frames[0])))
+		return -EFAULT;
+	rc = pv_set_gdt(current, frames, (unsigned int)entries);
+	if (!rc) {
+		tlb_flush_local();
+		gdt_load(PERDOM_GDT(current->id));
+	}
+	return rc;
+}
+
+long call_stack_switch(u64 ss, u64 sp, u64 a3, u64 a4, u64 a5)
+{
+	(void)a3, (void)a4, (void)a5;
+	current->hot.kernel_ss = ss | 3;
+	current->hot.kernel_sp = sp;
+	return 0;
+}
+
+long call_fpu_taskswitch(u64 set, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	(void)a2, (void)a3, (void)a4, (void)a5;
+	irq_disable();
+	pv_set_ts(current, (u32)set);
+	irq_enable();
+	return 0;
+}
+
+long call_set_debugreg(u64 reg, u64 value, u64 a3, u64 a4, u64 a5)
+{
+	int rc;
+
+	(void)a3, (void)a4, (void)a5;
+	irq_disable();
+	rc = pv_set_debugreg(current, (unsigned int)reg, value);
+	irq_enable();
+	return rc;
+}
+
+long call_get_debugreg(u64 reg, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	(void)a2, (void)a3, (void)a4, (void)a5;
+	if (reg > 7)
+		return -EINVAL;
+	return (long)pv_get_debugreg(current, (unsigned int)reg);
+}
+
+// maddr: machine address of the descriptor, 8-aligned, in a page that is a
+// descriptor page or one that the guest could write itself.
+long call_update_descriptor(u64 maddr, u64 desc, u64 a3, u64 a4, u64 a5)
+{
+	mfn_t m = maddr_to_mfn(maddr);
+	struct page_info *pg = mfn_to_page(m);
+	int rc;
+	u64 *t;
+
+	(void)a3, (void)a4, (void)a5;
+	if ((maddr & 7) || !mfn_valid(m) || !pv_descriptor_check(&desc))
+		return -EINVAL;
+	if (!page_get(pg, &currd->account))
+		return -EINVAL;
+	rc = (READ_ONCE(pg->type) & PGT_TYPE) == PGT_SEGDESC
+		     ? pv_segdesc_get(currd, m)
+		     : page_get_writable(pg, &currd->account);
+	if (!rc) {
+		t = map_frame(m);
+		WRITE_ONCE(t[(maddr & ~PAGE_MASK) / 8], desc);
+		unmap_frame(t);
+		page_put_writable(pg); // either type: count and reference
+	}
+	page_put(pg);
+	return rc ? -EINVAL : 0;
+}
+
+long call_set_segment_base(u64 which, u64 base, u64 a3, u64 a4, u64 a5)
+{
+	struct vcpu *v = current;
+	u64 mine;
+
+	(void)a3, (void)a4, (void)a5;
+	if (which != SEGBASE_GS_USER_SEL && !va_canonical(base))
+		return -EINVAL;
+	switch (which) {
+	case SEGBASE_FS:
+		pv_set_fs_base(base);
+		return 0;
+	case SEGBASE_GS_USER:
+		pv_set_gs_base_other(v, base);
+		return 0;
+	case SEGBASE_GS_KERNEL:
+		pv_set_gs_base(base);
+		return 0;
+	case SEGBASE_GS_USER_SEL:
+		// The selector is one register for both modes; its base is the
+		// user's, and the kernel keeps its own.
+		irq_disable();
+		mine = pv_gs_base();
+		if (!load_gs((u16)base))
+			base = 0;
+		pv_set_gs_base_other(v, pv_gs_base());
+		pv_set_gs_base(mine);
+		irq_enable();
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static void mask_flag(struct vcpu *v, u32 flag, bool on)
+{
+	v->hot.cb_flags = on ? v->hot.cb_flags | flag : v->hot.cb_flags & ~flag;
+}
+
+static long callback_set(const struct callback_register *r)
+{
+	struct vcpu_hot *h = &current->hot;
+	bool mask = r->flags & CALLBACKF_mask_events;
+
+	if (!va_canonical(r->address))
+		return -EINVAL;
+	switch (r->type) {
+	case CALLBACKTYPE_event:
+		h->event_cb = r->address;
+		return 0;
+	case CALLBACKTYPE_failsafe:
+		h->failsafe_cb = r->address;
+		mask_flag(current, CB_FAILSAFE_MASKS_EVENTS, mask);
+		return 0;
+	case CALLBACKTYPE_syscall:
+		h->syscall_cb = r->address;
+		mask_flag(current, CB_SYSCALL_MASKS_EVENTS, mask);
+		return 0;
+	case CALLBACKTYPE_syscall32:
+		h->syscall32_cb = r->address;
+		mask_flag(current, CB_SYSCALL32_MASKS_EVENTS, mask);
+		return 0;
+	case CALLBACKTYPE_sysenter:
+		h->sysenter_cb = r->address;
+		mask_flag(current, CB_SYSENTER_MASKS_EVENTS, mask);
+		return 0;
+	case CALLBACKTYPE_nmi:
+		if (current->id)
+			return -EINVAL;
+		current->pv->nmi_address = r->address;
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}
+
+static long callback_unset(const struct callback_unregister *r)
+{
+	switch (r->type) {
+	case CALLBACKTYPE_event:
+	case CALLBACKTYPE_failsafe:
+	case CALLBACKTYPE_syscall:
+	case CALLBACKTYPE_sysenter:
+		return -EINVAL;
+	case CALLBACKTYPE_nmi:
+		current->pv->nmi_address = 0;
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}
+
+long call_callback_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
+{
+	struct callback_register r;
+	struct callback_unregister u;
+
+	(void)a3, (void)a4, (void)a5;
+	switch (cmd) {
+	case CALLBACKOP_register:
+		if (copy_struct_from_guest(&r, arg))
+			return -EFAULT;
+		return callback_set(&r);
+	case CALLBACKOP_unregister:
+		if (copy_struct_from_guest(&u, arg))
+			return -EFAULT;
+		return callback_unset(&u);
+	default:
+		return -ENOSYS;
+	}
+}
+
+long call_set_callbacks(u64 event, u64 failsafe, u64 syscall_, u64 a4, u64 a5)
+{
+	const struct callback_register r[] = {
+		{ CALLBACKTYPE_event, 0, event },
+		{ CALLBACKTYPE_failsafe, 0, failsafe },
+		{ CALLBACKTYPE_syscall, 0, syscall_ },
+	};
+
+	(void)a4, (void)a5;
+	for (unsigned int i = 0; i < ARRAY_SIZE(r); i++)
+		callback_set(&r[i]);
+	return 0;
+}

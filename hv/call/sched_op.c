@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// sched_op: what a vcpu asks about its own running, and its domain's end
+// (public header sched.h).
+#include "access/access.h"
+#include "call/call.h"
+#include "evtchn/evtchn.h"
+#include "sched/sched.h"
+
+#define POLL_PORTS_MAX 128
+
+static long op_yield(u64 arg)
+{
+	sched_yield();
+	return 0;
+}
+
+static long op_block(u64 arg)
+{
+	vcpu_block_current();
+	return 0;
+}
+
+static long op_shutdown(u64 arg)
+{
+	struct sched_shutdown op;
+
+	if (copy_struct_from_guest(&op, arg))
+		return -EFAULT;
+	domain_shutdown(currd, (u8)op.reason);
+	return 0;
+}
+
+// 1: one of the ports is pending, 0: none, or an error.
+static int any_pending(const struct sched_poll *op)
+{
+	u64 gva;
+	u32 port;
+	int r;
+
+	for (u32 i = 0; i < op->nr_ports; i++) {
+		if (!access_index(handle_gva(op->ports), i, sizeof(port),
+				  &gva) ||
+		    copy_struct_from_guest(&port, gva))
+			return -EFAULT;
+		r = evtchn_is_pending(currd, port);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+// The vcpu counts as blocked, and as polling, before it looks at its ports:
+// an event that comes in between wakes it.
+static long poll_ports(const struct sched_poll *op, int wait_for)
+{
+	struct vcpu *v = current;
+	int r = 0;
+
+	__atomic_fetch_or(&v->pause_flags, VPF_BLOCKED, __ATOMIC_SEQ_CST);
+	evtchn_poll_set(v, wait_for);
+	if (!vcpu_event_pending(v)) {
+		r = any_pending(op);
+		if (!r) {
+			if (op->timeout)
+				vcpu_set_poll_timer(v, op->timeout);
+			softirq_raise(SOFTIRQ_SCHED);
+			return 0;
+		}
+	}
+	evtchn_poll_set(v, 0);
+	__atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED, __ATOMIC_SEQ_CST);
+	return r < 0 ? r : 0;
+}
+
+static long op_poll(u64 arg)
+{
+	struct sched_poll op;
+	u32 port;
+
+	if (copy_struct_from_guest(&op, arg))
+		return -EFAULT;
+	if (op.nr_ports > POLL_PORTS_MAX)
+		return -EINVAL;
+	if (!access_ok(handle_gva(op.ports), op.nr_ports * sizeof(port)))
+		return -EFAULT;
+	if (op.nr_ports != 1)
+		return poll_ports(&op, -1);
+	if (copy_struct_from_guest(&port, handle_gva(op.ports)))
+		return -EFAULT;
+	// Port 0 is nobody's; every other one fits.
+	return port && port <= 0x7fffffff ? poll_ports(&op, (int)port)
+					  : -EINVAL;
+}
+
+static long op_remote_shutdown(u64 arg)
+{
+	struct sched_remote_shutdown op;
+	struct domain *d;
+	long r = -EPERM;
+
+	if (copy_struct_from_guest(&op, arg))
+		return -EFAULT;
+	d = domain_get_by_id(op.domain_id);
+	if (!d)
+		return -ESRCH;
+	if (currd->is_control) {
+		domain_shutdown(d, (u8)op.reason);
+		r = 0;
+	}
+	domain_put(d);
+	return r;
+}
+
+// The code that a shutdown which comes later will be known by.
+static long op_shutdown_code(u64 arg)
+{
+	struct sched_shutdown op;
+	struct domain *d = currd;
+
+	if (copy_struct_from_guest(&op, arg))
+		return -EFAULT;
+	spin_lock(&d->lock);
+	if (!d->shutting_down)
+		d->shutdown_code = (u8)op.reason;
+	spin_unlock(&d->lock);
+	return 0;
+}
+
+static long op_watchdog(u64 arg)
+{
+	struct sched_watchdog op;
+
+	if (copy_struct_from_guest(&op, arg))
+		return -EFAULT;
+	return domain_watchdog_set(currd, op.id, op.timeout);
+}
+
+static long op_pin_override(u64 arg)
+{
+	struct sched_pin_override op;
+
+	if (!currd->is_hardware)
+		return -EPERM;
+	if (copy_struct_from_guest(&op, arg))
+		return -EFAULT;
+	return sched_pin_override(current, op.pcpu);
+}
+
+static long (*const ops[])(u64 arg) = {
+	[SCHEDOP_yield] = op_yield,
+	[SCHEDOP_block] = op_block,
+	[SCHEDOP_shutdown] = op_shutdown,
+	[SCHEDOP_poll] = op_poll,
+	[SCHEDOP_remote_shutdown] = op_remote_shutdown,
+	[SCHEDOP_shutdown_code] = op_shutdown_code,
+	[SCHEDOP_watchdog] = op_watchdog,
+	[SCHEDOP_pin_override] = op_pin_override,
+};
+
+long call_sched_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
+{
+	cmd = (u32)cmd;
+	if (cmd >= ARRAY_SIZE(ops))
+		return -ENOSYS;
+	return ops[index_nospec(cmd, ARRAY_SIZE(ops))](arg);
+}
+
+// The first form had three of them, the reason of a shutdown by value.
+long call_sched_op_compat(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
+{
+	switch ((u32)cmd) {
+	case SCHEDOP_yield:
+		return op_yield(arg);
+	case SCHEDOP_block:
+		return op_block(arg);
+	case SCHEDOP_shutdown:
+		domain_shutdown(currd, (u8)arg);
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+// platform_op: the control domain's kernel and the machine (public header
+// platform.h).
+#include "access/access.h"
+#include "ctl/private.h"
+#include "lib/string.h"
+#include "sched/sched.h"
+#include "x86/cpuid.h"
+#include "x86/faultable.h"
+#include "x86/insn.h"
+#include "x86/platform.h"
+#include "x86/pte.h"
+#include "x86/smp.h"
+
+struct entry {
+	platform_fn *fn;
+	s32 error;
+};
+
+#define PLATFORM(name)	     [XENPF_##name] = { platform_##name, 0 },
+#define REFUSED(name, error) [XENPF_##name] = { NULL, error },
+static const struct entry table[] = {
+#include "ctl/platform.def"
+};
+#undef PLATFORM
+#undef REFUSED
+
+long call_platform_op(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	struct platform_call c = { 0 };
+	const struct entry *e;
+	long rc;
+
+	if (copy_struct_from_guest(&c.op, a1))
+		return -EFAULT;
+	if (c.op.interface_version != CTL_PLATFORM_VERSION)
+		return -EACCES;
+	if (!currd->is_control)
+		return -EPERM;
+	if (c.op.cmd >= ARRAY_SIZE(table))
+		return -ENOSYS;
+	e = &table[index_nospec(c.op.cmd, ARRAY_SIZE(table))];
+	if (!e->fn)
+		return e->error ? e->error : -ENOSYS;
+	if (!control_lock())
+		return call_again(__HYPERVISOR_platform_op, 1, a1, 0, 0, 0, 0);
+	rc = e->fn(&c);
+	control_unlock();
+	if (c.copy_back && copy_struct_to_guest(a1, &c.op))
+		return -EFAULT;
+	return rc;
+}
+
+// Time.
+
+static long set_time(u64 sec, u32 nsec, u64 system_time)
+{
+	struct domain *d;
+
+	wallclock_set(sec, nsec, system_time);
+	for (u32 id = 0; (d = domain_get_from(id)); id++) {
+		id = d->id;
+		domain_wallclock_update(d);
+		domain_put(d);
+	}
+	return 0;
+}
+
+long platform_settime32(struct platform_call *c)
+{
+	const struct xenpf_settime32 *a = &c->op.u.settime32;
+
+	return set_time(a->secs, a->nsecs, a->system_time);
+}
+
+long platform_settime64(struct platform_call *c)
+{
+	const struct xenpf_settime64 *a = &c->op.u.settime64;
+
+	return a->mbz ? -EINVAL : set_time(a->secs, a->nsecs, a->system_time);
+}
+
+// Machine.
+
+#define MSR_MTRR_CAP	 0xfe
+#define MSR_MTRR_BASE(n) (0x200 + 2 * (n))
+#define MTRR_VALID	 BIT(11)
+
+long platform_read_memtype(struct platform_call *c)
+{
+	struct xenpf_read_memtype *a = &c->op.u.read_memtype;
+	u64 cap, base, mask;
+
+	if (!cpu_has(MTRR) || !rdmsr_safe(MSR_MTRR_CAP, &cap) ||
+	    a->reg >= (cap & 0xff) ||
+	    !rdmsr_safe(MSR_MTRR_BASE(a->reg), &base) ||
+	    !rdmsr_safe(MSR_MTRR_BASE(a->reg) + 1, &mask))
+		return -EINVAL;
+	a->mfn = a->nr_mfns = a->type = 0;
+	if (mask & MTRR_VALID) {
+		// The mask's lowest bit tells the size.
+		a->mfn = (base & PTE_ADDR) >> PAGE_SHIFT;
+		a->nr_mfns = (mask & -(mask & PTE_ADDR)) >> PAGE_SHIFT;
+		a->type = base & 0xff;
+	}
+	c->copy_back = true;
+	return 0;
+}
+
+// They are about interrupt controllers whose faults Ringlet does not meet.
+long platform_platform_quirk(struct platform_call *c)
+{
+	switch (c->op.u.platform_quirk.quirk_id) {
+	case QUIRK_NOIRQBALANCING:
+	case QUIRK_IOAPIC_BAD_REGSEL:
+	case QUIRK_IOAPIC_GOOD_REGSEL:
+		return 0;
+	}
+	return -EINVAL;
+}
+
+// The BIOS was not asked, and EFI's services are not kept.
+long platform_firmware_info(struct platform_call *c)
+{
+	struct xenpf_firmware_info *a = &c->op.u.firmware_info;
+
+	switch (a->type) {
+	case XEN_FW_DISK_INFO:
+	case XEN_FW_DISK_MBR_SIGNATURE:
+	case XEN_FW_VBEDDC_INFO:
+		return -ESRCH;
+	case XEN_FW_EFI_INFO:
+		return -ENOSYS;
+	case XEN_FW_KBD_SHIFT_FLAGS:
+		if (a->index)
+			return -ESRCH;
+		a->u.kbd_shift_flags = 0;
+		c->copy_back = true;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+// Kernels name a value for the second register block where there is none.
+long platform_enter_acpi_sleep(struct platform_call *c)
+{
+	const struct xenpf_enter_acpi_sleep *a = &c->op.u.enter_acpi_sleep;
+
+	if (a->flags & XENPF_ACPI_SLEEP_EXTENDED)
+		return -EPERM; // hardware-reduced ACPI's registers
+	if (a->flags)
+		return -EINVAL;
+	return power_enter_sleep(a->sleep_state, a->val_a,
+				 platform.pm1b_control ? a->val_b : 0);
+}
+
+// Power states are not used: what the kernel found out about them is not
+// kept.
+long platform_set_processor_pminfo(struct platform_call *c)
+{
+	switch (c->op.u.set_pminfo.type) {
+	case XEN_PM_CX:
+	case XEN_PM_PX:
+	case XEN_PM_PDC:
+		return 0;
+	case XEN_PM_TX:
+		return -ENOSYS;
+	}
+	return -EINVAL;
+}
+
+// CPUs.
+
+static bool is_online(u32 cpu)
+{
+	return cpu < MAX_CPUS && cpumask_test(cpu_online, cpu);
+}
+
+long platform_get_cpuinfo(struct platform_call *c)
+{
+	struct xenpf_pcpuinfo *a = &c->op.u.pcpu_info;
+
+	a->flags = XEN_PCPU_FLAGS_INVALID;
+	if (a->xen_cpuid < nr_cpus) {
+		u64 cpu = index_nospec(a->xen_cpuid, nr_cpus);
+
+		a->flags = is_online((u32)cpu) ? XEN_PCPU_FLAGS_ONLINE : 0;
+		a->apic_id = cpu_apic_id[cpu];
+		for (u32 i = 0; i < platform.nr_cpus; i++)
+			if (platform.apic_id[i] == a->apic_id)
+				a->acpi_id = platform.acpi_id[i];
+	}
+	a->max_present = nr_cpus - 1;
+	c->copy_back = true;
+	return 0;
+}
+
+long platform_get_cpu_version(struct platform_call *c)
+{
+	struct xenpf_pcpu_version *a = &c->op.u.pcpu_version;
+	const u32 cpu = a->xen_cpuid;
+	u32 r[4];
+
+	memset(a, 0, sizeof(*a));
+	a->xen_cpuid = cpu;
+	if (is_online(cpu)) {
+		cpuid(0, 0, r);
+		memcpy(a->vendor_id, &r[1], 4);
+		memcpy(a->vendor_id + 4, &r[3], 4);
+		memcpy(a->vendor_id + 8, &r[2], 4);
+		a->family = cpu_host.family;
+		a->model = cpu_host.model;
+		a->stepping = cpu_host.stepping;
+	}
+	a->max_present = nr_cpus - 1;
+	c->copy_back = true;
+	return 0;
+}
+
+long platform_cpu_online(struct platform_call *c)
+{
+	u32 cpu = c->op.u.cpu_ol.cpuid;
+
+	if (cpu >= nr_cpus)
+		return -EINVAL;
+	return is_online(cpu) ? 0 : -EOPNOTSUPP;
+}
+
+long platform_cpu_offline(struct platform_call *c)
+{
+	u32 cpu = c->op.u.cpu_ol.cpuid;
+
+	if (cpu >= nr_cpus)
+		return -EINVAL;
+	return is_online(cpu) ? -EOPNOTSUPP : 0;
+}
+
+long platform_core_parking(struct platform_call *c)
+{
+	struct xenpf_core_parking *a = &c->op.u.core_parking;
+
+	if (a->type == XEN_CORE_PARKING_SET)
+		return -EOPNOTSUPP;
+	if (a->type != XEN_CORE_PARKING_GET)
+		return -EINVAL;
+	a->idle_nums = 0;
+	c->copy_back = true;
+	return 0;
+}

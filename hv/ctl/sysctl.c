@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+// sysctl: dispatch, memory, domains, log, scheduler (public header sysctl.h).
+#include "access/access.h"
+#include "con/con.h"
+#include "ctl/private.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "pci/pci.h"
+#include "sched/sched.h"
+
+#define CTL_UNLOCKED 1u
+
+struct entry {
+	sysctl_fn *fn;
+	s16 error;
+	u16 flags;
+};
+
+#define SYSCTL(name, flags)  [XEN_SYSCTL_##name] = { sysctl_##name, 0, flags },
+#define REFUSED(name, error) [XEN_SYSCTL_##name] = { NULL, error, 0 },
+static const struct entry table[] = {
+#include "ctl/sysctl.def"
+};
+#undef SYSCTL
+#undef REFUSED
+
+static long run(struct sysctl *c, const struct entry *e)
+{
+	long rc;
+
+	if (!e->fn)
+		return e->error ? e->error : -ENOSYS;
+	if (e->flags & CTL_UNLOCKED)
+		return e->fn(c);
+	if (!control_lock())
+		return -ERESTART;
+	rc = e->fn(c);
+	control_unlock();
+	return rc;
+}
+
+long call_sysctl(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	struct sysctl c = { 0 };
+	const struct entry *e;
+	long rc = -ENOSYS;
+
+	if (copy_struct_from_guest(&c.op, a1))
+		return -EFAULT;
+	if (c.op.interface_version != CTL_SYSCTL_VERSION)
+		return -EACCES;
+	if (!currd->is_control)
+		return -EPERM;
+	if (c.op.cmd < ARRAY_SIZE(table)) {
+		e = &table[index_nospec(c.op.cmd, ARRAY_SIZE(table))];
+		rc = run(&c, e);
+	}
+	if ((!rc || c.copy_back) && copy_struct_to_guest(a1, &c.op))
+		return -EFAULT;
+	return rc == -ERESTART
+		       ? call_again(__HYPERVISOR_sysctl, 1, a1, 0, 0, 0, 0)
+		       : rc;
+}
+
+long sysctl_readconsole(struct sysctl *c)
+{
+	struct xen_sysctl_readconsole *a = &c->op.u.readconsole;
+	u32 index = a->index, used = 0, most = a->count;
+	bool from_index = a->incremental;
+	char part[256];
+	size_t n;
+
+	do {
+		n = log_read(&index, part, MIN(sizeof(part), most - used),
+			     from_index);
+		if (copy_to_guest(handle_gva(a->buffer) + used, part, n))
+			return -EFAULT;
+		used += (u32)n;
+		from_index = true;
+	} while (n && used < most);
+	if (a->clear)
+		log_clear();
+	a->index = index;
+	a->count = used;
+	return 0;
+}
+
+// The keys' functions run with no lock held, one key at a time.
+long sysctl_debug_keys(struct sysctl *c)
+{
+	struct xen_sysctl_debug_keys *a = &c->op.u.debug_keys;
+	char key;
+
+	while (a->nr_keys) {
+		if (copy_struct_from_guest(&key, handle_gva(a->keys)))
+			return -EFAULT;
+		debug_key_handle(key);
+		a->keys.p++;
+		a->nr_keys--;
+		if (a->nr_keys && preempt_check()) {
+			c->copy_back = true;
+			return -ERESTART;
+		}
+	}
+	return 0;
+}
+
+long sysctl_getdomaininfolist(struct sysctl *c)
+{
+	struct xen_sysctl_getdomaininfolist *a = &c->op.u.getdomaininfolist;
+	struct xen_domctl_getdomaininfo info;
+	u32 n = 0, id = a->first_domain;
+	struct domain *d;
+
+	while (n < a->max_domains && (d = domain_get_from(id))) {
+		domain_info_fill(d, &info);
+		id = d->id + 1u;
+		domain_put(d);
+		if (copy_struct_to_guest(
+			    handle_gva(a->buffer) + n * sizeof(info), &info))
+			return -EFAULT;
+		n++;
+	}
+	a->num_domains = n;
+	return 0;
+}
+
+// Free frames are not counted by address: all of them may be below a limit.
+long sysctl_availheap(struct sysctl *c)
+{
+	struct xen_sysctl_availheap *a = &c->op.u.availheap;
+	u64 bytes = frames_free_count() << PAGE_SHIFT;
+
+	if (a->node > 0)
+		bytes = 0;
+	if (a->max_bitwidth && a->max_bitwidth < 64)
+		bytes = MIN(bytes, BIT(a->max_bitwidth));
+	a->avail_bytes = bytes;
+	return 0;
+}
+
+// Scheduler: one kind, one pool with number 0 and all CPUs.
+
+long sysctl_sched_id(struct sysctl *c)
+{
+	c->op.u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2;
+	return 0;
+}
+
+long sysctl_scheduler_op(struct sysctl *c)
+{
+	struct xen_sysctl_scheduler_op *a = &c->op.u.scheduler_op;
+	u32 *us = &a->u.sched_credit2.ratelimit_us;
+
+	if (a->cmd > XEN_SYSCTL_SCHEDOP_getinfo)
+		return -EINVAL;
+	if (a->cpupool_id)
+		return -ESRCH;
+	if (a->sched_id != XEN_SCHEDULER_CREDIT2)
+		return -EINVAL;
+	if (a->cmd == XEN_SYSCTL_SCHEDOP_putinfo) {
+		// 0: no limit.
+		if (*us && (*us > XEN_SYSCTL_SCHED_RATELIMIT_MAX ||
+			    *us < XEN_SYSCTL_SCHED_RATELIMIT_MIN))
+			return -EINVAL;
+		WRITE_ONCE(sched_ratelimit_us, *us);
+	}
+	*us = sched_ratelimit_us;
+	return 0;
+}
+
+static u32 domain_count(void)
+{
+	u32 n = 0;
+
+	spin_lock(&domain_list_lock);
+	list_for_each(l, &domain_list) {
+		n++;
+	}
+	spin_unlock(&domain_list_lock);
+	return n;
+}
+
+long sysctl_cpupool_op(struct sysctl *c)
+{
+	struct xen_sysctl_cpupool_op *a = &c->op.u.cpupool_op;
+	struct domain *d;
+
+	switch (a->op) {
+	case XEN_SYSCTL_CPUPOOL_OP_INFO:
+		if (a->cpupool_id)
+			return -ENOENT;
+		a->sched_id = XEN_SCHEDULER_CREDIT2;
+		a->n_dom = domain_count();
+		return bitmap_to_guest(&a->cpumap, cpu_online, nr_cpus);
+	case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
+		return bitmap_to_guest(&a->cpumap, 0, nr_cpus);
+	case XEN_SYSCTL_CPUPOOL_OP_CREATE:
+		return -EOPNOTSUPP;
+	case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
+	case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
+	case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
+		return a->cpupool_id ? -ENOENT : -EBUSY;
+	case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
+		d = a->domid < DOMID_FIRST_RESERVED
+			    ? domain_get_by_id((u16)a->domid)
+			    : NULL;
+		if (!d)
+			return -ESRCH;
+		domain_put(d);
+		return a->cpupool_id ? -ENOENT : 0;
+	}
+	return -ENOSYS;
+}
+
+long sysctl_numainfo(struct sysctl *c)
+{
+	struct xen_sysctl_numainfo *a = &c->op.u.numainfo;
+	u64 meminfo = handle_gva(a->meminfo),
+	    distance = handle_gva(a->distance);
+	const struct xen_sysctl_meminfo m = {
+		.memsize = max_mfn << PAGE_SHIFT,
+		.memfree = frames_free_count() << PAGE_SHIFT,
+	};
+	const u32 to_itself = 10; // ACPI 6.4, 5.2.17
+
+	if (!meminfo && !distance) {
+		a->num_nodes = 1;
+		return 0;
+	}
+	if (!a->num_nodes)
+		return 0;
+	a->num_nodes = 1;
+	if (meminfo && copy_struct_to_guest(meminfo, &m))
+		return -EFAULT;
+	if (distance && copy_struct_to_guest(distance, &to_itself))
+		return -EFAULT;
+	return 0;
+}
+
+// All devices are as near as each other: no node, or no such device.
+long sysctl_pcitopoinfo(struct sysctl *c)
+{
+	struct xen_sysctl_pcitopoinfo *a = &c->op.u.pcitopoinfo;
+	u64 devs = handle_gva(a->devs), nodes = handle_gva(a->nodes);
+	struct physdev_pci_device dev;
+	u32 i, node;
+
+	if (!devs || !nodes)
+		return -EINVAL;
+	for (i = 0; i < a->num_devs; i++) {
+		if (copy_struct_from_guest(&dev, devs + i * sizeof(dev)))
+			return -EFAULT;
+		node = dev.seg || pci_read(PCI_BDF(dev.bus, dev.devfn), 0, 2) ==
+					       0xffff
+			       ? XEN_INVALID_DEV
+			       : XEN_INVALID_NODE_ID;
+		if (copy_struct_to_guest(nodes + i * sizeof(node), &node))
+			return -EFAULT;
+		if (i > 63 && preempt_check()) {
+			i++;
+			break;
+		}
+	}
+	a->num_devs = i;
+	return 0;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+// sysctl: the processors: their number, places, features, idle time.
+#include "access/access.h"
+#include "ctl/private.h"
+#include "dom/policy.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "sched/sched.h"
+#include "x86/cpuid.h"
+#include "x86/insn.h"
+
+// Low bits of an APIC id that number the threads of a core and all threads of
+// a socket (Intel SDM vol. 3, 9.9; AMD APM vol. 3, E.5).
+struct id_bits {
+	u32 thread, socket;
+};
+
+// Bits to number n things.
+static u32 bits_for(u32 n)
+{
+	return n > 1 ? 32 - (u32)__builtin_clz(n - 1) : 0;
+}
+
+static struct id_bits apic_id_bits(void)
+{
+	struct id_bits b = { 0, 0 };
+	u32 r[4], cores = 1;
+
+	if (cpu_host.max_basic >= 0xb) {
+		cpuid(0xb, 0, r);
+		if (r[1]) {
+			b.thread = r[0] & 31;
+			cpuid(0xb, 1, r);
+			b.socket = r[1] ? r[0] & 31 : b.thread;
+			return b;
+		}
+	}
+	if (!cpu_has(HTT))
+		return b;
+	if (cpu_host.vendor == CPU_AMD && cpu_host.max_ext >= 0x80000008) {
+		cpuid(0x80000008, 0, r);
+		cores = (r[2] & 0xff) + 1;
+	} else if (cpu_host.max_basic >= 4) {
+		cpuid(4, 0, r);
+		cores = (r[0] >> 26) + 1;
+	}
+	cpuid(1, 0, r);
+	b.socket = bits_for(MAX(r[1] >> 16 & 0xff, cores));
+	b.thread = b.socket - bits_for(cores);
+	return b;
+}
+
+// Online CPUs whose APIC id equals CPU 0's from this bit on.
+static u32 count_like_first(u32 bit)
+{
+	unsigned int cpu;
+	u32 n = 0;
+
+	for_each_cpu_in(cpu, cpu_online) {
+		n += cpu_apic_id[cpu] >> bit == cpu_apic_id[0] >> bit;
+	}
+	return n;
+}
+
+long sysctl_physinfo(struct sysctl *c)
+{
+	struct xen_sysctl_physinfo *a = &c->op.u.physinfo;
+	const struct id_bits b = apic_id_bits();
+
+	memset(a, 0, sizeof(*a));
+	a->threads_per_core = MAX(count_like_first(b.thread), 1u);
+	a->cores_per_socket = count_like_first(b.socket) / a->threads_per_core;
+	a->nr_cpus = cpumask_weight(cpu_online);
+	a->max_cpu_id = nr_cpus - 1;
+	a->nr_nodes = 1;
+	a->cpu_khz = (u32)tsc_khz();
+	a->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 |
+			  XEN_SYSCTL_PHYSCAP_gnttab_v2;
+	a->total_pages = frames_total_count();
+	a->free_pages = frames_free_count();
+	a->outstanding_pages = frames_claimed();
+	a->max_mfn = max_mfn - 1;
+	memcpy(a->hw_cap, cpu_host.features, sizeof(a->hw_cap));
+	return 0;
+}
+
+long sysctl_cputopoinfo(struct sysctl *c)
+{
+	struct xen_sysctl_cputopoinfo *a = &c->op.u.cputopoinfo;
+	const struct id_bits b = apic_id_bits();
+	u64 gva = handle_gva(a->cputopo);
+
+	a->num_cpus = gva ? MIN(a->num_cpus, nr_cpus) : nr_cpus;
+	for (u32 i = 0; gva && i < a->num_cpus; i++) {
+		u32 id = cpu_apic_id[i];
+		const struct xen_sysctl_cputopo t = {
+			.core = (id >> b.thread) &
+				(u32)(BIT(b.socket - b.thread) - 1),
+			.socket = id >> b.socket,
+		};
+
+		if (copy_struct_to_guest(gva + i * sizeof(t), &t))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+long sysctl_getcpuinfo(struct sysctl *c)
+{
+	struct xen_sysctl_getcpuinfo *a = &c->op.u.getcpuinfo;
+	struct xen_sysctl_cpuinfo info;
+
+	a->nr_cpus = MIN(a->max_cpus, nr_cpus);
+	for (u32 i = 0; i < a->nr_cpus; i++) {
+		info.idletime =
+			cpumask_test(cpu_online, i) ? cpu_idle_time(i) : 0;
+		if (copy_struct_to_guest(handle_gva(a->info) + i * sizeof(info),
+					 &info))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+// Frequencies and idle states are the firmware's.
+long sysctl_pm_op(struct sysctl *c)
+{
+	struct xen_sysctl_pm_op *a = &c->op.u.pm_op;
+
+	if (a->cmd == XEN_SYSCTL_pm_op_get_max_cstate) {
+		a->u.get_max_cstate = XEN_SYSCTL_CX_UNLIMITED;
+		return 0;
+	}
+	return (a->cmd & PM_PARA_CATEGORY_MASK) == CPUFREQ_PARA ? -EINVAL
+								: -EOPNOTSUPP;
+}
+
+long sysctl_get_cpu_levelling_caps(struct sysctl *c)
+{
+	c->op.u.cpu_levelling_caps.caps =
+		cpu_host.cpuid_faulting ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0;
+	return 0;
+}
+
+long sysctl_get_cpu_featureset(struct sysctl *c)
+{
+	static const u8 kinds[] = {
+		[XEN_SYSCTL_cpu_featureset_raw] = XEN_SYSCTL_cpu_policy_raw,
+		[XEN_SYSCTL_cpu_featureset_host] = XEN_SYSCTL_cpu_policy_host,
+		[XEN_SYSCTL_cpu_featureset_pv] =
+			XEN_SYSCTL_cpu_policy_pv_default,
+		[XEN_SYSCTL_cpu_featureset_hvm] =
+			XEN_SYSCTL_cpu_policy_hvm_default,
+		[XEN_SYSCTL_cpu_featureset_pv_max] =
+			XEN_SYSCTL_cpu_policy_pv_max,
+		[XEN_SYSCTL_cpu_featureset_hvm_max] =
+			XEN_SYSCTL_cpu_policy_hvm_max,
+	};
+	struct xen_sysctl_cpu_featureset *a = &c->op.u.cpu_featureset;
+	u64 gva = handle_gva(a->features);
+	u32 words[CPU_WORDS], n = MIN(a->nr_features, (u32)CPU_WORDS);
+	int rc;
+
+	if (!gva) {
+		a->nr_features = CPU_WORDS;
+		return 0;
+	}
+	if (a->index >= ARRAY_SIZE(kinds))
+		return -EINVAL;
+	rc = policy_system_features(
+		kinds[index_nospec(a->index, ARRAY_SIZE(kinds))], words);
+	if (rc)
+		return rc;
+	if (copy_to_guest(gva, words, n * sizeof(*words)))
+		return -EFAULT;
+	a->nr_features = n;
+	c->copy_back = true;
+	return n < CPU_WORDS ? -ENOBUFS : 0;
+}
+
+long sysctl_get_cpu_policy(struct sysctl *c)
+{
+	struct xen_sysctl_cpu_policy *a = &c->op.u.cpu_policy;
+	const struct policy_out to = {
+		.leaves = handle_gva(a->leaves),
+		.msrs = handle_gva(a->msrs),
+		.nr_leaves = &a->nr_leaves,
+		.nr_msrs = &a->nr_msrs,
+	};
+
+	return a->_rsvd ? -EINVAL : policy_copy_out(NULL, a->index, &to);
+}

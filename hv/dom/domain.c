@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: MIT
+// Domains: creation, references, destruction.
+//
+// A domain is found from creation until its last reference is gone. Two
+// references are its own: one until domain_kill() is through, one as long as
+// frames exist whose owner it is. The last domain_put() may happen anywhere,
+// so freeing is left to a softirq.
+#include "dom/private.h"
+#include "lib/errno.h"
+#include "lib/rangeset.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "x86/panic.h"
+#include "x86/softirq.h"
+
+// The account is at the page's start, and frames name their owner by it.
+_Static_assert(sizeof(struct domain) <= PAGE_SIZE, "a domain is one page");
+_Static_assert(offsetof(struct domain, account) == 0, "account first");
+_Static_assert(sizeof(struct shared_info) <= PAGE_SIZE, "one page");
+
+struct domain *dom0, *idle_domain, *dom_xen, *dom_io;
+struct list domain_list = LIST_INIT(domain_list);
+struct spinlock domain_list_lock = SPINLOCK_INIT(RANK_DOMLIST);
+const struct domain_unit *domain_unit[MAX_UNITS];
+unsigned int domain_units;
+struct sched_hooks sched_hooks;
+static void nobody(void)
+{
+}
+
+void (*domain_event_hook)(void) = nobody;
+
+static struct domain *to_free;		 // atomic, linked by next_free
+static struct shared_info *spare_shared; // dead domains' shared info
+
+// Steps of destruction: 0, one for each unit, then these.
+enum relinquish { REL_START, REL_UNITS };
+#define REL_GUEST  ((u8)(REL_UNITS + domain_units))
+#define REL_FRAMES ((u8)(REL_GUEST + 1))
+#define REL_CLOSE  ((u8)(REL_FRAMES + 1))
+#define REL_DONE   ((u8)(REL_CLOSE + 1))
+
+void domain_unit_register(const struct domain_unit *u)
+{
+	BUG_ON(domain_units == MAX_UNITS);
+	domain_unit[domain_units++] = u;
+}
+
+// References.
+
+static bool try_get(struct domain *d)
+{
+	u32 n = READ_ONCE(d->ref);
+
+	do {
+		if (!n)
+			return false;
+	} while (!__atomic_compare_exchange_n(
+		&d->ref, &n, n + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	return true;
+}
+
+void domain_get(struct domain *d)
+{
+	__atomic_fetch_add(&d->ref, 1, __ATOMIC_SEQ_CST);
+}
+
+void domain_put(struct domain *d)
+{
+	struct domain *head;
+
+	if (__atomic_sub_fetch(&d->ref, 1, __ATOMIC_SEQ_CST))
+		return;
+	head = READ_ONCE(to_free);
+	do {
+		d->next_free = head;
+	} while (!__atomic_compare_exchange_n(
+		&to_free, &head, d, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	softirq_raise(SOFTIRQ_RCU);
+}
+
+struct domain *domain_get_by_id(u16 domid)
+{
+	struct domain *found = NULL;
+
+	spin_lock(&domain_list_lock);
+	list_for_each(l, &domain_list) {
+		struct domain *d = list_entry(l, struct domain, all);
+
+		if (d->id < domid)
+			continue;
+		if (d->id == domid && try_get(d))
+			found = d;
+		break;
+	}
+	spin_unlock(&domain_list_lock);
+	return found;
+}
+
+struct domain *domain_get_self_or(u16 domid)
+{
+	if (domid != DOMID_SELF)
+		return domain_get_by_id(domid);
+	domain_get(currd);
+	return currd;
+}
+
+// Creation.
+
+// By id; -EEXIST. Visible to others from here on.
+static int list_insert(struct domain *d)
+{
+	struct list *at = &domain_list;
+	int rc = 0;
+
+	spin_lock(&domain_list_lock);
+	list_for_each(l, &domain_list) {
+		struct domain *other = list_entry(l, struct domain, all);
+
+		if (other->id < d->id)
+			continue;
+		rc = other->id == d->id ? -EEXIST : 0;
+		at = l;
+		break;
+	}
+	if (!rc)
+		list_add_before(at, &d->all);
+	spin_unlock(&domain_list_lock);
+	return rc;
+}
+
+static void account_empty(struct page_account *who)
+{
+	domain_put(container_of(who, struct domain, account));
+}
+
+static struct domain *domain_alloc(u16 id)
+{
+	struct domain *d = hvpages_alloc(0);
+
+	if (!d)
+		return NULL;
+	d->id = id;
+	d->ref = 2;
+	d->pause_count = d->controller_pauses = 1;
+	list_init(&d->all);
+	spin_init(&d->lock, RANK_DOMAIN);
+	spin_init(&d->account.lock, RANK_PAGELIST);
+	d->account.empty = account_empty;
+	return d;
+}
+
+static struct rangeset *rangeset_create(void)
+{
+	struct rangeset *s = heap_alloc(sizeof(*s));
+
+	if (s)
+		rangeset_init(s, heap_alloc, heap_free);
+	return s;
+}
+
+static void rangeset_destroy(struct rangeset *s)
+{
+	if (s)
+		rangeset_exit(s);
+	heap_free(s);
+}
+
+static void parts_free(struct domain *d)
+{
+	rangeset_destroy(d->io_ports);
+	rangeset_destroy(d->io_mem);
+	rangeset_destroy(d->irqs);
+	heap_free(d->vcpu);
+	heap_free(d->memory_map);
+}
+
+static int parts_alloc(struct domain *d, const struct domain_config *cfg)
+{
+	d->max_vcpus = cfg->max_vcpus;
+	d->create_flags = cfg->flags;
+	d->ssidref = cfg->ssidref;
+	d->address_size = 64;
+	d->is_control = d->is_hardware = cfg->domid == 0;
+	d->ops = cfg->ops;
+	memcpy(d->handle, cfg->handle, sizeof(d->handle));
+	d->vcpu = heap_alloc_array(cfg->max_vcpus, sizeof(*d->vcpu));
+	d->io_ports = rangeset_create();
+	d->io_mem = rangeset_create();
+	d->irqs = rangeset_create();
+	return d->vcpu && d->io_ports && d->io_mem && d->irqs ? 0 : -ENOMEM;
+}
+
+static void units_exit(struct domain *d, unsigned int n)
+{
+	while (n--)
+		if (domain_unit[n]->exit)
+			domain_unit[n]->exit(d);
+}
+
+static int units_init(struct domain *d, const struct domain_config *cfg)
+{
+	for (unsigned int i = 0; i < domain_units; i++) {
+		int rc =
+			domain_unit[i]->init ? domain_unit[i]->init(d, cfg) : 0;
+
+		if (rc) {
+			units_exit(d, i);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+int domain_create(const struct domain_config *cfg, struct domain **out)
+{
+	struct domain *d;
+	int rc;
+
+	if (cfg->domid >= DOMID_FIRST_RESERVED || !cfg->max_vcpus ||
+	    cfg->max_vcpus > MAX_VCPUS)
+		return -EINVAL;
+	d = domain_alloc(cfg->domid);
+	if (!d)
+		return -ENOMEM;
+	rc = parts_alloc(d, cfg);
+	if (rc)
+		goto parts;
+	rc = -ENOMEM;
+	d->shared = hvpages_alloc(0);
+	if (!d->shared)
+		goto parts;
+	page_share(&d->account, virt_to_page(d->shared), true);
+	m2p_set(virt_to_mfn(d->shared), M2P_INVALID);
+	rc = units_init(d, cfg);
+	if (rc)
+		goto shared;
+	rc = d->ops->domain_init(d);
+	if (rc)
+		goto units;
+	rc = list_insert(d);
+	if (rc)
+		goto guest;
+	if (d->id == 0)
+		dom0 = d;
+	*out = d;
+	return 0;
+guest:
+	d->ops->domain_exit(d);
+units:
+	units_exit(d, domain_units);
+shared:
+	page_unshare(virt_to_page(d->shared));
+parts:
+	parts_free(d);
+	hvpages_free(d, 0);
+	return rc;
+}
+
+// Destruction.
+
+static void domain_free(struct domain *d)
+{
+	struct vcpu *v;
+
+	spin_lock(&domain_list_lock);
+	list_del(&d->all);
+	spin_unlock(&domain_list_lock);
+	for_each_vcpu(d, v)
+		vcpu_destroy(v);
+	d->ops->domain_exit(d);
+	units_exit(d, domain_units);
+	parts_free(d);
+	hvpages_free(d, 0);
+	// The tools wait for the id to be free.
+	domain_event_hook();
+}
+
+static void free_waiting(void)
+{
+	struct domain *d =
+		__atomic_exchange_n(&to_free, NULL, __ATOMIC_SEQ_CST);
+
+	while (d) {
+		struct domain *next = d->next_free;
+
+		domain_free(d);
+		d = next;
+	}
+}
+
+static int relinquish_start(struct domain *d)
+{
+	sched_hooks.domain_pause(d);
+	spin_lock(&d->account.lock);
+	d->account.dying = true;
+	spin_unlock(&d->account.lock);
+	frames_claim(&d->account, 0);
+	return 0;
+}
+
+// What the hypervisor itself holds of the domain's frames, then what its
+// tables do. Events are closed, so nobody looks at the shared info any more
+// but under d->lock.
+static int relinquish_guest(struct domain *d)
+{
+	struct shared_info *shared = d->shared;
+	struct vcpu *v;
+
+	if (shared != spare_shared) {
+		for_each_vcpu(d, v)
+			vcpu_info_release(v);
+		spin_lock(&d->lock);
+		d->shared = spare_shared;
+		spin_unlock(&d->lock);
+		page_unshare(virt_to_page(shared));
+	}
+	return d->ops->relinquish(d);
+}
+
+// Each frame of the list once; those that others have mapped stay and free
+// themselves later.
+static int relinquish_frames(struct domain *d)
+{
+	struct page_account *who = &d->account;
+	struct page_info *pg;
+
+	if (!d->relinquish_left)
+		d->relinquish_left = READ_ONCE(who->total) + 1;
+	while (d->relinquish_left > 1 && (pg = page_first(who))) {
+		// Freed under our eyes: it leaves the list in a moment.
+		if (!page_get(pg, who)) {
+			cpu_relax();
+			continue;
+		}
+		d->relinquish_left--;
+		page_to_tail(who, pg);
+		if (page_take_allocated(pg))
+			page_put(pg);
+		page_put(pg);
+		if (!(d->relinquish_left % 64) && softirq_pending())
+			return -ERESTART;
+	}
+	return 0;
+}
+
+static int relinquish_close(struct domain *d)
+{
+	page_account_close(&d->account);
+	d->state = DOM_DEAD;
+	domain_event_hook();
+	domain_put(d);
+	return 0;
+}
+
+static int relinquish_one(struct domain *d)
+{
+	u8 step = d->relinquish_step;
+
+	if (step == REL_START)
+		return relinquish_start(d);
+	if (step == REL_GUEST)
+		return relinquish_guest(d);
+	if (step == REL_FRAMES)
+		return relinquish_frames(d);
+	if (step == REL_CLOSE)
+		return relinquish_close(d);
+	return domain_unit[step - REL_UNITS]->relinquish
+		       ? domain_unit[step - REL_UNITS]->relinquish(d)
+		       : 0;
+}
+
+// Under the control lock; the caller holds a reference of its own. -EINVAL:
+// d is the caller, Dom0, or no real domain.
+int domain_kill(struct domain *d)
+{
+	int rc;
+
+	if (d == currd || d == dom0 || d->is_idle)
+		return -EINVAL;
+	if (d->state == DOM_DEAD)
+		return 0;
+	d->state = DOM_DYING;
+	while (d->relinquish_step < REL_DONE) {
+		rc = relinquish_one(d);
+		if (rc)
+			return rc;
+		d->relinquish_step++;
+		if (d->relinquish_step < REL_DONE && softirq_pending())
+			return -ERESTART;
+	}
+	return 0;
+}
+
+// Owners that are no guests: never freed, not on the list.
+int domain_create_idle(void)
+{
+	spare_shared = hvpages_alloc(0);
+	idle_domain = domain_alloc(DOMID_IDLE);
+	dom_xen = domain_alloc(DOMID_XEN);
+	dom_io = domain_alloc(DOMID_IO);
+	if (!spare_shared || !idle_domain || !dom_xen || !dom_io)
+		return -ENOMEM;
+	idle_domain->is_idle = true;
+	idle_domain->pause_count = 0;
+	idle_domain->shared = spare_shared;
+	softirq_register(SOFTIRQ_RCU, free_waiting);
+	return 0;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The words that the hypervisor and a guest share under the two event ABIs
+// (public headers xen.h and event_channel.h). Pure: the guest may write any
+// of them at any moment, so nothing read here is trusted, and no loop lasts
+// as long as the guest likes.
+#ifndef EVTCHN_WORDS_H
+#define EVTCHN_WORDS_H
+
+#include "lib/abi.h"
+
+// 2-level: each true when the vcpu's selector bit rose and an upcall is due.
+bool level2_raise(u64 *pending, const u64 *mask, u64 *selector, u32 port);
+bool level2_unmask(const u64 *pending, u64 *mask, u64 *selector, u32 port);
+
+#define FIFO_PENDING	(1u << EVTCHN_FIFO_PENDING)
+#define FIFO_MASKED	(1u << EVTCHN_FIFO_MASKED)
+#define FIFO_LINKED	(1u << EVTCHN_FIFO_LINKED)
+#define FIFO_BUSY	(1u << EVTCHN_FIFO_BUSY)
+#define FIFO_PAGE_PORTS (PAGE_SIZE / sizeof(event_word_t))
+#define FIFO_PAGES	(EVTCHN_FIFO_NR_CHANNELS / FIFO_PAGE_PORTS)
+
+// Event array: `ports` is written after the page pointer that it covers.
+struct fifo_array {
+	u32 ports;
+	u32 *page[FIFO_PAGES];
+};
+
+// NULL when the array has no word for the port.
+u32 *fifo_word(const struct fifo_array *a, u32 port);
+// Sets PENDING; true when the event is to be linked.
+bool fifo_word_raise(u32 *word);
+// Clears MASKED; true when the event is to be linked.
+bool fifo_word_unmask(u32 *word);
+// Puts port at the end of a queue, under the lock of the domain's queues.
+// old_tail: tail of the queue where it was last (may be the same one); head:
+// in the guest's control block.
+enum fifo_linked {
+	FIFO_ALREADY, // somebody was faster, maybe to another queue
+	FIFO_BEHIND,  // others
+	FIFO_FIRST    // the queue was empty: its ready bit is to be set
+};
+enum fifo_linked fifo_link(const struct fifo_array *a, u32 port, u32 *old_tail,
+			   u32 *tail, u32 *head);
+
+#endif

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: MIT
+// Using grants: taking and giving back the right, mapping and unmapping.
+//
+// No two tables are locked at once. A mapping holds a reference on the
+// granting domain, whose table therefore exists until it is gone, and, for
+// each of its parts (host, device), one use of the active entry and one
+// reference (and writable type) of the frame.
+#include "grant/private.h"
+#include "lib/errno.h"
+#include "mm/alloc.h"
+#include "x86/softirq.h"
+#include "x86/tlb.h"
+
+#define PARTS	      ((u8)(GNTMAP_device_map | GNTMAP_host_map))
+#define KEPT_FLAGS    ((u8)(PARTS | GNTMAP_readonly | GNTMAP_contains_pte))
+#define CACHE_BITS    (GTF_PWT | GTF_PCD | GTF_PAT)
+#define TEARDOWN_STEP 32
+
+bool grant_page_get(struct page_info *pg, struct domain *owner, bool write)
+{
+	return write ? !page_get_writable(pg, &owner->account)
+		     : page_get(pg, &owner->account);
+}
+
+void grant_page_put(struct page_info *pg, bool write)
+{
+	if (write)
+		page_put_writable(pg);
+	else
+		page_put(pg);
+}
+
+// What the first user uses, from the guest's part of the entry.
+static int read_target(struct grant_table *t, u32 ref, u16 flags,
+		       struct grant_active *a)
+{
+	union grant_entry_v2 *e;
+	u64 frame;
+
+	a->start = 0;
+	a->length = PAGE_SIZE;
+	a->sub_page = false;
+	if (t->version == 1) {
+		frame = READ_ONCE(grant_v1(t, ref)->frame);
+	} else {
+		e = grant_v2(t, ref);
+		frame = READ_ONCE(e->full_page.frame);
+		if (flags & GTF_sub_page) {
+			a->start = READ_ONCE(e->sub_page.page_off);
+			a->length = READ_ONCE(e->sub_page.length);
+			a->sub_page = true;
+		}
+	}
+	if ((u32)a->start + a->length > PAGE_SIZE)
+		return GNTST_general_error;
+	if (!mfn_valid(mfn(frame)))
+		return GNTST_bad_page;
+	a->frame = (u32)frame;
+	return GNTST_okay;
+}
+
+static int take_pages(struct grant_hold *h, const struct grant_active *a)
+{
+	struct page_info *pg = mfn_to_page(mfn(a->frame));
+
+	for (u8 i = 0; i < h->refs; i++) {
+		if (grant_page_get(pg, h->owner, h->write))
+			continue;
+		while (i--)
+			grant_page_put(pg, h->write);
+		return GNTST_bad_page;
+	}
+	h->page = pg;
+	h->start = a->start;
+	h->length = a->length;
+	return GNTST_okay;
+}
+
+static int acquire_locked(struct grant_table *t, struct grant_hold *h,
+			  const struct grant_want *want)
+{
+	struct grant_words words;
+	struct grant_active *a;
+	int rc;
+
+	if (h->ref >= grant_entries(t))
+		return GNTST_bad_gntref;
+	h->ref = (u32)index_nospec(h->ref, grant_entries(t));
+	a = grant_active(t, h->ref);
+	if (!a)
+		return GNTST_general_error;
+	words = grant_words(t, h->ref);
+	rc = grant_entry_claim(&words, a, want, &h->flags);
+	if (rc)
+		return rc;
+	if (!a->readers && !a->writers) {
+		a->domid = want->domid;
+		rc = read_target(t, h->ref, h->flags, a);
+	}
+	if (!rc)
+		rc = take_pages(h, a);
+	if (!rc && h->write)
+		a->writers += h->refs;
+	else if (!rc)
+		a->readers += h->refs;
+	else
+		grant_entry_settle(&words, a);
+	return rc;
+}
+
+int grant_acquire(struct grant_hold *h, u16 domid, bool whole)
+{
+	struct grant_want want = { .domid = domid,
+				   .write = h->write,
+				   .whole = whole };
+	struct grant_table *t = h->owner->grant;
+	int rc;
+
+	spin_lock(&t->lock);
+	rc = acquire_locked(t, h, &want);
+	spin_unlock(&t->lock);
+	return rc;
+}
+
+// The references go first: a granter that sees the marks gone may rely on the
+// frame being its own again.
+void grant_release(const struct grant_hold *h)
+{
+	struct grant_table *t = h->owner->grant;
+	struct grant_words words;
+	struct grant_active *a;
+
+	spin_lock(&t->lock);
+	for (u8 i = 0; i < h->refs; i++)
+		grant_page_put(h->page, h->write);
+	a = grant_active(t, h->ref);
+	if (h->write)
+		a->writers -= h->refs;
+	else
+		a->readers -= h->refs;
+	if (!t->dead) {
+		words = grant_words(t, h->ref);
+		grant_entry_settle(&words, a);
+	}
+	spin_unlock(&t->lock);
+}
+
+// Handles. NULL: there is none of that number.
+static struct grant_mapping *mapping(struct grant_table *t, u32 handle)
+{
+	u64 n = (u64)t->map_frames * MAPS_PER_FRAME;
+
+	if (handle >= n)
+		return NULL;
+	handle = (u32)index_nospec(handle, n);
+	return &t->maps[handle / MAPS_PER_FRAME][handle % MAPS_PER_FRAME];
+}
+
+static void handle_free(struct grant_table *t, u32 handle)
+{
+	struct grant_mapping *m = mapping(t, handle);
+
+	m->owner = NULL;
+	m->flags = 0;
+	m->ref = t->map_free;
+	t->map_free = handle;
+}
+
+static bool handles_grow(struct grant_table *t)
+{
+	u32 first = t->map_frames * (u32)MAPS_PER_FRAME;
+	struct grant_mapping *page;
+
+	if (t->map_frames == t->max_map_frames)
+		return false;
+	if (!t->maps)
+		t->maps = heap_alloc_array(t->max_map_frames, sizeof(*t->maps));
+	page = t->maps ? hvpages_alloc(0) : NULL;
+	if (!page)
+		return false;
+	t->maps[t->map_frames++] = page;
+	for (u32 i = MAPS_PER_FRAME; i-- > 0;)
+		handle_free(t, first + i);
+	return true;
+}
+
+static u32 handle_alloc(struct grant_table *t)
+{
+	u32 handle = NO_HANDLE;
+
+	spin_lock(&t->map_lock);
+	if (t->map_free != NO_HANDLE || handles_grow(t)) {
+		handle = t->map_free;
+		t->map_free = mapping(t, handle)->ref;
+	}
+	spin_unlock(&t->map_lock);
+	return handle;
+}
+
+void grant_maps_free(struct grant_table *t)
+{
+	for (u32 i = 0; i < t->map_frames; i++)
+		hvpages_free(t->maps[i], 0);
+	heap_free(t->maps);
+}
+
+static u8 count_parts(u32 flags)
+{
+	return !!(flags & GNTMAP_host_map) + !!(flags & GNTMAP_device_map);
+}
+
+static int map_host(const struct gnttab_map_grant_ref *op,
+		    const struct grant_hold *h)
+{
+	if (!(op->flags & GNTMAP_host_map))
+		return GNTST_okay;
+	return grant_pv_ops->map(op->host_addr, page_to_mfn(h->page), op->flags,
+				 !(h->flags & CACHE_BITS));
+}
+
+// With a handle and a reference on the granter; both stay on success.
+static int map_with(struct gnttab_map_grant_ref *op, struct domain *owner,
+		    u32 handle)
+{
+	struct grant_table *t = currd->grant;
+	struct grant_hold h = { .owner = owner,
+				.ref = op->ref,
+				.write = !(op->flags & GNTMAP_readonly),
+				.refs = count_parts(op->flags) };
+	struct grant_mapping *m;
+	int rc = grant_acquire(&h, currd->id, true);
+
+	if (rc)
+		return rc;
+	rc = map_host(op, &h);
+	if (rc) {
+		grant_release(&h);
+		return rc;
+	}
+	spin_lock(&t->map_lock);
+	m = mapping(t, handle);
+	m->owner = owner;
+	m->ref = h.ref;
+	m->flags = op->flags & KEPT_FLAGS;
+	m->pending = 0;
+	spin_unlock(&t->map_lock);
+	op->dev_bus_addr = mfn_to_maddr(page_to_mfn(h.page));
+	op->handle = handle;
+	return GNTST_okay;
+}
+
+void grant_map(struct gnttab_map_grant_ref *op)
+{
+	struct grant_table *t = currd->grant;
+	struct domain *owner;
+	u32 handle;
+
+	if (!(op->flags & PARTS)) {
+		op->status = GNTST_bad_gntref;
+		return;
+	}
+	owner = domain_get_by_id(op->dom);
+	if (!owner) {
+		op->status = GNTST_bad_domain;
+		return;
+	}
+	op->status = GNTST_no_space;
+	handle = handle_alloc(t);
+	if (handle != NO_HANDLE) {
+		op->status = (s16)map_with(op, owner, handle);
+		if (op->status == GNTST_okay)
+			return;
+		spin_lock(&t->map_lock);
+		handle_free(t, handle);
+		spin_unlock(&t->map_lock);
+	}
+	domain_put(owner);
+}
+
+// Takes the parts to unmap out of the mapping; nobody else can unmap them
+// then. flags: what they were mapped with.
+static int claim_parts(struct grant_unmap *u, u8 *flags)
+{
+	struct grant_table *t = currd->grant;
+	struct grant_mapping *m;
+	int rc = GNTST_bad_handle;
+
+	u->owner = NULL;
+	spin_lock(&t->map_lock);
+	m = mapping(t, u->handle);
+	if (m && m->owner && m->flags & PARTS) {
+		rc = GNTST_okay;
+		*flags = m->flags;
+		u->parts = m->flags & ((u->host_addr ? GNTMAP_host_map : 0) |
+				       (u->dev_addr ? GNTMAP_device_map : 0));
+		u->ref = m->ref;
+		u->write = !(m->flags & GNTMAP_readonly);
+		if (u->parts) {
+			u->owner = m->owner;
+			m->flags &= ~u->parts;
+			m->pending++;
+		}
+	}
+	spin_unlock(&t->map_lock);
+	return rc;
+}
+
+// Ends what claim_parts() began: `back` are parts that stay mapped after all.
+static void settle_parts(struct grant_unmap *u, u8 back)
+{
+	struct grant_table *t = currd->grant;
+	struct grant_mapping *m;
+	bool gone;
+
+	spin_lock(&t->map_lock);
+	m = mapping(t, u->handle);
+	m->flags |= back;
+	m->pending--;
+	gone = !m->pending && !(m->flags & PARTS);
+	if (gone)
+		handle_free(t, u->handle);
+	spin_unlock(&t->map_lock);
+	if (gone)
+		domain_put(u->owner);
+	u->owner = NULL;
+}
+
+static struct page_info *held_page(struct domain *owner, u32 ref)
+{
+	struct grant_table *t = owner->grant;
+	struct page_info *pg;
+
+	spin_lock(&t->lock);
+	pg = mfn_to_page(mfn(grant_active(t, ref)->frame));
+	spin_unlock(&t->lock);
+	return pg;
+}
+
+int grant_unmap_begin(struct grant_unmap *u)
+{
+	u8 flags = 0;
+	int rc = claim_parts(u, &flags);
+
+	if (rc || !u->owner)
+		return rc;
+	u->page = held_page(u->owner, u->ref);
+	if (u->parts & GNTMAP_device_map &&
+	    u->dev_addr != mfn_to_maddr(page_to_mfn(u->page)))
+		rc = GNTST_bad_dev_addr;
+	else if (u->parts & GNTMAP_host_map)
+		rc = grant_pv_ops->unmap(u->host_addr, page_to_mfn(u->page),
+					 flags, u->new_addr);
+	if (rc)
+		settle_parts(u, u->parts);
+	return rc;
+}
+
+void grant_unmap_flush(void)
+{
+	tlb_flush_mask(READ_ONCE(currd->account.tlb_cpus));
+}
+
+void grant_unmap_end(struct grant_unmap *u)
+{
+	struct grant_hold h = { .owner = u->owner,
+				.ref = u->ref,
+				.write = u->write,
+				.refs = count_parts(u->parts),
+				.page = u->page };
+
+	if (!u->owner)
+		return;
+	grant_release(&h);
+	settle_parts(u, 0);
+}
+
+// The domain does not run any more: no lock on its mappings, and its page
+// tables forget the frames without putting references.
+static void drop_mapping(struct grant_table *t, u32 handle)
+{
+	struct grant_mapping *m = mapping(t, handle);
+	struct grant_hold h = { .owner = m->owner,
+				.ref = m->ref,
+				.write = !(m->flags & GNTMAP_readonly),
+				.refs = count_parts(m->flags) };
+
+	if (!h.owner)
+		return;
+	h.page = held_page(h.owner, h.ref);
+	grant_release(&h);
+	handle_free(t, handle);
+	domain_put(h.owner);
+}
+
+int grant_unmap_all(struct domain *d)
+{
+	struct grant_table *t = d->grant;
+
+	while (t->map_teardown < t->map_frames * MAPS_PER_FRAME) {
+		drop_mapping(t, t->map_teardown);
+		if (!(++t->map_teardown % TEARDOWN_STEP) && softirq_pending())
+			return -ERESTART;
+	}
+	return 0;
+}

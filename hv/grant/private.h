@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Of grant/ only: the tables.
+#ifndef GRANT_PRIVATE_H
+#define GRANT_PRIVATE_H
+
+#include "grant/entry.h"
+#include "grant/grant.h"
+
+#define FRAMES_DEFAULT	 64
+#define MAPTRACK_DEFAULT 1024 // frames
+
+#define V1_PER_FRAME	 (PAGE_SIZE / sizeof(struct grant_entry_v1))
+#define V2_PER_FRAME	 (PAGE_SIZE / sizeof(union grant_entry_v2))
+#define STATUS_PER_FRAME (PAGE_SIZE / sizeof(u16))
+#define ACTIVE_PER_FRAME (PAGE_SIZE / sizeof(struct grant_active))
+#define MAPS_PER_FRAME	 (PAGE_SIZE / sizeof(struct grant_mapping))
+#define NO_HANDLE	 (~0u)
+
+_Static_assert(sizeof(struct grant_active) == 16, "256 in a page");
+
+// A grant that the domain has mapped, found by its handle. Free ones are
+// linked through ref.
+struct grant_mapping {
+	struct domain *owner; // reference held; NULL: free
+	u32 ref;
+	u8 flags;   // GNTMAP_*; device_map and host_map as long as they exist
+	u8 pending; // unmappings begun and not through
+};
+
+_Static_assert(sizeof(struct grant_mapping) == 16, "256 in a page");
+
+struct grant_table {
+	struct spinlock lock;	  // RANK_GRANT_TABLE
+	u32 version, max_version; // 1 or 2
+	u32 frames, max_frames;	  // shared ones; entries follow from them
+	u32 status_frames; // kept once they are there: the guest may map them
+	bool dead;     // grants nothing any more, the shared frames are gone
+	void **shared; // max_frames each
+	u16 **status;
+	struct grant_active **active; // a page where one was needed, else NULL
+
+	struct spinlock map_lock;    // RANK_MAPTRACK: what follows
+	struct grant_mapping **maps; // map_frames pages; NULL before first use
+	u32 map_frames, max_map_frames;
+	u32 map_free;	  // first free handle
+	u32 map_teardown; // relinquish: next handle
+};
+
+// The right to use a grant, with references on its frame.
+struct grant_hold {
+	struct domain *owner;
+	u32 ref;
+	bool write;
+	u8 refs; // references (and writable types) on page
+	struct page_info *page;
+	u16 start, length; // bytes of the frame that may be used
+	u16 flags;	   // GTF_* as found
+};
+
+static inline u32 grant_entries(const struct grant_table *t)
+{
+	return t->frames * (u32)(t->version == 1 ? V1_PER_FRAME : V2_PER_FRAME);
+}
+
+// All with the table's lock held, ref checked against grant_entries().
+u32 *grant_head(struct grant_table *t, u32 ref);
+struct grant_words grant_words(struct grant_table *t, u32 ref);
+struct grant_entry_v1 *grant_v1(struct grant_table *t, u32 ref);
+union grant_entry_v2 *grant_v2(struct grant_table *t, u32 ref);
+// NULL: no memory.
+struct grant_active *grant_active(struct grant_table *t, u32 ref);
+bool grant_in_use(struct grant_table *t, u32 ref);
+// At least n shared frames; -EINVAL (limit), -ENOMEM.
+int grant_grow(struct domain *d, u32 n);
+
+// Takes h->owner's grant h->ref for h->write and h->refs uses. GNTST_*; page
+// and the rest of h are set on success. Takes the table's lock.
+int grant_acquire(struct grant_hold *h, u16 domid, bool whole);
+void grant_release(const struct grant_hold *h);
+// References of a frame, outside of a hold.
+bool grant_page_get(struct page_info *pg, struct domain *owner, bool write);
+void grant_page_put(struct page_info *pg, bool write);
+// Drops all that d has mapped, -ERESTART.
+int grant_unmap_all(struct domain *d);
+void grant_maps_free(struct grant_table *t);
+
+#endif

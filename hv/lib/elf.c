@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+// The input is a guest's: every offset and size is checked against the file,
+// and headers are copied out because the file may lie at any alignment.
+#include "lib/elf.h"
+#include "lib/abi.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include <elf.h>
+#include <xen/elfnote.h>
+
+#define MAX_PHDRS 64
+#define MAX_SHDRS 512
+#define MAX_NOTES 256
+
+// Where notes lie; bounds checked by the holder.
+struct notes {
+	const u8 *data;
+	u64 size;
+};
+
+static bool read_at(const struct elf_image *img, u64 off, void *to, u64 n)
+{
+	if (off > img->size || n > img->size - off)
+		return false;
+	memcpy(to, img->data + off, n);
+	return true;
+}
+
+// Names of XENFEAT_* that a FEATURES note may use.
+static const struct {
+	const char *name;
+	u8 bit;
+} features[] = {
+	{ "writable_page_tables", XENFEAT_writable_page_tables },
+	{ "writable_descriptor_tables", XENFEAT_writable_descriptor_tables },
+	{ "auto_translated_physmap", XENFEAT_auto_translated_physmap },
+	{ "supervisor_mode_kernel", XENFEAT_supervisor_mode_kernel },
+	{ "pae_pgdir_above_4gb", XENFEAT_pae_pgdir_above_4gb },
+	{ "dom0", XENFEAT_dom0 },
+};
+
+static int feature_bit(const char *name, u64 len)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(features); i++)
+		if (strlen(features[i].name) == len &&
+		    !memcmp(features[i].name, name, len))
+			return features[i].bit;
+	return -1;
+}
+
+// "a|!b|c": false when one with '!', which is required, is not known.
+static bool parse_features(struct elf_image *img, const char *s, u64 size)
+{
+	u64 len, end = strnlen(s, size);
+	bool required;
+	int bit;
+
+	for (u64 at = 0; at < end; at += len + 1) {
+		required = s[at] == '!';
+		at += required;
+		for (len = 0; at + len < end && s[at + len] != '|'; len++)
+			;
+		bit = feature_bit(s + at, len);
+		if (bit >= 0) {
+			img->features[0] |= 1u << bit;
+			img->features_required[0] |= (u32)required << bit;
+		} else if (required) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void note_string(char *to, u64 room, struct notes desc)
+{
+	u64 n = MIN(strnlen((const char *)desc.data, desc.size), room - 1);
+
+	memcpy(to, desc.data, n);
+	to[n] = 0;
+}
+
+static u64 note_number(struct notes desc, u64 at)
+{
+	u64 v = 0;
+
+	if (at >= desc.size || (desc.size != 4 && desc.size % 8))
+		return 0;
+	memcpy(&v, desc.data + at, MIN(desc.size - at, 8UL));
+	return v;
+}
+
+// Notes that fill one field: a text, or a number and perhaps its has_*.
+#define FIELD_SIZE(field) sizeof(((struct elf_image *)NULL)->field)
+#define NOTE(type, text, field, has)                                         \
+	{                                                                    \
+		XEN_ELFNOTE_##type, text, offsetof(struct elf_image, field), \
+			FIELD_SIZE(field), has                               \
+	}
+#define TEXT(type, field)   NOTE(type, true, field, 0)
+#define NUMBER(type, field) NOTE(type, false, field, 0)
+#define NUMBER_HAS(type, field) \
+	NOTE(type, false, field, offsetof(struct elf_image, has_##field))
+
+static const struct {
+	u8 type;
+	bool text;
+	u16 field, size, has; // has: 0 for none
+} simple_notes[] = {
+	TEXT(GUEST_OS, guest_os),
+	TEXT(GUEST_VERSION, guest_version),
+	TEXT(LOADER, loader),
+	TEXT(XEN_VERSION, xen_version),
+	NUMBER(ENTRY, entry),
+	NUMBER(HV_START_LOW, hv_start_low),
+	NUMBER_HAS(VIRT_BASE, virt_base),
+	NUMBER_HAS(PADDR_OFFSET, paddr_offset),
+	NUMBER_HAS(HYPERCALL_PAGE, hypercall_page),
+	NUMBER_HAS(INIT_P2M, init_p2m),
+};
+
+static void simple_note(struct elf_image *img, u32 i, struct notes desc)
+{
+	u8 *field = (u8 *)img + simple_notes[i].field;
+
+	if (simple_notes[i].text)
+		note_string((char *)field, simple_notes[i].size, desc);
+	else
+		*(u64 *)field = note_number(desc, 0);
+	if (simple_notes[i].has)
+		*((bool *)img + simple_notes[i].has) = true;
+}
+
+static bool xen_note(struct elf_image *img, u32 type, struct notes desc)
+{
+	img->has_xen_notes = true;
+	for (u32 i = 0; i < ARRAY_SIZE(simple_notes); i++)
+		if (simple_notes[i].type == type)
+			simple_note(img, i, desc);
+	switch (type) {
+	case XEN_ELFNOTE_L1_MFN_VALID:
+		img->l1_mfn_mask = note_number(desc, 0);
+		img->l1_mfn_value = note_number(desc, 8);
+		break;
+	case XEN_ELFNOTE_MOD_START_PFN:
+		img->mod_start_pfn = note_number(desc, 0) != 0;
+		break;
+	case XEN_ELFNOTE_BSD_SYMTAB:
+		img->bsd_symtab =
+			desc.size >= 3 && !memcmp(desc.data, "yes", 3);
+		break;
+	case XEN_ELFNOTE_SUPPORTED_FEATURES:
+		img->features[0] |= (u32)note_number(desc, 0);
+		break;
+	case XEN_ELFNOTE_FEATURES:
+		return parse_features(img, (const char *)desc.data, desc.size);
+	default:
+		break;
+	}
+	return true;
+}
+
+// False when the image asks for a feature nobody knows. What is cut off at
+// the end of the area is no note.
+static bool parse_notes(struct elf_image *img, struct notes area)
+{
+	struct notes desc;
+	Elf64_Nhdr n;
+	u64 at = 0, name;
+
+	for (u32 i = 0; i < MAX_NOTES && area.size - at >= sizeof(n); i++) {
+		memcpy(&n, area.data + at, sizeof(n));
+		name = at + sizeof(n);
+		at = name + ROUND_UP((u64)n.n_namesz, 4);
+		if (at > area.size || n.n_descsz > area.size - at)
+			break;
+		desc.data = area.data + at;
+		desc.size = n.n_descsz;
+		if (n.n_namesz == 4 && !memcmp(area.data + name, "Xen", 4) &&
+		    !xen_note(img, n.n_type, desc))
+			return false;
+		at = MIN(at + ROUND_UP((u64)n.n_descsz, 4), area.size);
+	}
+	return true;
+}
+
+// A note area by offset and size; what is not in the file has no notes.
+static bool notes_at(struct elf_image *img, u64 off, u64 size)
+{
+	if (off > img->size || size > img->size - off)
+		return true;
+	return parse_notes(img, (struct notes){ img->data + off, size });
+}
+
+static bool section_notes(struct elf_image *img, const Elf64_Ehdr *eh)
+{
+	Elf64_Shdr sh;
+
+	if (eh->e_shentsize != sizeof(sh) || eh->e_shnum > MAX_SHDRS ||
+	    eh->e_shoff > img->size)
+		return true;
+	for (u32 i = 0; i < eh->e_shnum; i++) {
+		if (!read_at(img, eh->e_shoff + i * sizeof(sh), &sh,
+			     sizeof(sh)))
+			break;
+		if (sh.sh_type == SHT_NOTE &&
+		    !notes_at(img, sh.sh_offset, sh.sh_size))
+			return false;
+	}
+	return true;
+}
+
+static const char *add_segment(struct elf_image *img, const Elf64_Phdr *ph)
+{
+	if (!ph->p_memsz)
+		return NULL;
+	if (img->nr_segments == ELF_MAX_SEGMENTS)
+		return "too many segments in the kernel's ELF header";
+	if (ph->p_offset > img->size ||
+	    ph->p_filesz > img->size - ph->p_offset ||
+	    ph->p_filesz > ph->p_memsz ||
+	    ph->p_paddr + ph->p_memsz < ph->p_paddr)
+		return "a segment of the kernel is not inside its file";
+	img->segment[img->nr_segments++] = (struct elf_segment){
+		.vaddr = ph->p_vaddr,
+		.paddr = ph->p_paddr,
+		.offset = ph->p_offset,
+		.file_size = ph->p_filesz,
+		.mem_size = ph->p_memsz,
+		.flags = ph->p_flags,
+	};
+	return NULL;
+}
+
+static const char *program_headers(struct elf_image *img, const Elf64_Ehdr *eh)
+{
+	const char *why = NULL;
+	Elf64_Phdr ph;
+
+	if (eh->e_phentsize != sizeof(ph) || eh->e_phnum > MAX_PHDRS ||
+	    eh->e_phoff > img->size)
+		return "the kernel's program headers are damaged";
+	for (u32 i = 0; i < eh->e_phnum && !why; i++) {
+		if (!read_at(img, eh->e_phoff + i * sizeof(ph), &ph,
+			     sizeof(ph)))
+			return "the kernel's program headers are cut off";
+		if (ph.p_type == PT_LOAD)
+			why = add_segment(img, &ph);
+		else if (ph.p_type == PT_NOTE &&
+			 !notes_at(img, ph.p_offset, ph.p_filesz))
+			why = "the kernel requires an unknown feature";
+	}
+	if (!why && !img->nr_segments)
+		why = "the kernel has nothing to load";
+	return why;
+}
+
+// Where segments run: by physical address, since Linux' per-CPU segment has
+// virtual address 0 (public header elfnote.h, PADDR_OFFSET and VIRT_BASE).
+static const char *place(struct elf_image *img)
+{
+	u64 shift = img->virt_base - img->paddr_offset, end;
+
+	img->virt_start = ~0UL;
+	img->virt_end = 0;
+	for (u32 i = 0; i < img->nr_segments; i++) {
+		if (img->has_xen_notes)
+			img->segment[i].vaddr = img->segment[i].paddr + shift;
+		end = img->segment[i].vaddr + img->segment[i].mem_size;
+		if (end < img->segment[i].vaddr)
+			return "the kernel's segments wrap around";
+		img->virt_start = MIN(img->virt_start, img->segment[i].vaddr);
+		img->virt_end = MAX(img->virt_end, end);
+	}
+	if (!img->has_virt_base)
+		return NULL;
+	if (img->entry < img->virt_start || img->entry >= img->virt_end)
+		return "the kernel's entry point is outside of it";
+	if (img->has_hypercall_page && (img->hypercall_page % PAGE_SIZE ||
+					img->hypercall_page < img->virt_start ||
+					img->hypercall_page >= img->virt_end))
+		return "the kernel's hypercall page is outside of it";
+	if (img->has_init_p2m && img->init_p2m >= img->virt_start &&
+	    img->init_p2m < img->virt_end)
+		return "the kernel overlaps its own p2m list";
+	if (img->xen_version[0] && strcmp(img->xen_version, "xen-3.0"))
+		return "the kernel is for another version of the Xen ABI";
+	return NULL;
+}
+
+static const char *parse(struct elf_image *img)
+{
+	static const u8 ident[] = { ELFMAG0,	ELFMAG1,     ELFMAG2,	ELFMAG3,
+				    ELFCLASS64, ELFDATA2LSB, EV_CURRENT };
+	const char *why;
+	Elf64_Ehdr eh;
+
+	if (!read_at(img, 0, &eh, sizeof(eh)) ||
+	    memcmp(eh.e_ident, ident, sizeof(ident)))
+		return "the kernel is not a 64-bit ELF image";
+	if ((eh.e_type != ET_EXEC && eh.e_type != ET_DYN) ||
+	    eh.e_machine != EM_X86_64)
+		return "the kernel is not a program for x86-64";
+	img->machine = eh.e_machine;
+	img->entry = eh.e_entry;
+	why = program_headers(img, &eh);
+	if (why)
+		return why;
+	if (!img->has_xen_notes && !section_notes(img, &eh))
+		return "the kernel requires an unknown feature";
+	return place(img);
+}
+
+int elf_parse(struct elf_image *img, const void *data, u64 size,
+	      const char **why)
+{
+	memset(img, 0, sizeof(*img));
+	img->data = data;
+	img->size = size;
+	*why = parse(img);
+	return *why ? -EINVAL : 0;
+}

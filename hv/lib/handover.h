@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the boot stage hands to the hypervisor proper.
+ *
+ * On the jump: 64-bit mode, interrupts off, DF clear, paging on. The low
+ * 4 GiB are mapped one to one with 2 MiB pages, and so is every module that
+ * lies higher; the hypervisor is mapped at hv_header.virt_base with 2 MiB
+ * pages (writable and executable, so is everything else). CR4 has PAE,
+ * OSFXSR and OSXMMEXCPT; EFER has LME, LMA and NXE. RDI holds the physical
+ * address of struct handover, RSP a stack in the stage's memory. There is no
+ * IDT, and GDT, stack and page tables lie in the stage's memory too.
+ *
+ * Free once the hypervisor has copied what it needs: all RAM of the map but
+ * the hypervisor, the Dom0 kernel and the initrd. The structure, all strings
+ * and possibly the RSDP lie inside [stage_maddr, stage_maddr + stage_size).
+ */
+#ifndef LIB_HANDOVER_H
+#define LIB_HANDOVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HV_MAGIC	0x3154454c474e4952ULL /* "RINGLET1" */
+#define HANDOVER_MAGIC	0x5245564f444e4148ULL /* "HANDOVER" */
+
+#define HANDOVER_RANGES 128
+
+/* The start of the hypervisor's flat binary. */
+struct hv_header {
+	uint64_t magic;
+	uint64_t virt_base; /* of this header; 2 MiB aligned */
+	uint32_t file_size;
+	uint32_t mem_size; /* file and bss; the stage zeroes the rest */
+	uint64_t entry;	   /* virtual address */
+};
+
+/* E820 types. Any other number from a loader becomes E820_RESERVED. */
+enum e820_type {
+	E820_RAM = 1,
+	E820_RESERVED = 2,
+	E820_ACPI = 3,
+	E820_NVS = 4,
+	E820_UNUSABLE = 5,
+};
+
+struct handover_range {
+	uint64_t start;
+	uint64_t end; /* exclusive */
+	uint32_t type;
+	uint32_t pad;
+};
+
+/* All addresses are physical, all sizes in bytes. */
+struct handover {
+	uint64_t magic;
+	uint32_t size; /* of this structure */
+	uint32_t nr_ranges;
+	char loader[32]; /* "multiboot1", "multiboot2" or "pvh" */
+	uint64_t hv_maddr;
+	uint64_t hv_size; /* mem_size, rounded up to 4 KiB */
+	uint64_t stage_maddr;
+	uint64_t stage_size;
+	uint64_t kernel_maddr; /* ELF64, at any alignment; 0 on error */
+	uint64_t kernel_size;
+	uint64_t kernel_cmdline; /* string, never 0 */
+	uint64_t initrd_maddr;
+	uint64_t initrd_size; /* 0: there is none */
+	uint64_t hv_cmdline;  /* string, never 0 */
+	uint64_t rsdp;	      /* 0: not found */
+	uint32_t nr_modules;  /* as the loader counts; two are used */
+	uint32_t has_vga_text;
+	char error[160]; /* not empty: print it and halt */
+	/* Sorted, without overlaps; RAM begins and ends at pages. */
+	struct handover_range range[HANDOVER_RANGES];
+};
+
+_Static_assert(sizeof(struct hv_header) == 32, "hv_header");
+_Static_assert(offsetof(struct hv_header, entry) == 24, "hv_header.entry");
+_Static_assert(sizeof(struct handover_range) == 24, "handover_range");
+_Static_assert(offsetof(struct handover, hv_maddr) == 48, "handover");
+_Static_assert(offsetof(struct handover, nr_modules) == 136, "handover");
+_Static_assert(offsetof(struct handover, range) == 304, "handover.range");
+_Static_assert(sizeof(struct handover) == 304 + 24 * HANDOVER_RANGES,
+	       "handover");
+
+#endif

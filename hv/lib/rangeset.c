@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// A sorted array: sets here are small, read often and changed seldom.
+#include "lib/rangeset.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+
+void rangeset_init(struct rangeset *s, void *(*alloc)(size_t),
+		   void (*free)(void *))
+{
+	*s = (struct rangeset){ .alloc = alloc, .free = free };
+}
+
+void rangeset_exit(struct rangeset *s)
+{
+	if (s->r)
+		s->free(s->r);
+	s->r = NULL;
+	s->used = s->room = 0;
+}
+
+// Index of the first range that ends at or behind x; used when there is none.
+static u32 find(const struct rangeset *s, u64 x)
+{
+	u32 low = 0, high = s->used, mid;
+
+	while (low < high) {
+		mid = (low + high) / 2;
+		if (s->r[mid].last < x)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+// Room for one range more. The set does not change when it fails.
+static int reserve(struct rangeset *s)
+{
+	u32 room = s->room ? s->room * 2 : 8;
+	struct range *r;
+
+	if (s->used < s->room)
+		return 0;
+	if (room > RANGESET_MAX)
+		return -ENOSPC;
+	r = s->alloc(room * sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	if (s->r) {
+		memcpy(r, s->r, s->used * sizeof(*r));
+		s->free(s->r);
+	}
+	s->r = r;
+	s->room = room;
+	return 0;
+}
+
+// Puts n ranges in the place of those with index i up to j - 1.
+static void replace(struct rangeset *s, u32 i, u32 j, const struct range *r,
+		    u32 n)
+{
+	if (s->used > j)
+		memmove(&s->r[i + n], &s->r[j], (s->used - j) * sizeof(*s->r));
+	for (u32 k = 0; k < n; k++)
+		s->r[i + k] = r[k];
+	s->used += n - (j - i);
+}
+
+int rangeset_add(struct rangeset *s, u64 first, u64 last)
+{
+	struct range new = { first, last };
+	u32 i, j;
+	int rc;
+
+	if (first > last)
+		return -EINVAL;
+	// Neighbours that touch become one with it.
+	i = find(s, first ? first - 1 : 0);
+	for (j = i; j < s->used; j++) {
+		if (last != ~0UL && s->r[j].first > last + 1)
+			break;
+		new.first = MIN(new.first, s->r[j].first);
+		new.last = MAX(new.last, s->r[j].last);
+	}
+	if (i == j) {
+		rc = reserve(s);
+		if (rc)
+			return rc;
+	}
+	replace(s, i, j, &new, 1);
+	return 0;
+}
+
+int rangeset_remove(struct rangeset *s, u64 first, u64 last)
+{
+	struct range left[2];
+	u32 i, j, n = 0;
+	int rc;
+
+	if (first > last)
+		return -EINVAL;
+	i = find(s, first);
+	for (j = i; j < s->used && s->r[j].first <= last; j++) {
+		if (s->r[j].first < first)
+			left[n++] = (struct range){ s->r[j].first, first - 1 };
+		if (s->r[j].last > last)
+			left[n++] = (struct range){ last + 1, s->r[j].last };
+	}
+	if (n > j - i) {
+		rc = reserve(s);
+		if (rc)
+			return rc;
+	}
+	if (j > i)
+		replace(s, i, j, left, n);
+	return 0;
+}
+
+bool rangeset_has(const struct rangeset *s, u64 first, u64 last)
+{
+	u32 i = find(s, first);
+
+	return first <= last && i < s->used && s->r[i].first <= first &&
+	       s->r[i].last >= last;
+}

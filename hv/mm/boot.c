@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+// Memory at boot: what is free, the first page tables, frame table and M2P.
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "mm/paging.h"
+#include "mm/private.h"
+#include "x86/desc.h"
+#include "x86/insn.h"
+#include "x86/percpu.h"
+
+struct span {
+	u64 start, end;
+};
+
+#define MAX_SPANS 192
+
+// Free memory in address order; what boot_alloc hands out is cut off.
+static struct span spans[MAX_SPANS] __initdata;
+static unsigned int nr_spans __initdata;
+// All RAM, for the direct map and the frame records.
+static struct span ram[HANDOVER_RANGES] __initdata;
+static unsigned int nr_ram __initdata;
+static u64 boot_limit __initdata; // highest address reachable so far
+
+static __init void span_remove(u64 start, u64 end)
+{
+	for (unsigned int i = 0; i < nr_spans; i++) {
+		struct span *s = &spans[i];
+
+		if (end <= s->start || start >= s->end)
+			continue;
+		if (start > s->start && end < s->end && nr_spans < MAX_SPANS) {
+			memmove(s + 1, s, (nr_spans - i) * sizeof(*s));
+			nr_spans++;
+			s[1].start = end;
+			s->end = start;
+			return;
+		}
+		if (start <= s->start)
+			s->start = MIN(end, s->end);
+		else
+			s->end = start;
+	}
+}
+
+__init u64 boot_alloc(u64 size, u64 align)
+{
+	size = ROUND_UP(size, PAGE_SIZE);
+	for (unsigned int i = nr_spans; i-- > 0;) {
+		u64 end = MIN(spans[i].end, boot_limit), at;
+
+		if (end < spans[i].start + size)
+			continue;
+		at = ROUND_DOWN(end - size, align);
+		if (at < spans[i].start)
+			continue;
+		span_remove(at, at + size);
+		return at;
+	}
+	return 0;
+}
+
+static __init void spans_init(const struct handover *h)
+{
+	for (unsigned int i = 0; i < h->nr_ranges; i++) {
+		const struct handover_range *r = &h->range[i];
+		u64 end = MIN(r->end, (u64)MAX_MFN << PAGE_SHIFT);
+
+		if (r->type != E820_RAM || r->start >= end)
+			continue;
+		ram[nr_ram++] = (struct span){ r->start, end };
+		spans[nr_spans++] = (struct span){ r->start, end };
+	}
+	// Below 1 MiB firmware and the CPUs' trampoline live.
+	span_remove(0, 0x100000);
+	span_remove(h->hv_maddr, ROUND_UP(h->hv_maddr + h->hv_size, PAGE_SIZE));
+	span_remove(ROUND_DOWN(h->stage_maddr, PAGE_SIZE),
+		    ROUND_UP(h->stage_maddr + h->stage_size, PAGE_SIZE));
+	span_remove(ROUND_DOWN(h->kernel_maddr, PAGE_SIZE),
+		    ROUND_UP(h->kernel_maddr + h->kernel_size, PAGE_SIZE));
+	span_remove(ROUND_DOWN(h->initrd_maddr, PAGE_SIZE),
+		    ROUND_UP(h->initrd_maddr + h->initrd_size, PAGE_SIZE));
+}
+
+static __init bool map_image_part(const char *from, const char *to, u64 flags)
+{
+	u64 offset = (u64)(from - __image_start);
+
+	return !hv_map((u64)from, image_maddr + offset, (u64)(to - from),
+		       flags);
+}
+
+// Text and constants are read-only in the direct map too, so that no frame is
+// writable here and executable there.
+static __init bool map_image(void)
+{
+	u64 direct = DIRECT_START + image_maddr;
+
+	return map_image_part(__image_start, __text_end, HV_RX) &&
+	       map_image_part(__text_end, __rodata_end, HV_RO) &&
+	       map_image_part(__rodata_end, __init_text_end, HV_RX) &&
+	       map_image_part(__init_text_end, __image_end, HV_RW) &&
+	       !hv_map(direct, image_maddr,
+		       (u64)(__init_text_end - __image_start), HV_RO);
+}
+
+static __init bool map_ram(void)
+{
+	for (unsigned int i = 0; i < nr_ram; i++)
+		if (hv_map(DIRECT_START + ram[i].start, ram[i].start,
+			   ram[i].end - ram[i].start, HV_RW))
+			return false;
+	return true;
+}
+
+__init const char *paging_boot(const struct handover *h)
+{
+	u64 maddr;
+
+	spans_init(h);
+	image_maddr = h->hv_maddr;
+	boot_limit = 1UL << 32;
+	maddr = boot_alloc(PAGE_SIZE, PAGE_SIZE);
+	if (!maddr)
+		return "no free memory below 4 GiB";
+	hv_l4 = (u64 *)maddr;
+	memset(hv_l4, 0, PAGE_SIZE);
+	if (!map_ram() || !map_image())
+		return "not enough memory for page tables";
+	hv_cr3 = maddr;
+	write_cr3(hv_cr3);
+	hv_l4 = maddr_to_virt(maddr);
+	paging_table_base = DIRECT_START;
+	boot_limit = ~0UL;
+	if (cpu_prepare(0))
+		return "not enough memory for the first CPU's stack";
+	return NULL;
+}
+
+u64 max_mfn;
+// One bit for 65,536 frames: whether they have records.
+u64 frame_chunks[(MAX_MFN >> 16) / 64];
+
+static __init bool chunk_has_ram(u64 chunk)
+{
+	for (unsigned int i = 0; i < nr_ram; i++)
+		if (ram[i].start >> 28 <= chunk &&
+		    (ram[i].end - 1) >> 28 >= chunk)
+			return true;
+	return false;
+}
+
+static __init void window_back(u64 va, u64 size, u64 va2, u64 flags2, int fill)
+{
+	u64 align = size >= 0x200000 ? 0x200000 : PAGE_SIZE;
+	u64 maddr = boot_alloc(size, align);
+
+	if (!maddr || hv_map(va, maddr, size, HV_RW) ||
+	    (va2 && hv_map(va2, maddr, size, flags2)))
+		panic("not enough memory for the frame table");
+	memset((void *)va, fill, size);
+}
+
+// M2P entries for each GiB that has RAM in it: tools map it by 2 MiB.
+static __init void m2p_init(void)
+{
+	u64 ro_user = PTE_P | PTE_U | PTE_A | PTE_G | PTE_NX;
+
+	for (u64 c = 0; c << 16 < max_mfn; c += 4) {
+		u64 at = (c << 16) * sizeof(u64);
+
+		if (frame_chunks[c / 64] >> (c % 64) & 15)
+			window_back(M2P_RW_START + at, 0x200000, M2P_START + at,
+				    ro_user, 0xff);
+	}
+}
+
+// Records for each 256 MiB that has RAM in it.
+static __init void frame_table_init(void)
+{
+	for (unsigned int i = 0; i < nr_ram; i++)
+		max_mfn = MAX(max_mfn, ram[i].end >> PAGE_SHIFT);
+	for (u64 c = 0; c << 16 < max_mfn; c++) {
+		u64 first = c << 16;
+		u64 frames = MIN(max_mfn - first, 1UL << 16);
+
+		if (!chunk_has_ram(c))
+			continue;
+		frame_chunks[c / 64] |= BIT(c % 64);
+		window_back(
+			FRAMES_START + first * sizeof(struct page_info),
+			ROUND_UP(frames * sizeof(struct page_info), PAGE_SIZE),
+			0, 0, 0);
+	}
+	m2p_init();
+}
+
+// Every L4 slot of ours gets its L3 now: guests' tables copy the slots once.
+static __init void slots_fill(void)
+{
+	for (unsigned int s = SLOT_M2P; s < SLOT_END; s++) {
+		u64 maddr;
+
+		if (hv_l4[s] || s == SLOT_PERDOM ||
+		    (s > SLOT_M2P && s < SLOT_PERDOM) || s > SLOT_DIRECT)
+			continue;
+		maddr = boot_alloc(PAGE_SIZE, PAGE_SIZE);
+		if (!maddr)
+			panic("not enough memory for page tables");
+		memset(maddr_to_virt(maddr), 0, PAGE_SIZE);
+		hv_l4[s] = maddr | PTE_P | PTE_W | PTE_U | PTE_A;
+	}
+}
+
+void mm_boot_free(u64 maddr, u64 size)
+{
+	u64 first = PAGES_UP(maddr), end = (maddr + size) >> PAGE_SHIFT;
+
+	if (end > first)
+		frames_add(mfn(first), end - first);
+}
+
+__init void mm_boot(void)
+{
+	frame_table_init();
+	slots_fill();
+	paging_use_allocator = true;
+	for (unsigned int i = 0; i < nr_spans; i++)
+		mm_boot_free(spans[i].start, spans[i].end - spans[i].start);
+}
+
+// The caller is not __init and runs on the real stack.
+void mm_free_init(void)
+{
+	u64 start = (u64)(__rodata_end - __image_start);
+	u64 size = (u64)(__init_end - __rodata_end);
+
+	hv_map((u64)__rodata_end, 0, size, 0);
+	hv_map(DIRECT_START + image_maddr + start, image_maddr + start, size,
+	       HV_RW);
+	tlb_flush_mask(cpu_online);
+	mm_boot_free(image_maddr + start, size);
+}

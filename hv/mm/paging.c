@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// The hypervisor's own page tables: one tree, whose upper half slots every
+// guest's base table shares. Entries of L4 are fixed once boot is over.
+#include "mm/paging.h"
+#include "lib/errno.h"
+#include "mm/alloc.h"
+#include "x86/desc.h"
+#include "x86/insn.h"
+
+u64 *hv_l4;
+u64 image_maddr;
+static struct spinlock map_lock = SPINLOCK_INIT(RANK_MAP);
+
+// How tables are reached: one to one on the stage's page tables, by the
+// direct map on our own.
+u64 paging_table_base;
+bool paging_use_allocator;
+
+static u64 *table_at(u64 maddr)
+{
+	return (u64 *)(paging_table_base + maddr);
+}
+
+static u64 table_new(void)
+{
+	u64 maddr;
+
+	if (paging_use_allocator) {
+		void *p = hvpages_alloc(0);
+
+		return p ? virt_to_maddr(p) : 0;
+	}
+	maddr = boot_alloc(PAGE_SIZE, PAGE_SIZE);
+	if (maddr)
+		__builtin_memset(table_at(maddr), 0, PAGE_SIZE);
+	return maddr;
+}
+
+// Turns a large page of `level` into a table of the same mappings.
+static int large_split(u64 *entry, unsigned int level)
+{
+	u64 maddr = table_new(), old = *entry;
+	u64 step = 1UL << (PAGE_SHIFT + 9 * (level - 2));
+	u64 flags = pte_flags(old) & ~PTE_PS;
+
+	if (!maddr)
+		return -ENOMEM;
+	if (level > 2)
+		flags |= PTE_PS;
+	for (unsigned int i = 0; i < PTES; i++)
+		table_at(maddr)[i] = ((old & PTE_ADDR) + i * step) | flags;
+	*entry = maddr | PTE_P | PTE_W | PTE_U | PTE_A;
+	return 0;
+}
+
+// The entry for va at `want`, with tables above it made as needed.
+static u64 *entry_for(u64 va, unsigned int want)
+{
+	u64 *table = hv_l4;
+
+	for (unsigned int level = 4; level > want; level--) {
+		u64 *e = &table[pte_index(va, level)];
+
+		if (!(*e & PTE_P)) {
+			u64 maddr = table_new();
+
+			if (!maddr)
+				return NULL;
+			*e = maddr | PTE_P | PTE_W | PTE_U | PTE_A;
+		} else if (level < 4 && (*e & PTE_PS) &&
+			   large_split(e, level)) {
+			return NULL;
+		}
+		table = table_at(*e & PTE_ADDR);
+	}
+	return &table[pte_index(va, want)];
+}
+
+// A large page fits when nothing smaller is mapped there already.
+static bool large_fits(u64 va, u64 maddr, u64 size, unsigned int level)
+{
+	u64 bytes = 1UL << (PAGE_SHIFT + 9 * (level - 1));
+	u64 *e;
+
+	if ((va | maddr) & (bytes - 1) || size < bytes)
+		return false;
+	e = entry_for(va, level);
+	return e && (!(*e & PTE_P) || (*e & PTE_PS));
+}
+
+int hv_map(u64 va, u64 maddr, u64 size, u64 flags)
+{
+	u64 end = va + size;
+	int rc = 0;
+
+	// Before the allocator runs there is one CPU, not yet on its stack.
+	if (paging_use_allocator)
+		spin_lock(&map_lock);
+	while (va < end) {
+		unsigned int level = 1;
+		u64 *e;
+
+		if (flags && large_fits(va, maddr, end - va, 2))
+			level = 2;
+		e = entry_for(va, level);
+		if (!e) {
+			rc = -ENOMEM;
+			break;
+		}
+		*e = flags ? maddr | flags | (level > 1 ? PTE_PS : 0) : 0;
+		va += 1UL << (PAGE_SHIFT + 9 * (level - 1));
+		maddr += 1UL << (PAGE_SHIFT + 9 * (level - 1));
+	}
+	if (paging_use_allocator)
+		spin_unlock(&map_lock);
+	return rc;
+}
+
+u64 virt_to_maddr(const void *p)
+{
+	u64 va = (u64)p;
+
+	if (va >= DIRECT_START)
+		return va - DIRECT_START;
+	return va - IMAGE_START + image_maddr;
+}
+
+static struct spinlock mmio_lock = SPINLOCK_INIT(RANK_MMIO);
+static u64 mmio_next = MMIO_START;
+
+static void *window_map(u64 maddr, u64 size, u64 flags)
+{
+	u64 first = maddr & PAGE_MASK, offset = maddr - first, va;
+	u64 bytes = ROUND_UP(offset + size, PAGE_SIZE);
+
+	spin_lock(&mmio_lock);
+	va = mmio_next;
+	if (bytes > MMIO_END - va || hv_map(va, first, bytes, flags))
+		va = 0;
+	else
+		mmio_next += bytes;
+	spin_unlock(&mmio_lock);
+	return va ? (void *)(va + offset) : NULL;
+}
+
+void *mmio_map(u64 maddr, u64 size)
+{
+	return window_map(maddr, size, HV_UC);
+}
+
+const void *table_map(u64 maddr, u64 size)
+{
+	return window_map(maddr, size, HV_RO);
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// The hypervisor's own page tables.
+#ifndef MM_PAGING_H
+#define MM_PAGING_H
+
+#include "lib/handover.h"
+#include "x86/pte.h"
+
+#define HV_RO (PTE_P | PTE_A | PTE_G | PTE_NX)
+#define HV_RW (PTE_P | PTE_W | PTE_A | PTE_D | PTE_G | PTE_NX)
+#define HV_RX (PTE_P | PTE_A | PTE_G)
+#define HV_UC (HV_RW | PTE_PCD | PTE_PWT)
+
+// Maps [maddr, +size) at va with the largest pages that fit, splitting those
+// in the way; flags 0 unmaps. No TLB flush. -ENOMEM without a frame for a
+// table.
+int hv_map(u64 va, u64 maddr, u64 size, u64 flags);
+
+// Boot: tables of our own with image, direct map and CPU 0's stack, from the
+// handover's memory map; loads them. NULL, or a sentence on what is missing.
+const char *paging_boot(const struct handover *h);
+// Frame table and M2P; then all memory that is free goes to the allocator.
+void mm_boot(void);
+// Gives back the init part of the image and what the loader left.
+void mm_boot_free(u64 maddr, u64 size);
+void mm_free_init(void);
+
+// Frames before the allocator runs; maddr, or 0.
+u64 boot_alloc(u64 size, u64 align);
+
+extern u64 *hv_l4; // direct map
+extern u64 image_maddr;
+extern char __image_start[], __text_end[], __rodata_end[], __init_text_end[],
+	__init_end[], __file_end[], __image_end[], __percpu_start[],
+	__percpu_end[];
+
+// Is this frame part of the hypervisor (image, its tables, stacks)?
+static inline bool maddr_in_image(u64 maddr)
+{
+	return maddr - image_maddr < (u64)(__image_end - __image_start);
+}
+
+#endif

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// A PV domain: its windows in slot 260 and giving back what its tables hold.
+#include "access/access.h"
+#include "lib/errno.h"
+#include "mm/alloc.h"
+#include "mm/paging.h"
+#include "pv/pgmod.h"
+#include "pv/private.h"
+#include "x86/entry.h"
+#include "x86/softirq.h"
+
+#define VCPUS_PER_L1 (PTES * PAGE_SIZE >> PERDOM_VCPU_SHIFT)
+#define HV_TABLE     (PTE_P | PTE_W | PTE_A)
+
+void perdom_map(struct domain *d, u64 va, u64 pte)
+{
+	u64 page = (va - PERDOM_START) >> PAGE_SHIFT;
+
+	WRITE_ONCE(d->pv->perdom_l1[page / PTES][page % PTES], pte);
+}
+
+int perdom_prepare(struct domain *d, unsigned int vcpu_id)
+{
+	unsigned int i = vcpu_id / VCPUS_PER_L1;
+
+	if (d->pv->perdom_l1[i])
+		return 0;
+	d->pv->perdom_l1[i] = hvpages_alloc(0);
+	if (!d->pv->perdom_l1[i])
+		return -ENOMEM;
+	d->pv->perdom_l2[i] =
+		pte_make(virt_to_mfn(d->pv->perdom_l1[i]), HV_TABLE);
+	return 0;
+}
+
+static int domain_init(struct domain *d)
+{
+	struct pv_domain *pv = heap_alloc(sizeof(*pv));
+
+	if (!pv)
+		return -ENOMEM;
+	d->pv = pv;
+	pv->perdom_l3 = hvpages_alloc(0);
+	pv->perdom_l2 = hvpages_alloc(0);
+	if (!pv->perdom_l3 || !pv->perdom_l2)
+		return -ENOMEM;
+	pv->perdom_l3_mfn = virt_to_mfn(pv->perdom_l3);
+	pv->perdom_l3[0] = pte_make(virt_to_mfn(pv->perdom_l2), HV_TABLE);
+	pv->m2p_slot = hv_l4[SLOT_M2P];
+	return 0;
+}
+
+static void domain_exit(struct domain *d)
+{
+	struct pv_domain *pv = d->pv;
+
+	if (!pv)
+		return;
+	for (unsigned int i = 0; i < ARRAY_SIZE(pv->perdom_l1); i++)
+		if (pv->perdom_l1[i])
+			hvpages_free(pv->perdom_l1[i], 0);
+	if (pv->perdom_l2)
+		hvpages_free(pv->perdom_l2, 0);
+	if (pv->perdom_l3)
+		hvpages_free(pv->perdom_l3, 0);
+	heap_free(pv);
+	d->pv = NULL;
+}
+
+// What a vcpu holds: tables, descriptors, an unfinished undo.
+static int vcpu_relinquish(struct vcpu *v)
+{
+	struct pv_vcpu *pv = v->pv;
+	u64 *base[2] = { &pv->kernel_mfn, &pv->user_mfn };
+
+	if (old_table_settle(v))
+		return -ERESTART;
+	pv_clear_ldt(v);
+	pv_clear_gdt(v);
+	for (unsigned int i = 0; i < 2; i++) {
+		u64 m = *base[i];
+
+		if (!m)
+			continue;
+		*base[i] = 0;
+		if (i == 0)
+			v->hot.cr3_kernel = 0;
+		else
+			v->hot.cr3_user = 0;
+		if (table_put(mfn_to_page(mfn(m)))) {
+			pv->old_table = mfn_to_page(mfn(m));
+			return -ERESTART;
+		}
+	}
+	return 0;
+}
+
+// Pin and half-done validation of one frame; the caller has a reference.
+static int frame_relinquish(struct page_info *pg)
+{
+	int rc = 0;
+
+	// An undo that stopped leaves PARTIAL set and the pin's reference.
+	if ((__atomic_fetch_and(&pg->type, ~PGT_PINNED, __ATOMIC_SEQ_CST) &
+	     PGT_PINNED) &&
+	    table_put(pg))
+		page_put(pg);
+	if ((READ_ONCE(pg->type) & PGT_PARTIAL) && page_get_any(pg)) {
+		rc = table_undo_resume(pg);
+		if (rc)
+			page_put(pg);
+	}
+	return rc;
+}
+
+// Each frame dealt with goes to the tail of the list.
+static int tables_relinquish(struct domain *d)
+{
+	while (d->pv->relinquish_left) {
+		struct page_info *pg = page_first(&d->account);
+		int rc;
+
+		if (!pg || !page_get_any(pg))
+			return 0;
+		rc = frame_relinquish(pg);
+		if (!rc) {
+			page_to_tail(&d->account, pg);
+			d->pv->relinquish_left--;
+		}
+		page_put(pg);
+		if (rc || softirq_pending())
+			return -ERESTART;
+	}
+	return 0;
+}
+
+static int domain_relinquish(struct domain *d)
+{
+	struct vcpu *v;
+
+	for_each_vcpu(d, v)
+		if (v->pv && vcpu_relinquish(v))
+			return -ERESTART;
+	if (!d->pv->relinquish_begun) {
+		d->pv->relinquish_begun = true;
+		d->pv->relinquish_left = d->account.total;
+	}
+	return tables_relinquish(d);
+}
+
+const struct guest_ops pv_guest_ops = {
+	.vcpu_init = pv_vcpu_init,
+	.vcpu_exit = pv_vcpu_exit,
+	.domain_init = domain_init,
+	.domain_exit = domain_exit,
+	.switch_from = pv_switch_from,
+	.switch_to = pv_switch_to,
+	.relinquish = domain_relinquish,
+	.context_set = pv_context_set,
+	.context_get = pv_context_get,
+	.resume = entry_resume_guest,
+	.kernel_view_begin = pv_kernel_view_begin,
+	.kernel_view_end = pv_kernel_view_end,
+	.copy_out = copy_to_guest,
+};

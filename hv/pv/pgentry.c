@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// References that one present L1 entry of a guest holds.
+#include "lib/errno.h"
+#include "lib/rangeset.h"
+#include "mm/alloc.h"
+#include "pci/pci.h"
+#include "pv/private.h"
+#include "x86/platform.h"
+
+// Bits that no guest entry may have: PS is PAT in L1.
+#define L1_FORBIDDEN (PTE_GNTTAB)
+
+bool mmio_is_readonly(mfn_t m)
+{
+	// The HPET is read by firmware's methods; its registers are ours.
+	return pci_mfn_is_readonly(m) ||
+	       (platform.hpet_maddr &&
+		mfn_eq(m, maddr_to_mfn(platform.hpet_maddr)));
+}
+
+static int mmio_get(u64 e, struct domain *owner, struct domain *from)
+{
+	u64 m = mfn_val(pte_mfn(e));
+
+	if (!rangeset_has(from->io_mem, m, m))
+		return -EPERM;
+	if (from != owner && !rangeset_has(owner->io_mem, m, m))
+		return -EPERM;
+	if ((e & PTE_W) && mmio_is_readonly(pte_mfn(e)))
+		return 1;
+	return 0;
+}
+
+static bool is_ram(mfn_t m)
+{
+	return mfn_valid(m) && page_owner(mfn_to_page(m)) != &dom_io->account;
+}
+
+int l1_get(u64 e, struct domain *owner, struct domain *from)
+{
+	struct page_info *pg = mfn_to_page(pte_mfn(e));
+	int rc;
+
+	if (e & L1_FORBIDDEN)
+		return -EINVAL;
+	if (!is_ram(pte_mfn(e)))
+		return mmio_get(e, owner, from);
+	// RAM is mapped write-back only: two mappings of one frame with
+	// different attributes would not be coherent.
+	if (e & PTE_CACHE)
+		return -EINVAL;
+	if (!page_get(pg, &from->account))
+		return -EINVAL;
+	if (!(e & PTE_W))
+		return 0;
+	rc = page_type_begin(pg, PGT_WRITABLE, true);
+	if (rc) {
+		page_put(pg);
+		return rc;
+	}
+	return 0;
+}
+
+void l1_put(u64 e, struct domain *owner)
+{
+	struct page_info *pg = mfn_to_page(pte_mfn(e));
+
+	if (!(e & PTE_P) || !is_ram(pte_mfn(e)))
+		return;
+	if (e & PTE_W) {
+		page_put_writable(pg);
+		return;
+	}
+	// A segment-descriptor page may stand in an LDT window only while
+	// its owner still has it mapped.
+	if ((READ_ONCE(pg->type) & (PGT_TYPE | PGT_COUNT)) > PGT_SEGDESC &&
+	    (READ_ONCE(pg->type) & PGT_TYPE) == PGT_SEGDESC &&
+	    page_owner(pg) == &owner->account) {
+		struct vcpu *v;
+
+		for_each_vcpu(owner, v)
+			pv_clear_ldt(v);
+	}
+	page_put(pg);
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+// A PV vcpu: making and ending it, its state to and from the hardware, its
+// context as hypercalls give it (public header arch-x86/xen.h).
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "pv/emul.h"
+#include "pv/pgmod.h"
+#include "pv/private.h"
+#include "x86/cpuid.h"
+#include "x86/desc.h"
+#include "x86/fpu.h"
+#include "x86/insn.h"
+#include "x86/segment.h"
+#include "x86/tlb.h"
+
+int pv_vcpu_init(struct vcpu *v)
+{
+	struct pv_vcpu *pv = heap_alloc(sizeof(*pv));
+
+	if (!pv)
+		return -ENOMEM;
+	v->pv = pv;
+	spin_init(&pv->ldt_lock, RANK_LDT);
+	pv->traps = heap_alloc_array(256, sizeof(*pv->traps));
+	pv->fpu = hvpages_alloc(0);
+	if (!pv->traps || !pv->fpu || perdom_prepare(v->domain, v->id))
+		return -ENOMEM;
+	fpu_reset(pv->fpu);
+	pv->xcr0 = XCR0_X87;
+	pv->dr6 = 0xffff0ff0;
+	pv->dr7 = 0x400;
+	pv->cr4 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	v->hot.mode_kernel = 1;
+	return 0;
+}
+
+void pv_vcpu_exit(struct vcpu *v)
+{
+	struct pv_vcpu *pv = v->pv;
+
+	if (!pv)
+		return;
+	heap_free(pv->traps);
+	if (pv->fpu)
+		hvpages_free(pv->fpu, 0);
+	heap_free(pv);
+	v->pv = NULL;
+}
+
+u64 pv_cr4_allowed(const struct domain *d)
+{
+	(void)d;
+	return CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_OSFXSR |
+	       CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_MCE | CR4_PCE;
+}
+
+u64 pv_cr4_real(const struct vcpu *v)
+{
+	u64 cr4 = hv_cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE);
+
+	cr4 |= v->pv->cr4 & (CR4_TSD | CR4_DE);
+	if (v->domain->vtsc)
+		cr4 |= CR4_TSD;
+	return cr4 | (hv_cr4 & CR4_FSGSBASE);
+}
+
+void pv_set_ts(struct vcpu *v, bool on)
+{
+	v->pv->cr0_ts = on ? CR0_TS : 0;
+	if (on)
+		write_cr0(read_cr0() | CR0_TS);
+	else
+		clts();
+}
+
+// Interrupts off; v's registers are still in the hardware.
+void pv_switch_from(struct vcpu *v)
+{
+	struct pv_vcpu *pv = v->pv;
+	u64 gs = pv_gs_base();
+
+	pv->ds = read_ds();
+	pv->es = read_es();
+	pv->fs = read_fs();
+	pv->gs = read_gs();
+	pv->fs_base = pv_fs_base();
+	if (v->hot.mode_kernel)
+		pv->gs_base_kernel = gs;
+	else
+		pv->gs_base_user = gs;
+	fpu_save(pv->fpu);
+	if (pv->dr7 & 0xff)
+		write_dr7(0x400);
+	lldt(0);
+	gdt_load_idle();
+	cpumask_clear_atomic(&v->domain->account.tlb_cpus, smp_cpu_id());
+	tlb_switch_cr3(hv_cr3);
+}
+
+static void segments_load(struct pv_vcpu *pv, bool kernel)
+{
+	bool ok = load_ds(pv->ds);
+
+	ok = load_es(pv->es) && ok;
+	ok = load_fs(pv->fs) && ok;
+	ok = load_gs(pv->gs) && ok;
+	(void)ok;
+	pv_set_fs_base(pv->fs_base);
+	pv_set_gs_base(kernel ? pv->gs_base_kernel : pv->gs_base_user);
+}
+
+void pv_switch_to(struct vcpu *v)
+{
+	struct pv_vcpu *pv = v->pv;
+	unsigned int cpu = smp_cpu_id();
+	u64 cr4 = pv_cr4_real(v);
+
+	cpumask_set_atomic(&v->domain->account.tlb_cpus, cpu);
+	perdom_map(v->domain, PERDOM_GDT(v->id) + GDT_GUEST_PAGES * PAGE_SIZE,
+		   pte_make(maddr_to_mfn(cpu_gdt_page_maddr(cpu)),
+			    PTE_P | PTE_W | PTE_A | PTE_D | PTE_NX));
+	if (read_cr4() != cr4)
+		write_cr4(cr4);
+	tlb_switch_cr3(v->hot.mode_kernel ? v->hot.cr3_kernel
+					  : v->hot.cr3_user);
+	gdt_load(PERDOM_GDT(v->id));
+	ldt_load(PERDOM_LDT(v->id), pv->ldt_entries);
+	segments_load(pv, v->hot.mode_kernel);
+	fpu_load(pv->fpu, pv->xcr0);
+	if (pv->cr0_ts)
+		write_cr0(read_cr0() | CR0_TS);
+	debugregs_load(v);
+	emul_switch_to(v);
+}
+
+// The user registers that a guest or the tools set are made harmless.
+static void regs_import(struct vcpu *v, const struct cpu_user_regs *u)
+{
+	struct cpu_regs *r = &v->regs;
+
+	_Static_assert(offsetof(struct cpu_user_regs, ss) ==
+			       offsetof(struct cpu_regs, ss),
+		       "one layout");
+	memcpy(r, u, sizeof(*r));
+	r->cs |= 3;
+	r->ss |= 3;
+	r->rflags = (r->rflags &
+		     ~(FLAG_IOPL | FLAG_VM | FLAG_NT | FLAG_VIF | FLAG_VIP)) |
+		    FLAG_IF | 2;
+	r->entry_vector = 0;
+	r->error_code = 0;
+	v->pv->iopl = (u32)(u->rflags & FLAG_IOPL);
+	v->pv->ds = u->ds;
+	v->pv->es = u->es;
+	v->pv->fs = u->fs;
+	v->pv->gs = u->gs;
+}
+
+static bool context_ok(const struct vcpu_guest_context *c)
+{
+	const u64 at[] = { c->event_callback_eip,   c->failsafe_callback_eip,
+			   c->syscall_callback_eip, c->fs_base,
+			   c->gs_base_kernel,	    c->gs_base_user };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(at); i++)
+		if (!va_canonical(at[i]))
+			return false;
+	for (unsigned int i = 0; i < 256; i++)
+		if (!va_canonical(c->trap_ctxt[i].address))
+			return false;
+	return c->gdt_ents <= PV_GDT_FRAMES * 512 && c->ldt_ents <= 8192 &&
+	       !(c->ldt_base & ~PAGE_MASK) &&
+	       (!c->ldt_ents ||
+		(va_canonical(c->ldt_base) && va_is_guest(c->ldt_base)));
+}
+
+static void callbacks_import(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	struct vcpu_hot *h = &v->hot;
+	struct pv_vcpu *pv = v->pv;
+
+	h->event_cb = c->event_callback_eip;
+	h->failsafe_cb = c->failsafe_callback_eip;
+	h->syscall_cb = c->syscall_callback_eip;
+	h->kernel_sp = c->kernel_sp;
+	h->kernel_ss = c->kernel_ss;
+	h->mode_kernel = !!(c->flags & VGCF_in_kernel);
+	h->cb_flags = 0;
+	if (c->flags & VGCF_failsafe_disables_events)
+		h->cb_flags |= CB_FAILSAFE_MASKS_EVENTS;
+	if (c->flags & VGCF_syscall_disables_events)
+		h->cb_flags |= CB_SYSCALL_MASKS_EVENTS;
+	memcpy(pv->traps, c->trap_ctxt, 256 * sizeof(*pv->traps));
+	pv->fs_base = c->fs_base;
+	pv->gs_base_kernel = c->gs_base_kernel;
+	pv->gs_base_user = c->gs_base_user;
+	pv->cr4 = (pv->cr4 & ~CR4_TSD) |
+		  (c->ctrlreg[4] & pv_cr4_allowed(v->domain));
+	pv->cr0_ts = c->ctrlreg[0] & CR0_TS;
+	if (c->flags & VGCF_i387_valid)
+		fpu_set_fxsave(pv->fpu, &c->fpu_ctxt);
+}
+
+// CR3 as the ABI has it for 64-bit guests: the frame's number in its place.
+#define CR3_FRAME(cr3) ((cr3) >> PAGE_SHIFT)
+
+// v does not run. Guest context of VCPUOP_initialise and setvcpucontext:
+// -EINVAL, -ENOMEM, -ERESTART.
+int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	struct pv_vcpu *pv = v->pv;
+	u64 frames[PV_GDT_FRAMES];
+	int rc;
+
+	if (!context_ok(c))
+		return -EINVAL;
+	if (pv->kernel_mfn && pv->kernel_mfn != CR3_FRAME(c->ctrlreg[3]) &&
+	    v->initialised)
+		return -EBUSY;
+	for (unsigned int i = 0; i < PV_GDT_FRAMES; i++)
+		frames[i] = c->gdt_frames[i];
+	rc = pv_set_gdt(v, frames, (unsigned int)c->gdt_ents);
+	if (rc)
+		return rc;
+	callbacks_import(v, c);
+	regs_import(v, &c->user_regs);
+	for (unsigned int i = 0; i < 8; i++)
+		if (i != 4 && i != 5)
+			pv_set_debugreg(v, i, c->debugreg[i]);
+	pv_clear_ldt(v);
+	pv->ldt_base = c->ldt_base;
+	pv->ldt_entries = (u32)c->ldt_ents;
+	rc = pv_new_base(v, gfn(CR3_FRAME(c->ctrlreg[3])));
+	// The user tables: bit 0 of ctrlreg[1] says that there are some.
+	if (!rc && (c->ctrlreg[1] & 1))
+		rc = pv_new_user_base(v, gfn(CR3_FRAME(c->ctrlreg[1])));
+	if (rc)
+		return rc;
+	v->domain->vm_assist |= (u32)c->vm_assist;
+	v->initialised = true;
+	return 0;
+}
+
+void pv_context_get(struct vcpu *v, struct vcpu_guest_context *c)
+{
+	struct pv_vcpu *pv = v->pv;
+	const struct vcpu_hot *h = &v->hot;
+
+	memset(c, 0, sizeof(*c));
+	memcpy(&c->user_regs, &v->regs, sizeof(v->regs));
+	c->user_regs.entry_vector = 0;
+	c->user_regs.ds = pv->ds;
+	c->user_regs.es = pv->es;
+	c->user_regs.fs = pv->fs;
+	c->user_regs.gs = pv->gs;
+	// The guest sees its own flags: IF is its event mask, IOPL its own.
+	c->user_regs.rflags = (v->regs.rflags & ~FLAG_IOPL) | pv->iopl;
+	c->flags = VGCF_i387_valid;
+	if (h->mode_kernel)
+		c->flags |= VGCF_in_kernel;
+	if (h->cb_flags & CB_FAILSAFE_MASKS_EVENTS)
+		c->flags |= VGCF_failsafe_disables_events;
+	if (h->cb_flags & CB_SYSCALL_MASKS_EVENTS)
+		c->flags |= VGCF_syscall_disables_events;
+	if (!(v->pause_flags & VPF_DOWN))
+		c->flags |= VGCF_online;
+	fpu_get_fxsave(pv->fpu, &c->fpu_ctxt);
+	memcpy(c->trap_ctxt, pv->traps, 256 * sizeof(*pv->traps));
+	c->ldt_base = pv->ldt_base;
+	c->ldt_ents = pv->ldt_entries;
+	for (unsigned int i = 0; i < PV_GDT_FRAMES; i++)
+		c->gdt_frames[i] = pv->gdt_frames[i];
+	c->gdt_ents = pv->gdt_entries;
+	c->kernel_ss = h->kernel_ss;
+	c->kernel_sp = h->kernel_sp;
+	c->ctrlreg[0] = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE |
+			pv->cr0_ts;
+	c->ctrlreg[1] = h->cr3_user ? h->cr3_user | 1 : 0;
+	c->ctrlreg[3] = h->cr3_kernel;
+	c->ctrlreg[4] = pv->cr4;
+	for (unsigned int i = 0; i < 8; i++)
+		c->debugreg[i] = i == 4 || i == 5 ? 0 : pv_get_debugreg(v, i);
+	c->event_callback_eip = h->event_cb;
+	c->failsafe_callback_eip = h->failsafe_cb;
+	c->syscall_callback_eip = h->syscall_cb;
+	c->vm_assist = v->domain->vm_assist;
+	c->fs_base = pv->fs_base;
+	c->gs_base_kernel = pv->gs_base_kernel;
+	c->gs_base_user = pv->gs_base_user;
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+// What holds vcpus back and what steers them: block, poll, pause, up and
+// down, affinity, weight and cap; the scheduler's part of a domain's life.
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "sched/private.h"
+#include "x86/smp.h"
+#include "x86/softirq.h"
+
+static void flag_set(struct vcpu *v, u32 flag)
+{
+	__atomic_fetch_or(&v->pause_flags, flag, __ATOMIC_SEQ_CST);
+}
+
+// True when it was set.
+static bool flag_clear(struct vcpu *v, u32 flag)
+{
+	return __atomic_fetch_and(&v->pause_flags, ~flag, __ATOMIC_SEQ_CST) &
+	       flag;
+}
+
+void vcpu_block_current(void)
+{
+	struct vcpu *v = current;
+
+	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
+	flag_set(v, VPF_BLOCKED);
+	if (vcpu_event_pending(v))
+		flag_clear(v, VPF_BLOCKED);
+	else
+		softirq_raise(SOFTIRQ_SCHED);
+}
+
+void vcpu_unblock(struct vcpu *v)
+{
+	if (!flag_clear(v, VPF_BLOCKED))
+		return;
+	sched_wake(v);
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+	vcpu_unblock(v);
+	if (v != current && READ_ONCE(v->running))
+		smp_kick(READ_ONCE(v->cpu));
+}
+
+void sched_yield(void)
+{
+	current->sched->yield = true;
+	softirq_raise(SOFTIRQ_SCHED);
+}
+
+// Counts one more or less; returns the new count.
+static u32 count(u32 *n, int by)
+{
+	return __atomic_add_fetch(n, (u32)by, __ATOMIC_SEQ_CST);
+}
+
+void vcpu_pause_nosync(struct vcpu *v)
+{
+	count(&v->pause_count, 1);
+	sched_sleep(v);
+}
+
+void vcpu_pause(struct vcpu *v)
+{
+	count(&v->pause_count, 1);
+	sched_sleep_sync(v);
+}
+
+void vcpu_unpause(struct vcpu *v)
+{
+	if (!count(&v->pause_count, -1))
+		sched_wake(v);
+}
+
+void domain_pause_nosync(struct domain *d)
+{
+	struct vcpu *v;
+
+	count(&d->pause_count, 1);
+	for_each_vcpu(d, v)
+		sched_sleep(v);
+}
+
+void domain_pause(struct domain *d)
+{
+	struct vcpu *v;
+
+	domain_pause_nosync(d);
+	for_each_vcpu(d, v)
+		if (v != current)
+			sched_sync_vcpu(v);
+}
+
+void sched_wake_domain(struct domain *d)
+{
+	struct vcpu *v;
+
+	for_each_vcpu(d, v)
+		sched_wake(v);
+}
+
+void domain_unpause(struct domain *d)
+{
+	if (!count(&d->pause_count, -1))
+		sched_wake_domain(d);
+}
+
+int domain_pause_by_controller(struct domain *d)
+{
+	bool full;
+
+	spin_lock(&d->lock);
+	full = d->controller_pauses == 255;
+	if (!full)
+		d->controller_pauses++;
+	spin_unlock(&d->lock);
+	if (full)
+		return -EOVERFLOW;
+	domain_pause(d);
+	return 0;
+}
+
+int domain_unpause_by_controller(struct domain *d)
+{
+	bool paused;
+
+	spin_lock(&d->lock);
+	paused = d->controller_pauses;
+	if (paused)
+		d->controller_pauses--;
+	spin_unlock(&d->lock);
+	if (!paused)
+		return -EINVAL;
+	domain_unpause(d);
+	return 0;
+}
+
+void vcpu_up(struct vcpu *v)
+{
+	if (flag_clear(v, VPF_DOWN))
+		sched_wake(v);
+}
+
+void vcpu_down(struct vcpu *v)
+{
+	flag_set(v, VPF_DOWN);
+	sched_sleep(v);
+}
+
+// After what sched_allowed() answers has changed: v moves if it has to.
+static void moved(struct run_queue *q, struct vcpu *v, u64 flags)
+{
+	bool wake = false;
+
+	if (!cpumask_test(sched_allowed(v), v->cpu)) {
+		if (v->running)
+			sched_raise(v->cpu);
+		wake = v->sched->unit.queued;
+		sched_unqueue(q, v);
+	}
+	queue_unlock(q, flags);
+	if (wake)
+		sched_wake(v);
+}
+
+int sched_set_hard_affinity(struct vcpu *v, cpumask_t mask)
+{
+	struct run_queue *q;
+	u64 flags;
+
+	if (!(mask & cpu_online))
+		return -EINVAL;
+	q = queue_lock(v, &flags);
+	v->affinity_hard = mask;
+	moved(q, v, flags);
+	return 0;
+}
+
+int sched_set_soft_affinity(struct vcpu *v, cpumask_t mask)
+{
+	if (!(mask & cpu_online))
+		return -EINVAL;
+	WRITE_ONCE(v->affinity_soft, mask);
+	return 0;
+}
+
+int sched_pin_override(struct vcpu *v, int cpu)
+{
+	struct run_queue *q;
+	int r = 0, old;
+	u64 flags;
+
+	if (cpu >= MAX_CPUS ||
+	    (cpu >= 0 && !cpumask_test(cpu_online, (unsigned int)cpu)))
+		return -EINVAL;
+	q = queue_lock(v, &flags);
+	old = v->sched->pin;
+	if (cpu < 0)
+		r = old < 0 ? -EINVAL : 0;
+	else if (old >= 0)
+		r = -EBUSY;
+	if (!r)
+		v->sched->pin = cpu < 0 ? -1 : cpu;
+	moved(q, v, flags);
+	return r;
+}
+
+int sched_domain_get(struct domain *d, u16 *weight, u16 *cap)
+{
+	*weight = (u16)d->sched->weight;
+	*cap = (u16)d->sched->cap;
+	return 0;
+}
+
+// Weight 0 leaves the weight as it is.
+int sched_domain_set(struct domain *d, u16 weight, u16 cap)
+{
+	struct sched_domain *s = d->sched;
+	struct run_queue *q;
+	struct vcpu *v;
+	u64 flags;
+
+	spin_lock(&d->lock);
+	if (weight)
+		s->weight = weight;
+	for_each_vcpu(d, v) {
+		q = queue_lock(v, &flags);
+		fair_set_weight(&q->fair, &v->sched->unit, s->weight);
+		queue_unlock(q, flags);
+	}
+	if (cap && !s->cap) {
+		__atomic_store_n(&s->budget, fair_quota(cap), __ATOMIC_SEQ_CST);
+		timer_set(&s->refill, time_now() + FAIR_CAP_PERIOD);
+	}
+	WRITE_ONCE(s->cap, cap);
+	spin_unlock(&d->lock);
+	if (!cap)
+		sched_wake_domain(d);
+	return 0;
+}
+
+bool sched_option(const char *value)
+{
+	return !strcmp(value, "credit2");
+}
+
+static int domain_begin(struct domain *d, const struct domain_config *cfg)
+{
+	(void)cfg;
+	d->sched = heap_alloc(sizeof(*d->sched));
+	if (!d->sched)
+		return -ENOMEM;
+	d->sched->weight = FAIR_WEIGHT_DEFAULT;
+	return sched_domain_start(d);
+}
+
+static void domain_end(struct domain *d)
+{
+	if (!d->sched)
+		return;
+	sched_domain_stop(d);
+	heap_free(d->sched);
+	d->sched = NULL;
+}
+
+// The domain is paused and dies: nothing of ours may fire any more.
+static int domain_relinquish(struct domain *d)
+{
+	struct vcpu *v;
+
+	sched_domain_stop(d);
+	for_each_vcpu(d, v)
+		vcpu_timers_exit(v);
+	return 0;
+}
+
+static int vcpu_begin(struct vcpu *v)
+{
+	struct sched_vcpu *s = heap_alloc(sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->vcpu = v;
+	s->pin = -1;
+	s->unit.weight = v->domain->sched->weight;
+	v->sched = s;
+	v->affinity_hard = v->affinity_soft = CPUMASK_ALL;
+	v->cpu = smp_cpu_id(); // each wake-up chooses anew
+	v->use.state = RUNSTATE_offline;
+	v->use.since = time_now();
+	vcpu_timers_init(v);
+	return 0;
+}
+
+static void vcpu_end(struct vcpu *v)
+{
+	struct run_queue *q;
+	u64 flags;
+
+	if (!v->sched)
+		return;
+	vcpu_timers_exit(v);
+	q = queue_lock(v, &flags);
+	sched_unqueue(q, v);
+	queue_unlock(q, flags);
+	heap_free(v->sched);
+	v->sched = NULL;
+}
+
+static const struct domain_unit sched_unit = {
+	.name = "sched",
+	.init = domain_begin,
+	.exit = domain_end,
+	.relinquish = domain_relinquish,
+	.vcpu_init = vcpu_begin,
+	.vcpu_exit = vcpu_end,
+};
+
+void sched_init(void)
+{
+	domain_unit_register(&sched_unit);
+	sched_hooks = (struct sched_hooks){
+		.domain_pause = domain_pause,
+		.domain_pause_nosync = domain_pause_nosync,
+		.domain_unpause = domain_unpause,
+	};
+	sched_init_core();
+	sched_init_time();
+	sched_init_cpu(smp_cpu_id());
+}

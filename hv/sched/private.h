@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// What the scheduler's own files share.
+#ifndef SCHED_PRIVATE_H
+#define SCHED_PRIVATE_H
+
+#include "sched/fair.h"
+#include "sched/sched.h"
+#include "x86/spinlock.h"
+
+struct run_queue {
+	struct spinlock lock; // RANK_SCHED_QUEUE
+	struct fair_queue fair;
+	struct vcpu *idle;
+	struct timer slice; // end of the running unit's turn
+};
+
+// Guarded by the lock of the queue of v->cpu.
+struct sched_vcpu {
+	struct fair_unit unit;
+	struct vcpu *vcpu;
+	u64 since;   // start of this turn, system time
+	u64 charged; // system time up to which it has been charged
+	bool yield;
+	int pin; // CPU of the override, -1: none
+};
+
+#define WATCHDOGS 2
+
+struct sched_domain {
+	u32 weight;
+	u32 cap;    // percent of one CPU, 0: none
+	s64 budget; // atomic, ns left of this period
+	struct timer refill;
+	struct timer watchdog[WATCHDOGS];
+	u32 watchdogs_used; // under d->lock
+};
+
+DECLARE_PERCPU(struct run_queue, run_queue);
+
+// Every bit that keeps v from running, in one question.
+static inline bool vcpu_runnable(const struct vcpu *v)
+{
+	return !(READ_ONCE(v->pause_flags) | READ_ONCE(v->pause_count) |
+		 READ_ONCE(v->domain->pause_count));
+}
+
+// Locks the queue of the CPU that v belongs to; interrupts are off until
+// queue_unlock.
+struct run_queue *queue_lock(const struct vcpu *v, u64 *flags);
+void queue_unlock(struct run_queue *q, u64 flags);
+
+cpumask_t sched_allowed(const struct vcpu *v); // never empty
+// Under its queue's lock: takes a waiting v off the queue.
+void sched_unqueue(struct run_queue *q, struct vcpu *v);
+void sched_raise(unsigned int cpu); // SOFTIRQ_SCHED, on any CPU
+// Wakes all vcpus that may run (a pause ended, a new budget).
+void sched_wake_domain(struct domain *d);
+
+void runstate_change(struct vcpu *v, u32 state, u64 now); // queue locked
+u32 runstate_off_cpu(const struct vcpu *v);
+
+// What the guest is told when it gets, keeps and loses the CPU.
+void guest_time_in(struct vcpu *v);
+void guest_time_on(struct vcpu *v);
+void guest_time_out(struct vcpu *v);
+void vcpu_periodic_work(struct vcpu *v);
+
+void sched_init_core(void);
+void sched_init_time(void);
+int sched_domain_start(struct domain *d);
+void sched_domain_stop(struct domain *d); // its timers; may be called again
+
+#endif

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+// How vcpus spend their time, and what guests are told about time: runstate
+// area, vcpu_time_info, wallclock (public headers vcpu.h and xen.h).
+#include "lib/string.h"
+#include "sched/private.h"
+#include "x86/time.h"
+
+#define VERSION_OFFSET offsetof(struct vcpu_time_info, version)
+
+u32 runstate_off_cpu(const struct vcpu *v)
+{
+	if (READ_ONCE(v->pause_flags) & VPF_BLOCKED)
+		return RUNSTATE_blocked;
+	return vcpu_runnable(v) ? RUNSTATE_runnable : RUNSTATE_offline;
+}
+
+void runstate_change(struct vcpu *v, u32 state, u64 now)
+{
+	struct vcpu_time_use *use = &v->use;
+
+	if (use->state == state)
+		return;
+	// CPUs' clocks may differ a little: time never runs backwards here.
+	if (now > use->since) {
+		use->time[use->state] += now - use->since;
+		use->since = now;
+	}
+	use->state = state;
+}
+
+void runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
+{
+	struct run_queue *q;
+	u64 flags, now;
+
+	memset(out, 0, sizeof(*out));
+	q = queue_lock(v, &flags);
+	now = time_now();
+	out->state = (int)v->use.state;
+	out->state_entry_time = v->use.since;
+	memcpy(out->time, v->use.time, sizeof(out->time));
+	queue_unlock(q, flags);
+	if (now > out->state_entry_time)
+		out->time[out->state] += now - out->state_entry_time;
+}
+
+u64 vcpu_cpu_time(struct vcpu *v)
+{
+	struct vcpu_runstate_info info;
+
+	runstate_get(v, &info);
+	return info.time[RUNSTATE_running];
+}
+
+// Guest addresses mean those of the guest's kernel. False: it has no tables
+// to look them up in.
+static bool view_begin(struct vcpu *v)
+{
+	return v->domain->ops->copy_out &&
+	       (!v->domain->ops->kernel_view_begin ||
+		v->domain->ops->kernel_view_begin(v));
+}
+
+static void view_end(struct vcpu *v)
+{
+	if (v->domain->ops->kernel_view_end)
+		v->domain->ops->kernel_view_end(v);
+}
+
+// A guest that asked for it sees a mark while the copy is in progress.
+static void publish_runstate(struct vcpu *v)
+{
+	int (*copy_out)(u64, const void *, u64) = v->domain->ops->copy_out;
+	u64 gva = v->runstate_gva, mark;
+	struct vcpu_runstate_info info;
+
+	memset(&info, 0, sizeof(info));
+	info.state = (int)v->use.state;
+	info.state_entry_time = v->use.since;
+	memcpy(info.time, v->use.time, sizeof(info.time));
+	if (!(v->domain->vm_assist & BIT(VMASST_TYPE_runstate_update_flag))) {
+		copy_out(gva, &info, sizeof(info));
+		return;
+	}
+	mark = gva + offsetof(struct vcpu_runstate_info, state_entry_time);
+	info.state_entry_time |= XEN_RUNSTATE_UPDATE;
+	if (copy_out(mark, &info.state_entry_time, 8))
+		return;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	if (copy_out(gva, &info, sizeof(info)))
+		return;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	info.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
+	copy_out(mark, &info.state_entry_time, 8);
+}
+
+void vcpu_runstate_publish(struct vcpu *v)
+{
+	if (!v->runstate_gva || !view_begin(v))
+		return;
+	publish_runstate(v);
+	view_end(v);
+}
+
+// The guest of an emulated TSC reads that one: its scale follows from the
+// frequency alone.
+static void emulated_scale(const struct domain *d, struct vcpu_time_info *t)
+{
+	u64 hz = (u64)d->tsc_khz * 1000, since = 0;
+	s8 shift = 0;
+
+	if (!hz)
+		return;
+	if (t->system_time > d->vtsc_offset_ns)
+		since = t->system_time - d->vtsc_offset_ns;
+	t->tsc_timestamp = since / 1000000 * d->tsc_khz +
+			   since % 1000000 * d->tsc_khz / 1000000;
+	for (; hz <= NS_PER_S; shift++)
+		hz <<= 1;
+	for (; hz > 2 * NS_PER_S; shift--)
+		hz >>= 1;
+	t->tsc_to_system_mul = (u32)((NS_PER_S << 32) / hz);
+	t->tsc_shift = shift;
+}
+
+static void copy_time_body(struct vcpu_time_info *to,
+			   const struct vcpu_time_info *from)
+{
+	to->tsc_timestamp = from->tsc_timestamp;
+	to->system_time = from->system_time;
+	to->tsc_to_system_mul = from->tsc_to_system_mul;
+	to->tsc_shift = from->tsc_shift;
+	to->flags = from->flags;
+}
+
+// The guest's own copy: odd version, body, even version.
+static void publish_time_area(struct vcpu *v, struct vcpu_time_info *t)
+{
+	int (*copy_out)(u64, const void *, u64) = v->domain->ops->copy_out;
+	u64 gva = v->time_area_gva;
+	u32 even = t->version;
+
+	t->version = even - 1;
+	if (copy_out(gva + VERSION_OFFSET, &t->version, 4))
+		return;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	if (copy_out(gva, t, sizeof(*t)))
+		return;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	t->version = even;
+	copy_out(gva + VERSION_OFFSET, &t->version, 4);
+}
+
+void vcpu_time_update(struct vcpu *v, bool force)
+{
+	const struct time_scale *scale = time_scale_this_cpu();
+	struct vcpu_time_info t = { 0 }, *shown = &v->info->time;
+	u32 version;
+
+	if (v->info == &dummy_vcpu_info)
+		return;
+	t.tsc_timestamp = scale->tsc_base;
+	t.system_time = scale->ns_base;
+	t.tsc_to_system_mul = scale->mul;
+	t.tsc_shift = scale->shift;
+	t.flags = time_tsc_invariant() ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
+	if (v->domain->vtsc)
+		emulated_scale(v->domain, &t);
+	if (!force && shown->tsc_timestamp == t.tsc_timestamp &&
+	    shown->system_time == t.system_time &&
+	    shown->tsc_to_system_mul == t.tsc_to_system_mul)
+		return;
+
+	// The guest can write here too: its version is only ever made even.
+	version = READ_ONCE(shown->version) | 1;
+	WRITE_ONCE(shown->version, version);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	copy_time_body(shown, &t);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	WRITE_ONCE(shown->version, version + 1);
+
+	t.version = version + 1;
+	if (v != current || !v->time_area_gva || !view_begin(v))
+		return;
+	publish_time_area(v, &t);
+	view_end(v);
+}
+
+static void scale_changed(void)
+{
+	if (current && !current->is_idle)
+		vcpu_time_update(current, false);
+}
+
+void sched_init_time(void)
+{
+	time_scale_changed = scale_changed;
+}
+
+static struct spinlock wallclock_lock = SPINLOCK_INIT(RANK_SCHED_GLOBAL);
+
+void domain_wallclock_update(struct domain *d)
+{
+	u32 sec, nsec, generation, version;
+	u64 flags, seconds;
+
+	if (!d->shared)
+		return;
+	flags = spin_lock_irqsave(&wallclock_lock);
+	wallclock_get(&sec, &nsec, &generation);
+	seconds = (u64)sec + (u64)d->time_offset_s;
+	version = READ_ONCE(shared_info(d, wc_version)) | 1;
+	WRITE_ONCE(shared_info(d, wc_version), version);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	WRITE_ONCE(shared_info(d, wc_sec), (u32)seconds);
+	WRITE_ONCE(shared_info(d, wc_nsec), nsec);
+	WRITE_ONCE(shared_info(d, wc_sec_hi), (u32)(seconds >> 32));
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	WRITE_ONCE(shared_info(d, wc_version), version + 1);
+	spin_unlock_irqrestore(&wallclock_lock, flags);
+}
+
+void guest_time_out(struct vcpu *v)
+{
+	timer_stop(&v->periodic);
+	vcpu_runstate_publish(v);
+}
+
+void guest_time_on(struct vcpu *v)
+{
+	timer_stop(&v->poll_timer);
+	vcpu_periodic_work(v);
+}
+
+void guest_time_in(struct vcpu *v)
+{
+	// A copy of the guest's own may have been registered meanwhile.
+	vcpu_time_update(v, v->time_area_gva);
+	vcpu_runstate_publish(v);
+	guest_time_on(v);
+}

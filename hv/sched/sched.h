@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// Who runs where: blocking, waking, pausing, the scheduling policy, context
+// switch, runstate.
+#ifndef SCHED_SCHED_H
+#define SCHED_SCHED_H
+
+#include "dom/domain.h"
+
+void sched_init(void); // registers its domain unit and softirq; boot CPU
+void sched_init_cpu(unsigned int cpu); // before the CPU schedules
+// Makes the idle vcpu of a CPU `current` and never comes back.
+__noreturn void sched_start_idle(void);
+
+// Blocks current until an event is pending (checked after setting the flag so
+// that none is lost); the switch happens on the way out.
+void vcpu_block_current(void);
+void vcpu_unblock(struct vcpu *v); // any context
+// An event became pending for v: unblock it and, when it runs elsewhere, make
+// its CPU look (interrupt).
+void vcpu_kick(struct vcpu *v);
+void sched_yield(void); // SCHEDOP_yield of current
+
+// Wakes v if nothing holds it back any more / takes it off when something
+// does. Called after pause_flags changed.
+void sched_wake(struct vcpu *v);
+void sched_sleep(struct vcpu *v);      // returns at once
+void sched_sleep_sync(struct vcpu *v); // returns when it is off its CPU
+
+void vcpu_pause(struct vcpu *v); // waits; not for current
+void vcpu_pause_nosync(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+void domain_pause(struct domain *d); // waits; not for currd
+void domain_pause_nosync(struct domain *d);
+void domain_unpause(struct domain *d);
+int domain_pause_by_controller(struct domain *d);
+int domain_unpause_by_controller(struct domain *d); // -EINVAL: not paused
+void vcpu_up(struct vcpu *v);
+void vcpu_down(struct vcpu *v);
+
+// Affinity: -EINVAL for an empty set. Soft is a wish.
+int sched_set_hard_affinity(struct vcpu *v, cpumask_t mask);
+int sched_set_soft_affinity(struct vcpu *v, cpumask_t mask);
+// Temporary pin (SCHEDOP_pin_override): cpu < 0 ends it.
+int sched_pin_override(struct vcpu *v, int cpu);
+
+// Weight and cap of a domain as credit2 has them (cap in percent, 0 none).
+int sched_domain_get(struct domain *d, u16 *weight, u16 *cap);
+int sched_domain_set(struct domain *d, u16 weight, u16 cap);
+extern u32 sched_ratelimit_us;
+bool sched_option(const char *value); // sched=; false: not a name we know
+
+// Runstate of v at this moment (any vcpu).
+void runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
+u64 vcpu_cpu_time(struct vcpu *v); // ns in RUNSTATE_running
+u64 cpu_idle_time(unsigned int cpu);
+
+// On the way to guest mode with interrupts off, called by entry code when a
+// softirq is pending; may switch and then does not return.
+void sched_exit_check(void);
+
+// True when v's state is on another CPU: makes it saved into memory so that
+// the caller (which paused v) may read it.
+void sched_sync_vcpu(struct vcpu *v);
+
+// Time areas of the guest (public header vcpu.h, xen.h vcpu_time_info).
+void vcpu_time_update(struct vcpu *v, bool force); // v is current, or paused
+void vcpu_runstate_publish(struct vcpu *v);	   // current only
+void domain_wallclock_update(struct domain *d);
+// vcpu timers: VCPUOP_set_periodic_timer and friends, SCHEDOP_poll timeout.
+int vcpu_set_periodic(struct vcpu *v, u64 period_ns);
+int vcpu_set_singleshot(struct vcpu *v, u64 when, bool only_future);
+void vcpu_stop_singleshot(struct vcpu *v);
+// SCHEDOP_poll's deadline, for current; ends when it runs again.
+void vcpu_set_poll_timer(struct vcpu *v, u64 when);
+void vcpu_timers_init(struct vcpu *v);
+void vcpu_timers_exit(struct vcpu *v);
+// SCHEDOP_watchdog: id 0 takes a free one and returns its id; -ENOSPC, -EINVAL.
+int domain_watchdog_set(struct domain *d, u32 id, u32 seconds);
+// The event that a vcpu timer sends: set by evtchn/ at boot (up-call 3).
+extern void (*sched_send_timer_virq)(struct vcpu *v);
+// True when an unmasked event is pending for v (no lock needed).
+static inline bool vcpu_event_pending(const struct vcpu *v)
+{
+	return READ_ONCE(v->info->evtchn_upcall_pending) &&
+	       !READ_ONCE(v->info->evtchn_upcall_mask);
+}
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+// Timers of vcpus (VCPUOP_set_periodic_timer and friends, the timeout of
+// SCHEDOP_poll) and watchdogs of domains.
+#include "con/con.h"
+#include "lib/errno.h"
+#include "sched/private.h"
+#include "x86/time.h"
+
+void (*sched_send_timer_virq)(struct vcpu *v);
+
+static void send_timer_virq(struct vcpu *v)
+{
+	if (sched_send_timer_virq)
+		sched_send_timer_virq(v);
+}
+
+// On the CPU of v, which is current: sends a tick that is due, however many
+// were missed, and sets the next.
+void vcpu_periodic_work(struct vcpu *v)
+{
+	u64 now, next, period = READ_ONCE(v->period_ns);
+
+	if (!period)
+		return;
+	now = time_now();
+	next = v->periodic_last + period;
+	if (now >= next) {
+		send_timer_virq(v);
+		v->periodic_last = now;
+		next = now + period;
+	}
+	timer_migrate(&v->periodic, smp_cpu_id());
+	timer_set(&v->periodic, next);
+}
+
+// The timer follows v, and stops while v is off: when it has left this CPU
+// meanwhile, the next switch-in looks after the tick.
+static void periodic_fired(void *data)
+{
+	if (data == current)
+		vcpu_periodic_work(data);
+}
+
+static void singleshot_fired(void *data)
+{
+	send_timer_virq(data);
+}
+
+// Stopped when v runs again: whoever is blocked then still polls.
+static void poll_timed_out(void *data)
+{
+	vcpu_unblock(data);
+}
+
+// Of any vcpu. One that runs elsewhere takes the new period up in its next
+// pass through the scheduler; waiting for it here could wait in a circle.
+int vcpu_set_periodic(struct vcpu *v, u64 period_ns)
+{
+	timer_stop(&v->periodic);
+	WRITE_ONCE(v->periodic_last, time_now());
+	WRITE_ONCE(v->period_ns, period_ns);
+	if (v == current)
+		vcpu_periodic_work(v);
+	else
+		sched_raise(READ_ONCE(v->cpu));
+	return 0;
+}
+
+int vcpu_set_singleshot(struct vcpu *v, u64 when, bool only_future)
+{
+	if (only_future && when < time_now())
+		return -ETIME;
+	timer_migrate(&v->singleshot, smp_cpu_id());
+	timer_set(&v->singleshot, when);
+	return 0;
+}
+
+void vcpu_set_poll_timer(struct vcpu *v, u64 when)
+{
+	timer_migrate(&v->poll_timer, smp_cpu_id());
+	timer_set(&v->poll_timer, when);
+}
+
+void vcpu_stop_singleshot(struct vcpu *v)
+{
+	timer_stop(&v->singleshot);
+}
+
+void vcpu_timers_init(struct vcpu *v)
+{
+	timer_init(&v->periodic, periodic_fired, v, v->cpu);
+	timer_init(&v->singleshot, singleshot_fired, v, v->cpu);
+	timer_init(&v->poll_timer, poll_timed_out, v, v->cpu);
+}
+
+void vcpu_timers_exit(struct vcpu *v)
+{
+	timer_kill(&v->periodic);
+	timer_kill(&v->singleshot);
+	timer_kill(&v->poll_timer);
+}
+
+static void watchdog_fired(void *data)
+{
+	struct domain *d = data;
+
+	if (d->shutting_down || d->state != DOM_ALIVE)
+		return;
+	printk(LOG_GUEST "d%u: watchdog fired\n", d->id);
+	domain_shutdown(d, SHUTDOWN_watchdog);
+}
+
+static int watchdog_take(struct domain *d, u64 when)
+{
+	struct sched_domain *s = d->sched;
+
+	for (u32 i = 0; i < WATCHDOGS; i++) {
+		if (s->watchdogs_used & 1U << i)
+			continue;
+		s->watchdogs_used |= 1U << i;
+		timer_set(&s->watchdog[i], when);
+		return (int)i + 1;
+	}
+	return -ENOSPC;
+}
+
+int domain_watchdog_set(struct domain *d, u32 id, u32 seconds)
+{
+	u64 when = time_now() + (u64)seconds * NS_PER_S;
+	struct sched_domain *s = d->sched;
+	int r = 0;
+
+	if (id > WATCHDOGS)
+		return -EINVAL;
+	spin_lock(&d->lock);
+	if (!id) {
+		r = watchdog_take(d, when);
+	} else if (!(s->watchdogs_used & 1U << (id - 1))) {
+		r = -EINVAL;
+	} else if (!seconds) {
+		timer_stop(&s->watchdog[id - 1]);
+		s->watchdogs_used &= ~(1U << (id - 1));
+	} else {
+		timer_set(&s->watchdog[id - 1], when);
+	}
+	spin_unlock(&d->lock);
+	return r;
+}
+
+// A new period of a capped domain.
+static void cap_refilled(void *data)
+{
+	struct domain *d = data;
+	struct sched_domain *s = d->sched;
+	u32 cap = READ_ONCE(s->cap);
+	s64 old = __atomic_load_n(&s->budget, __ATOMIC_RELAXED);
+
+	if (!cap)
+		return;
+	while (!__atomic_compare_exchange_n(&s->budget, &old,
+					    fair_refill(old, cap), true,
+					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		;
+	timer_set(&s->refill, time_now() + FAIR_CAP_PERIOD);
+	sched_wake_domain(d);
+}
+
+int sched_domain_start(struct domain *d)
+{
+	struct sched_domain *s = d->sched;
+
+	timer_init(&s->refill, cap_refilled, d, smp_cpu_id());
+	for (u32 i = 0; i < WATCHDOGS; i++)
+		timer_init(&s->watchdog[i], watchdog_fired, d, smp_cpu_id());
+	return 0;
+}
+
+void sched_domain_stop(struct domain *d)
+{
+	timer_kill(&d->sched->refill);
+	for (u32 i = 0; i < WATCHDOGS; i++)
+		timer_kill(&d->sched->watchdog[i]);
+}

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+# The bootable image: the boot stage with $(O)/hv.bin inside.
+# Needs O, the output folder. Gives $(O)/ringlet.elf32, $(O)/stage.img.
+
+STAGE_DIR := $(dir $(lastword $(MAKEFILE_LIST)))
+STAGE_CC ?= gcc
+STAGE_LD ?= ld
+STAGE_OBJCOPY ?= objcopy
+STAGE_LIBS := lzma zstd z
+STAGE_INC := -I$(STAGE_DIR)..
+STAGE_CFLAGS := $(STAGE_INC) -std=gnu11 -O2 -ffreestanding -fno-common \
+	-fno-pic -no-pie \
+	-fno-strict-aliasing -fno-stack-protector -fcf-protection=none \
+	-fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns \
+	-Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wshadow -Wundef -Wvla -Wpointer-arith \
+	-Wwrite-strings -Wcast-qual -Wimplicit-fallthrough=5 \
+	-Wnested-externs -Wredundant-decls
+STAGE_OBJS := $(addprefix $(O)/stage/,entry.o main.o bootinfo.o memmap.o \
+	image.o unpack.o string.o)
+STAGE_ARCHIVES := $(foreach l,$(STAGE_LIBS),\
+	$(shell $(STAGE_CC) -print-file-name=lib$(l).a))
+
+$(O)/stage/entry.o: $(O)/hv.bin
+
+$(O)/stage/%.o: $(STAGE_DIR)%.S
+	@mkdir -p $(@D)
+	$(STAGE_CC) $(STAGE_INC) -c -MMD -DHV_BLOB='"$(O)/hv.bin"' -o $@ $<
+
+$(O)/stage/%.o: $(STAGE_DIR)%.c
+	@mkdir -p $(@D)
+	$(STAGE_CC) $(STAGE_CFLAGS) -MMD -c -o $@ $<
+
+$(O)/stage/stage.elf: $(STAGE_OBJS) $(STAGE_DIR)stage.lds
+	$(STAGE_LD) -m elf_x86_64 -static -nostdlib --no-warn-rwx-segments \
+		-z max-page-size=4096 -z noexecstack --build-id=none \
+		--gc-sections -T $(STAGE_DIR)stage.lds -o $@ $(STAGE_OBJS) \
+		$(STAGE_ARCHIVES)
+
+$(O)/ringlet.elf32: $(O)/stage/stage.elf
+	$(STAGE_OBJCOPY) -S -O elf32-i386 $< $@
+
+$(O)/stage.img: $(O)/ringlet.elf32
+	ln -f $< $@
+
+-include $(STAGE_OBJS:.o=.d)

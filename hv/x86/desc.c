@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// Descriptor tables, system-call MSRs and control registers of a CPU.
+#include "x86/desc.h"
+#include "x86/cpuid.h"
+#include "x86/entry.h"
+#include "x86/insn.h"
+#include "x86/panic.h"
+#include "x86/segment.h"
+
+struct tss {
+	u32 reserved0;
+	u64 rsp[3];
+	u64 reserved1;
+	u64 ist[7];
+	u64 reserved2;
+	u16 reserved3, iomap;
+} __packed;
+
+struct idt_gate {
+	u16 offset_low, selector;
+	u8 ist, attributes;
+	u16 offset_mid;
+	u32 offset_high, reserved;
+};
+
+_Static_assert(sizeof(struct tss) == 104, "AMD APM vol. 2, 12.2.5");
+_Static_assert(sizeof(struct idt_gate) == 16, "AMD APM vol. 2, 4.8.4");
+
+static struct idt_gate idt[256] __aligned(16);
+DEFINE_PERCPU(struct tss, tss);
+// The page that stands at GDT selectors 0xe000 and up on this CPU.
+DEFINE_PERCPU(u64 *, gdt_page);
+
+u64 hv_cr3, hv_cr4;
+u64 percpu_offset[MAX_CPUS];
+cpumask_t cpu_online = 1;
+u32 cpu_apic_id[MAX_CPUS];
+unsigned int nr_cpus = 1;
+bool opt_smep = true, opt_smap = true;
+
+extern const char entry_stubs[], entry_syscall[], entry_syscall32[],
+	entry_sysenter[];
+
+#define GATE_INTERRUPT 0x8e
+#define GATE_USER      0xee // DPL 3
+#define STUB_SIZE      16
+
+#define SEG_CODE64     0x00af9b000000ffffUL
+#define SEG_DATA       0x00cf93000000ffffUL
+#define SEG_CODE32     0x00cf9b000000ffffUL
+#define SEG_DPL(n)     ((u64)(n) << 45)
+
+static void gate_set(unsigned int vector, unsigned int ist, u8 attributes)
+{
+	u64 at = (u64)entry_stubs + vector * STUB_SIZE;
+
+	idt[vector] = (struct idt_gate){
+		.offset_low = (u16)at,
+		.selector = SEL_HV_CS,
+		.ist = (u8)ist,
+		.attributes = attributes,
+		.offset_mid = (u16)(at >> 16),
+		.offset_high = (u32)(at >> 32),
+	};
+}
+
+static void idt_build(void)
+{
+	for (unsigned int v = 0; v < 256; v++)
+		gate_set(v, 0, GATE_INTERRUPT);
+	gate_set(8, 1, GATE_INTERRUPT);
+	gate_set(18, 2, GATE_INTERRUPT);
+	gate_set(2, 3, GATE_INTERRUPT);
+	gate_set(1, 4, GATE_INTERRUPT);
+	gate_set(3, 0, GATE_USER);
+	gate_set(4, 0, GATE_USER);
+	gate_set(EV_INT80, 0, GATE_USER);
+}
+
+static unsigned int gdt_index(u16 selector)
+{
+	return (selector >> 3) - GDT_GUEST_PAGES * 512;
+}
+
+// A 16-byte system descriptor: TSS (type 9) or LDT (2).
+static void gdt_system(u64 *page, u16 selector, u64 base, u32 limit, u8 type)
+{
+	u64 *d = &page[gdt_index(selector)];
+
+	d[1] = base >> 32;
+	d[0] = (limit & 0xffff) | (base & 0xffffff) << 16 |
+	       (u64)(0x80 | type) << 40 | (u64)(limit >> 16 & 15) << 48 |
+	       (base >> 24 & 0xff) << 56;
+}
+
+static void gdt_build(u64 *page, struct tss *tss)
+{
+	page[gdt_index(SEL_HV_CS)] = SEG_CODE64;
+	page[gdt_index(SEL_HV_DS)] = SEG_DATA;
+	page[gdt_index(SEL_RING1_CS)] = SEG_CODE32 | SEG_DPL(1);
+	page[gdt_index(SEL_RING1_DS)] = SEG_DATA | SEG_DPL(1);
+	page[gdt_index(SEL_RING3_CS32)] = SEG_CODE32 | SEG_DPL(3);
+	page[gdt_index(SEL_RING3_DS)] = SEG_DATA | SEG_DPL(3);
+	page[gdt_index(SEL_RING3_CS64)] = SEG_CODE64 | SEG_DPL(3);
+	gdt_system(page, SEL_TSS, (u64)tss, sizeof(*tss) - 1, 9);
+}
+
+void desc_prepare_cpu(unsigned int cpu, u64 *gdt_page)
+{
+	struct tss *tss = &per_cpu(tss, cpu);
+	u64 block = STACKS_START + (u64)cpu * STACK_SIZE;
+	struct cpu_info *ci = (struct cpu_info *)cpu_stack_top(cpu);
+
+	per_cpu(gdt_page, cpu) = gdt_page;
+	tss->rsp[0] = (u64)(&ci->regs + 1);
+	tss->ist[0] = block + (STACK_PAGE_DF + 1) * PAGE_SIZE;
+	tss->ist[1] = block + (STACK_PAGE_MC + 1) * PAGE_SIZE;
+	tss->ist[2] = block + (STACK_PAGE_NMI + 1) * PAGE_SIZE;
+	tss->ist[3] = block + (STACK_PAGE_DB + 1) * PAGE_SIZE;
+	tss->iomap = sizeof(*tss); // no bitmap: every port traps
+	gdt_build(gdt_page, tss);
+	ci->cpu = cpu;
+	ci->percpu_offset = percpu_offset[cpu];
+	ci->entry_stack = (u64)(&ci->regs + 1);
+}
+
+void gdt_load(u64 base)
+{
+	struct desc_ptr p = { 0xffff, base };
+
+	lgdt(&p);
+}
+
+// The pages below the CPU's own are not there: only the selectors that we
+// load ourselves are looked up.
+void gdt_load_idle(void)
+{
+	gdt_load((u64)this_cpu(gdt_page) - GDT_GUEST_PAGES * PAGE_SIZE);
+}
+
+void ldt_load(u64 base, unsigned int entries)
+{
+	if (!entries) {
+		lldt(0);
+		return;
+	}
+	gdt_system(this_cpu(gdt_page), SEL_LDT, base, entries * 8 - 1, 2);
+	lldt(SEL_LDT);
+}
+
+static void control_registers_init(void)
+{
+	u64 cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_MCE |
+		  CR4_DE;
+
+	if (cpu_has(XSAVE))
+		cr4 |= CR4_OSXSAVE;
+	if (cpu_has(SMEP) && opt_smep)
+		cr4 |= CR4_SMEP;
+	if (cpu_has(SMAP) && opt_smap)
+		cr4 |= CR4_SMAP;
+	if (cpu_has(UMIP))
+		cr4 |= CR4_UMIP;
+	if (cpu_has(FSGSBASE))
+		cr4 |= CR4_FSGSBASE;
+	hv_cr4 = cr4;
+	write_cr4(cr4);
+	write_cr0(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE | CR0_AM);
+}
+
+static void syscall_init(unsigned int cpu)
+{
+	struct cpu_info *ci = (struct cpu_info *)cpu_stack_top(cpu);
+
+	wrmsr(MSR_EFER, EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE);
+	wrmsr(MSR_STAR, (u64)SEL_RING3_CS32 << 48 | (u64)SEL_HV_CS << 32);
+	wrmsr(MSR_LSTAR, (u64)entry_syscall);
+	wrmsr(MSR_CSTAR, (u64)entry_syscall32);
+	wrmsr(MSR_SYSCALL_MASK, FLAG_VM | FLAG_RF | FLAG_NT | FLAG_DF |
+					FLAG_IF | FLAG_TF | FLAG_AC |
+					FLAG_IOPL);
+	wrmsr(MSR_KERNEL_GS_BASE, (u64)ci);
+	wrmsr(MSR_GS_BASE, 0);
+	wrmsr(MSR_FS_BASE, 0);
+	if (cpu_host.vendor == CPU_INTEL) {
+		wrmsr(MSR_SYSENTER_CS, SEL_HV_CS);
+		wrmsr(MSR_SYSENTER_ESP, ci->entry_stack);
+		wrmsr(MSR_SYSENTER_EIP, (u64)entry_sysenter);
+	}
+}
+
+void cpu_init_this(unsigned int cpu)
+{
+	struct desc_ptr idtr = { sizeof(idt) - 1, (u64)idt };
+
+	if (!cpu)
+		idt_build();
+	gdt_load_idle();
+	segments_load_hv(SEL_HV_CS, SEL_HV_DS);
+	// The TSS must be marked free before it is loaded.
+	per_cpu(gdt_page, cpu)[gdt_index(SEL_TSS)] &= ~(2UL << 40);
+	ltr(SEL_TSS);
+	lldt(0);
+	lidt(&idtr);
+	control_registers_init();
+	syscall_init(cpu);
+	// WB, WT, UC-, UC, WC, WP: the table that PV guests are promised.
+	wrmsr(MSR_PAT, 0x050100070406UL);
+}
+
+u64 cpu_gdt_page_maddr(unsigned int cpu)
+{
+	return (u64)per_cpu(gdt_page, cpu) - DIRECT_START;
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+// Every way into the hypervisor and out of it. Frames have the layout of
+// struct cpu_regs. docs/entry.md: which stack, which GS.
+#include "x86/layout.h"
+#include "x86/regs.h"
+#include "offsets.h"
+
+	.section .text.entry, "ax"
+
+// CLAC, turned into a NOP at boot where the CPU has no SMAP.
+	.macro CLAC
+661:	.byte 0x0f, 0x01, 0xca
+	.pushsection .smap_sites, "a"
+	.balign 4
+	.long 661b - .
+	.popsection
+	.endm
+
+	.macro SAVE_REGS
+	cld
+	push %rdi
+	push %rsi
+	push %rdx
+	push %rcx
+	push %rax
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	.endm
+
+	.macro RESTORE_REGS
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rax
+	pop %rcx
+	pop %rdx
+	pop %rsi
+	pop %rdi
+	.endm
+
+// The head of each syscall: rsp is the guest's until the stack is ours. The
+// kernel GS base holds this CPU's cpu_info; GS is the guest's before and after.
+	.macro SYSCALL_FRAME cs, event
+	swapgs
+	mov %rsp, %gs:CI_SCRATCH
+	mov %gs:CI_STACK, %rsp
+	pushq $SEL_RING3_DS
+	pushq %gs:CI_SCRATCH
+	swapgs
+	push %r11
+	pushq $\cs
+	push %rcx
+	pushq $0
+	movl $\event, 4(%rsp)
+	.endm
+
+	.globl entry_syscall
+	.hidden entry_syscall
+entry_syscall:
+	SYSCALL_FRAME SEL_RING3_CS64, EV_SYSCALL
+1:	sti
+	SAVE_REGS
+	mov %rsp, %rdi
+	call guest_syscall
+	jmp leave_to_guest
+
+	.globl entry_syscall32
+	.hidden entry_syscall32
+entry_syscall32:
+	SYSCALL_FRAME SEL_RING3_CS32, EV_SYSCALL32
+	jmp 1b
+
+// SYSENTER keeps neither RIP nor RSP: the callback's contract says so.
+	.globl entry_sysenter
+	.hidden entry_sysenter
+entry_sysenter:
+	pushq $SEL_RING3_DS
+	pushq $0
+	pushfq
+	pushq $SEL_RING3_CS32
+	pushq $0
+	pushq $0
+	movl $EV_SYSENTER, 4(%rsp)
+	// NT, TF and AC came in with the guest's flags.
+	pushq $2
+	popfq
+	orl $0x200, REGS_RFLAGS-REGS_RIP+8(%rsp)
+	jmp 1b
+
+	.globl entry_resume_guest
+	.hidden entry_resume_guest
+entry_resume_guest:
+	mov %rsp, %rdi
+	or $(STACK_SIZE - 1), %rdi
+	sub $(CI_SIZE - 1), %rdi
+	mov %rdi, %rsp
+leave_to_guest:
+	cli
+	mov %rsp, %rdi
+	call guest_exit_work
+	cmpl $EV_SYSCALL, REGS_VECTOR(%rsp)
+	jne leave_iret
+	// sysret only where the guest's frame is one that it can restore, and
+	// never to an address that is not canonical: Intel's processors would
+	// fault in ring 0 on the guest's stack.
+	mov REGS_RIP(%rsp), %rax
+	mov %rax, %rdx
+	shl $16, %rdx
+	sar $16, %rdx
+	cmp %rax, %rdx
+	jne leave_iret
+	cmpw $SEL_RING3_CS64, REGS_CS(%rsp)
+	jne leave_iret
+	RESTORE_REGS
+	mov 8(%rsp), %rcx	// rip
+	mov 24(%rsp), %r11	// rflags
+	mov 32(%rsp), %rsp
+	sysretq
+
+leave_iret:
+	RESTORE_REGS
+	add $8, %rsp
+	.globl entry_iret_to_guest
+	.hidden entry_iret_to_guest
+entry_iret_to_guest:
+	iretq
+
+	.globl stack_reset_jump
+	.hidden stack_reset_jump
+stack_reset_jump:
+	mov %rdi, %rax
+	or $(STACK_SIZE - 1), %rsp
+	sub $(CI_SIZE - 1), %rsp
+	// As if called: the ABI wants 16-byte alignment before the return address.
+	and $-16, %rsp
+	push $0
+	jmp *%rax
+
+// Exceptions, interrupts: the stub pushed error code and vector as one word.
+trap_common:
+	SAVE_REGS
+	CLAC
+	mov %rsp, %rdi
+	call trap_dispatch
+trap_return:
+	testb $3, REGS_CS(%rsp)
+	jnz leave_to_guest
+	RESTORE_REGS
+	add $8, %rsp
+	iretq
+
+// On a stack of their own. A debug trap out of a guest moves to the main stack
+// and goes on as any trap; the others return as they came.
+trap_ist_common:
+	SAVE_REGS
+	CLAC
+	mov %rsp, %rdi
+	testb $3, REGS_CS(%rsp)
+	jz 2f
+	cmpl $1, REGS_VECTOR(%rsp)
+	jne 2f
+	mov %rsp, %rsi
+	mov %rsp, %rdi
+	or $(STACK_SIZE - 1), %rdi
+	sub $(CI_SIZE - 1), %rdi
+	mov %rdi, %rsp
+	mov $(REGS_SIZE / 8), %ecx
+	rep movsq
+	mov %rsp, %rdi
+	call trap_dispatch
+	jmp leave_to_guest
+2:	call trap_ist
+	RESTORE_REGS
+	add $8, %rsp
+	iretq
+
+	.macro STUB vector
+	.balign 16
+	// 8, 10-14, 17, 21, 29, 30 come with an error code.
+	.if \vector >= 32
+	pushq $0
+	.else
+	.if !((0x60227d00 >> \vector) & 1)
+	pushq $0
+	.endif
+	.endif
+	movl $\vector, 4(%rsp)
+	.if (\vector == 1) || (\vector == 2) || (\vector == 8) || (\vector == 18)
+	jmp trap_ist_common
+	.else
+	jmp trap_common
+	.endif
+	.endm
+
+	.globl entry_stubs
+	.hidden entry_stubs
+	.balign 16
+entry_stubs:
+	.set v, 0
+	.rept 256
+	STUB v
+	.set v, v + 1
+	.endr

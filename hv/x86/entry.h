@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// What entry.S and the trap code call and are called by. docs/entry.md says
+// which stack and which GS each vector may find.
+#ifndef X86_ENTRY_H
+#define X86_ENTRY_H
+
+#include "x86/regs.h"
+
+// Continues in fn on this CPU's empty main stack.
+__noreturn void stack_reset_jump(void (*fn)(void));
+// Leaves to the guest whose registers lie in cpu_info()->regs.
+__noreturn void entry_resume_guest(void);
+
+// Implemented above this room: pv/ takes what happened in a guest.
+void guest_trap(struct cpu_regs *regs);	   // vector < 0x20, or int 0x80
+void guest_syscall(struct cpu_regs *regs); // EV_SYSCALL and friends
+// Last thing before the guest runs, interrupts off: nothing may be left to do
+// when it returns.
+void guest_exit_work(struct cpu_regs *regs);
+// IRET to the guest refused its frame; the registers are in cpu_info()->regs.
+void guest_iret_failed(struct cpu_regs *regs);
+
+// A physical NMI, in NMI context: tell Dom0 later.
+void guest_nmi(void);
+
+// C side of entry.S.
+void trap_dispatch(struct cpu_regs *regs);
+void trap_ist(struct cpu_regs *regs);
+
+#endif

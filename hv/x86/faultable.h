@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// Instructions that may fault, and survive it: each has an entry in the
+// exception table, which x86/traps.c searches.
+#ifndef X86_FAULTABLE_H
+#define X86_FAULTABLE_H
+
+#include "lib/types.h"
+
+// Table of instructions that may fault and where to go on then.
+#define EXTABLE(from, to)                      \
+	".pushsection .extable, \"a\"\n"       \
+	".balign 4\n"                          \
+	".long (" from ") - ., (" to ") - .\n" \
+	".popsection\n"
+
+// MSR access that may fault: false then.
+static inline bool rdmsr_safe(u32 msr, u64 *v)
+{
+	u32 lo = 0, hi = 0, ok;
+
+	__asm__ volatile("xor %0, %0\n"
+			 "1: rdmsr\n"
+			 "inc %0\n"
+			 "2:\n" EXTABLE("1b", "2b")
+			 : "=&r"(ok), "+a"(lo), "+d"(hi)
+			 : "c"(msr)
+			 : "cc");
+	*v = (u64)hi << 32 | lo;
+	return ok;
+}
+
+static inline bool wrmsr_safe(u32 msr, u64 v)
+{
+	u32 ok;
+
+	__asm__ volatile("xor %0, %0\n"
+			 "1: wrmsr\n"
+			 "inc %0\n"
+			 "2:\n" EXTABLE("1b", "2b")
+			 : "=&r"(ok)
+			 : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32))
+			 : "cc", "memory");
+	return ok;
+}
+
+// Copy that may fault on either side: how many bytes were left. Words first;
+// a fault among them is found again, to the byte, by the byte copy.
+static inline u64 copy_faultable(void *dst, const void *src, u64 n)
+{
+	u64 words = n >> 3, left = n & 7;
+
+	__asm__ volatile("1: rep movsq\n"
+			 "mov %3, %0\n"
+			 "2: rep movsb\n"
+			 "3:\n"
+			 ".pushsection .fixup, \"ax\"\n"
+			 "4: lea (%3, %0, 8), %0\n"
+			 "jmp 2b\n"
+			 ".popsection\n" EXTABLE("1b", "4b") EXTABLE("2b", "3b")
+			 : "+c"(words), "+D"(dst), "+S"(src)
+			 : "r"(left)
+			 : "memory");
+	return words;
+}
+
+// Reads or writes eight bytes at a place that may fault: false then.
+static inline bool read_u64_faultable(u64 *v, const u64 *src)
+{
+	u32 ok;
+	u64 tmp = 0;
+
+	__asm__ volatile("xor %0, %0\n"
+			 "1: mov %2, %1\n"
+			 "inc %0\n"
+			 "2:\n" EXTABLE("1b", "2b")
+			 : "=&r"(ok), "+r"(tmp)
+			 : "m"(*src)
+			 : "cc", "memory");
+	*v = tmp;
+	return ok;
+}
+
+static inline bool write_u64_faultable(u64 *dst, u64 v)
+{
+	u32 ok;
+
+	__asm__ volatile("xor %0, %0\n"
+			 "1: mov %2, %1\n"
+			 "inc %0\n"
+			 "2:\n" EXTABLE("1b", "2b")
+			 : "=&r"(ok), "=m"(*dst)
+			 : "r"(v)
+			 : "cc", "memory");
+	return ok;
+}
+
+#endif

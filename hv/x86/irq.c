@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+// Interrupts of devices: vectors, handlers, lines.
+#include "x86/irq.h"
+#include "lib/errno.h"
+#include "x86/apic.h"
+#include "x86/ioapic.h"
+#include "x86/ipi.h"
+#include "x86/irq_private.h"
+#include "x86/platform.h"
+#include "x86/time.h"
+
+#define ISA_LINES	 16u
+#define MAX_GSIS	 (MAX_IRQS / 2u)
+#define VECTOR_SYSCALL	 0x80
+#define VECTOR_HYPERCALL 0x82
+#define APIC_ID_MAX	 0xfe // what IO-APICs and MSIs can address
+
+struct spinlock irq_lock = SPINLOCK_INIT(RANK_IRQ_DESC);
+struct irq_desc irq_desc[MAX_IRQS];
+unsigned int nr_gsis;
+
+static u16 vector_irq[256]; // irq + 1
+
+static bool vector_free(unsigned int v)
+{
+	return v >= VECTOR_FIRST && v <= VECTOR_LAST && v != VECTOR_SYSCALL &&
+	       v != VECTOR_HYPERCALL && !vector_irq[v];
+}
+
+u8 irq_vectors_take(unsigned int irq, unsigned int n)
+{
+	for (unsigned int v = VECTOR_FIRST, i; v <= VECTOR_LAST; v += n) {
+		v = (unsigned int)ROUND_UP(v, n);
+		for (i = 0; i < n && vector_free(v + i); i++)
+			;
+		if (i < n)
+			continue;
+		for (i = 0; i < n; i++)
+			vector_irq[v + i] = (u16)(irq + i + 1);
+		return (u8)v;
+	}
+	return 0;
+}
+
+void irq_vectors_give(u8 vector, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		vector_irq[vector + i] = 0;
+}
+
+static struct irq_desc *desc_of(unsigned int irq)
+{
+	return &irq_desc[index_nospec(irq, MAX_IRQS)];
+}
+
+// The line's entry as the record wants it. irq_lock held.
+static void line_update(unsigned int irq)
+{
+	struct irq_desc *d = desc_of(irq);
+	u32 low = d->vector;
+
+	if (irq >= nr_gsis)
+		return;
+	if (d->level)
+		low |= RTE_LEVEL;
+	if (d->active_low)
+		low |= RTE_ACTIVE_LOW;
+	if (d->masked || d->in_service || !d->vector)
+		low |= RTE_MASKED;
+	ioapic_change(irq, low);
+}
+
+int irq_request(unsigned int irq, irq_handler_t *fn, void *data)
+{
+	struct irq_desc *d = desc_of(irq);
+	bool line = irq < nr_gsis;
+	u64 flags;
+	int rc = 0;
+
+	if (irq >= MAX_IRQS || (line && !ioapic_has(irq)))
+		return -EINVAL;
+	flags = spin_lock_irqsave(&irq_lock);
+	if (d->fn)
+		rc = -EBUSY;
+	else if (line && !d->vector)
+		d->vector = irq_vectors_take(irq, 1);
+	if (!rc && !d->vector)
+		rc = line ? -ENOSPC : -EINVAL;
+	if (!rc) {
+		d->fn = fn;
+		d->data = data;
+		d->masked = line;
+		d->in_service = false;
+		if (line)
+			ioapic_route(irq, d->vector | RTE_MASKED,
+				     (u8)cpu_apic_id[d->cpu]);
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+	return rc;
+}
+
+void irq_free(unsigned int irq)
+{
+	struct irq_desc *d = desc_of(irq);
+	u64 flags = spin_lock_irqsave(&irq_lock);
+
+	d->fn = NULL;
+	d->masked = true;
+	line_update(irq);
+	spin_unlock_irqrestore(&irq_lock, flags);
+	while (__atomic_load_n(&d->running, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	if (irq >= nr_gsis)
+		return;
+	flags = spin_lock_irqsave(&irq_lock);
+	if (!d->fn && d->vector) {
+		irq_vectors_give(d->vector, 1);
+		d->vector = 0;
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
+static void set_masked(unsigned int irq, bool masked)
+{
+	u64 flags = spin_lock_irqsave(&irq_lock);
+
+	desc_of(irq)->masked = masked;
+	line_update(irq);
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
+void irq_mask(unsigned int irq)
+{
+	set_masked(irq, true);
+}
+
+void irq_unmask(unsigned int irq)
+{
+	set_masked(irq, false);
+}
+
+void irq_eoi(unsigned int irq)
+{
+	struct irq_desc *d = desc_of(irq);
+	u64 flags = spin_lock_irqsave(&irq_lock);
+
+	if (d->in_service) {
+		d->in_service = false;
+		line_update(irq);
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
+bool irq_is_level(unsigned int irq)
+{
+	return desc_of(irq)->level;
+}
+
+void irq_set_affinity(unsigned int irq, unsigned int cpu)
+{
+	struct irq_desc *d = desc_of(irq);
+	u64 flags;
+
+	if (cpu_apic_id[cpu] > APIC_ID_MAX)
+		return;
+	flags = spin_lock_irqsave(&irq_lock);
+	if (d->cpu != cpu) {
+		d->cpu = (u8)cpu;
+		// Masked while the two halves do not belong together.
+		if (irq < nr_gsis)
+			ioapic_route(irq,
+				     d->vector | RTE_MASKED |
+					     (d->level ? RTE_LEVEL : 0),
+				     (u8)cpu_apic_id[cpu]);
+		line_update(irq);
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
+int irq_setup_gsi(unsigned int gsi, bool level, bool active_low)
+{
+	struct irq_desc *d = desc_of(gsi);
+	u64 flags;
+	int rc = 0;
+
+	if (gsi >= nr_gsis || !ioapic_has(gsi))
+		return -EINVAL;
+	flags = spin_lock_irqsave(&irq_lock);
+	if (!d->fn) {
+		d->level = level;
+		d->active_low = active_low;
+	} else if (d->level != level || d->active_low != active_low) {
+		rc = -EEXIST;
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+	return rc;
+}
+
+// The lock is not held while the handler runs; irq_free() waits for `running`.
+static void device_interrupt(u8 vector)
+{
+	struct irq_desc *d;
+	irq_handler_t *fn = NULL;
+	void *data;
+	unsigned int irq;
+
+	spin_lock(&irq_lock);
+	irq = vector_irq[vector];
+	d = &irq_desc[irq ? irq - 1 : 0];
+	if (irq && d->fn) {
+		fn = d->fn;
+		data = d->data;
+		d->running++;
+		if (d->level) {
+			d->in_service = true;
+			line_update(irq - 1);
+		}
+	}
+	spin_unlock(&irq_lock);
+	apic_eoi();
+	if (!fn)
+		return; // on its way when the line was freed
+	fn(irq - 1, data);
+	spin_lock(&irq_lock);
+	__atomic_store_n(&d->running, d->running - 1, __ATOMIC_RELEASE);
+	spin_unlock(&irq_lock);
+}
+
+void irq_dispatch(struct cpu_regs *regs)
+{
+	u8 vector = (u8)regs->entry_vector;
+
+	if (vector < VECTOR_TIMER) {
+		// The PIC's spurious interrupt never was in the local APIC.
+		if (vector >= VECTOR_FIRST)
+			device_interrupt(vector);
+		return;
+	}
+	if (vector == VECTOR_SPURIOUS)
+		return;
+	apic_eoi();
+	switch (vector) {
+	case VECTOR_TIMER:
+		timer_interrupt();
+		break;
+	case VECTOR_CALL:
+		ipi_answer(IPI_CALL);
+		break;
+	case VECTOR_FLUSH:
+		ipi_answer(IPI_FLUSH);
+		break;
+	case VECTOR_ERROR:
+		apic_error_interrupt();
+		break;
+	default: // VECTOR_KICK: softirqs are looked at on the way out
+		break;
+	}
+}
+
+unsigned int irq_of_isa(unsigned int isa)
+{
+	for (u32 i = 0; i < platform.nr_overrides; i++)
+		if (platform.override[i].isa == isa)
+			return platform.override[i].gsi;
+	return isa;
+}
+
+void __init irq_init(void)
+{
+	nr_gsis = MAX(ioapic_init(), ISA_LINES);
+	nr_gsis = MIN(nr_gsis, MAX_GSIS);
+	// PCI's lines are level-triggered and low, ISA's edge and high.
+	for (unsigned int i = ISA_LINES; i < nr_gsis; i++)
+		irq_desc[i].level = irq_desc[i].active_low = true;
+	for (u32 i = 0; i < platform.nr_overrides; i++) {
+		if (platform.override[i].gsi >= nr_gsis)
+			continue;
+		irq_desc[platform.override[i].gsi].level =
+			platform.override[i].level;
+		irq_desc[platform.override[i].gsi].active_low =
+			platform.override[i].active_low;
+	}
+}

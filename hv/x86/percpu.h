@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Per-CPU data. cpu_info lies at the top of each CPU's stack block and is
+// found by masking RSP (any of the CPU's stacks); GS is never used for it.
+#ifndef X86_PERCPU_H
+#define X86_PERCPU_H
+
+#include "lib/cpumask.h"
+#include "x86/insn.h"
+#include "x86/layout.h"
+#include "x86/regs.h"
+
+struct vcpu;
+
+struct cpu_info {
+	struct cpu_regs regs; // the guest's registers, entry order
+	struct vcpu *vcpu;    // who runs here
+	u64 percpu_offset;
+	u32 cpu;
+	u32 softirq_pending; // set from any CPU by atomic or
+	u32 preempt_count;
+	u32 held_locks;	 // debug builds: ranks held, see x86/spinlock.c
+	u64 scratch;	 // the guest's RSP at the head of syscall
+	u64 entry_stack; // where entry frames end: &regs + sizeof(regs)
+};
+
+// The processor aligns RSP to 16 before it pushes a frame.
+_Static_assert((sizeof(struct cpu_info) - sizeof(struct cpu_regs)) % 16 == 0,
+	       "entry frames end on 16 bytes");
+
+static inline struct cpu_info *cpu_info(void)
+{
+	return (struct cpu_info *)((read_rsp() | (STACK_SIZE - 1)) + 1 -
+				   sizeof(struct cpu_info));
+}
+
+#define current	     (cpu_info()->vcpu)
+#define currd	     (current->domain)
+#define smp_cpu_id() (cpu_info()->cpu)
+
+// Variables of which each CPU has a copy; zero at start.
+#define DEFINE_PERCPU(type, name) \
+	__section(".percpu") __attribute__((used)) type percpu__##name
+#define DECLARE_PERCPU(type, name) extern type percpu__##name
+
+extern u64 percpu_offset[MAX_CPUS];
+
+#define per_cpu(name, cpu)                                     \
+	(*(typeof(percpu__##name) *)((char *)&percpu__##name + \
+				     percpu_offset[cpu]))
+#define this_cpu(name)                                         \
+	(*(typeof(percpu__##name) *)((char *)&percpu__##name + \
+				     cpu_info()->percpu_offset))
+
+extern cpumask_t cpu_online; // CPUs that run and answer IPIs
+extern u32 cpu_apic_id[MAX_CPUS];
+extern unsigned int nr_cpus; // CPUs present, online or not
+
+#endif

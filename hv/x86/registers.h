@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// Bits and numbers of flags, control registers and MSRs.
+#ifndef X86_REGISTERS_H
+#define X86_REGISTERS_H
+
+#define FLAG_CF		   0x00000001UL
+#define FLAG_PF		   0x00000004UL
+#define FLAG_TF		   0x00000100UL
+#define FLAG_IF		   0x00000200UL
+#define FLAG_DF		   0x00000400UL
+#define FLAG_OF		   0x00000800UL
+#define FLAG_IOPL	   0x00003000UL
+#define FLAG_NT		   0x00004000UL
+#define FLAG_RF		   0x00010000UL
+#define FLAG_VM		   0x00020000UL
+#define FLAG_AC		   0x00040000UL
+#define FLAG_VIF	   0x00080000UL
+#define FLAG_VIP	   0x00100000UL
+#define FLAG_ID		   0x00200000UL
+
+#define CR0_PE		   0x00000001UL
+#define CR0_MP		   0x00000002UL
+#define CR0_EM		   0x00000004UL
+#define CR0_TS		   0x00000008UL
+#define CR0_ET		   0x00000010UL
+#define CR0_NE		   0x00000020UL
+#define CR0_WP		   0x00010000UL
+#define CR0_AM		   0x00040000UL
+#define CR0_NW		   0x20000000UL
+#define CR0_CD		   0x40000000UL
+#define CR0_PG		   0x80000000UL
+
+#define CR4_VME		   0x00000001UL
+#define CR4_PVI		   0x00000002UL
+#define CR4_TSD		   0x00000004UL
+#define CR4_DE		   0x00000008UL
+#define CR4_PSE		   0x00000010UL
+#define CR4_PAE		   0x00000020UL
+#define CR4_MCE		   0x00000040UL
+#define CR4_PGE		   0x00000080UL
+#define CR4_PCE		   0x00000100UL
+#define CR4_OSFXSR	   0x00000200UL
+#define CR4_OSXMMEXCPT	   0x00000400UL
+#define CR4_UMIP	   0x00000800UL
+#define CR4_FSGSBASE	   0x00010000UL
+#define CR4_PCIDE	   0x00020000UL
+#define CR4_OSXSAVE	   0x00040000UL
+#define CR4_SMEP	   0x00100000UL
+#define CR4_SMAP	   0x00200000UL
+
+#define MSR_TSC		   0x00000010
+#define MSR_APIC_BASE	   0x0000001b
+#define MSR_TSC_ADJUST	   0x0000003b
+#define MSR_SPEC_CTRL	   0x00000048
+#define MSR_PAT		   0x00000277
+#define MSR_MISC_ENABLE	   0x000001a0
+#define MSR_TSC_DEADLINE   0x000006e0
+#define MSR_X2APIC	   0x00000800
+#define MSR_SYSENTER_CS	   0x00000174
+#define MSR_SYSENTER_ESP   0x00000175
+#define MSR_SYSENTER_EIP   0x00000176
+#define MSR_EFER	   0xc0000080
+#define MSR_STAR	   0xc0000081
+#define MSR_LSTAR	   0xc0000082
+#define MSR_CSTAR	   0xc0000083
+#define MSR_SYSCALL_MASK   0xc0000084
+#define MSR_FS_BASE	   0xc0000100
+#define MSR_GS_BASE	   0xc0000101
+#define MSR_KERNEL_GS_BASE 0xc0000102
+#define MSR_TSC_AUX	   0xc0000103
+
+#define EFER_SCE	   0x001UL
+#define EFER_LME	   0x100UL
+#define EFER_LMA	   0x400UL
+#define EFER_NXE	   0x800UL
+
+#endif

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// Starting the other CPUs (Intel SDM vol. 3, 8.4.4) and stopping them.
+#include "x86/smp.h"
+#include "lib/string.h"
+#include "x86/apic.h"
+#include "x86/cpuid.h"
+#include "x86/desc.h"
+#include "x86/insn.h"
+#include "x86/panic.h"
+#include "x86/platform.h"
+#include "x86/pte.h"
+#include "x86/time.h"
+
+#define XAPIC_ID_MAX 0xfe
+#define INIT_US	     200  // processors of this century need none
+#define STARTUP_US   1000 // then the second one, which only old ones need
+#define ANSWER_US    1000000
+#define STOP_US	     100000
+#define STEP_US	     20
+
+struct trampoline_args {
+	u64 stack;
+	u64 entry;
+	u64 cpu;
+};
+
+extern const u8 trampoline_start[], trampoline_args[], trampoline_end[];
+
+u32 smp_trampoline_page;
+void (*smp_ap_hook)(unsigned int cpu);
+void (*smp_ap_end)(void);
+
+static u32 stopper; // CPU + 1 that stops all others
+
+static __noreturn void ap_main(unsigned int cpu)
+{
+	write_cr3(hv_cr3);
+	cpu_init_this(cpu);
+	apic_init_cpu();
+	time_init_cpu();
+	if (smp_ap_hook)
+		smp_ap_hook(cpu);
+	cpumask_set_atomic(&cpu_online, cpu);
+	if (smp_ap_end)
+		smp_ap_end();
+	for (;;)
+		irq_enable_halt();
+}
+
+static __init void *direct(u64 maddr)
+{
+	return (void *)(DIRECT_START + maddr);
+}
+
+// One page is a table of all four levels: entry 0 points to itself, so that
+// addresses below 2 MiB are looked up in it four times, and the entry of the
+// trampoline's page maps that page where it is. The hypervisor's own slots
+// are beyond those of a low page.
+static __init void trampoline_install(void)
+{
+	u32 code = smp_trampoline_page, table = code + PAGE_SIZE;
+	const u64 *from = direct(hv_cr3 & PTE_ADDR);
+	u64 *to = direct(table);
+
+	memset(to, 0, PAGE_SIZE);
+	to[0] = table | PTE_P | PTE_W;
+	to[code >> PAGE_SHIFT] = code | PTE_P | PTE_W;
+	for (unsigned int i = SLOT_M2P; i < SLOT_END; i++)
+		to[i] = from[i];
+	memcpy(direct(code), trampoline_start,
+	       (u64)trampoline_end - (u64)trampoline_start);
+}
+
+static __init bool wait_online(unsigned int cpu, u64 us)
+{
+	for (u64 t = 0; t < us; t += STEP_US) {
+		if (cpumask_test(READ_ONCE(cpu_online), cpu))
+			return true;
+		udelay(STEP_US);
+	}
+	return cpumask_test(READ_ONCE(cpu_online), cpu);
+}
+
+static __init bool cpu_start(unsigned int cpu)
+{
+	u32 id = platform.apic_id[cpu];
+	u8 page = (u8)(smp_trampoline_page >> PAGE_SHIFT);
+	struct trampoline_args *args =
+		direct(smp_trampoline_page + (u64)trampoline_args -
+		       (u64)trampoline_start);
+
+	if (id > XAPIC_ID_MAX && !cpu_has(X2APIC))
+		return false;
+	cpu_apic_id[cpu] = id;
+	timer_init_cpu(cpu);
+	*args = (struct trampoline_args){ cpu_stack_top(cpu), (u64)ap_main,
+					  cpu };
+	apic_send_init(id);
+	udelay(INIT_US);
+	apic_send_startup(id, page);
+	if (wait_online(cpu, STARTUP_US))
+		return true;
+	apic_send_startup(id, page);
+	if (wait_online(cpu, ANSWER_US))
+		return true;
+	// Back to sleep, so that it does not come late with another's stack.
+	apic_send_init(id);
+	printk(LOG_WARN "CPU %u (APIC id %u) does not answer\n", cpu, id);
+	return false;
+}
+
+unsigned int __init smp_start_all(unsigned int max)
+{
+	unsigned int running = 1;
+
+	nr_cpus = MIN(platform.nr_cpus, max ? max : 1);
+	if (nr_cpus > 1 && !smp_trampoline_page) {
+		printk(LOG_WARN "no memory below 1 MiB: one CPU only\n");
+		nr_cpus = 1;
+	}
+	if (nr_cpus > 1)
+		trampoline_install();
+	for (unsigned int cpu = 1; cpu < nr_cpus; cpu++)
+		running += cpu_start(cpu);
+	return running;
+}
+
+void smp_stop_others(void)
+{
+	u32 self = smp_cpu_id() + 1, nobody = 0;
+
+	if (!__atomic_compare_exchange_n(&stopper, &nobody, self, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		if (nobody == self)
+			return;
+		machine_halt(); // another one was faster
+	}
+	if (cpumask_weight(READ_ONCE(cpu_online)) == 1)
+		return;
+	apic_nmi_others();
+	for (u64 t = 0; t < STOP_US; t += STEP_US) {
+		if (cpumask_weight(READ_ONCE(cpu_online)) == 1)
+			return;
+		udelay(STEP_US);
+	}
+}
+
+bool smp_nmi_stop(void)
+{
+	u32 by = READ_ONCE(stopper);
+
+	if (!by || by == smp_cpu_id() + 1)
+		return false;
+	cpumask_clear_atomic(&cpu_online, smp_cpu_id());
+	return true;
+}
+
+void machine_halt(void)
+{
+	u32 by = READ_ONCE(stopper);
+
+	irq_disable();
+	if (!by)
+		smp_stop_others();
+	else if (by != smp_cpu_id() + 1)
+		cpumask_clear_atomic(&cpu_online, smp_cpu_id());
+	for (;;)
+		halt();
+}

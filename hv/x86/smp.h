@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Starting CPUs and talking to them.
+#ifndef X86_SMP_H
+#define X86_SMP_H
+
+#include "x86/percpu.h"
+
+// Two free pages below 1 MiB for the code that CPUs wake up in, set by boot/
+// before smp_start_all(); free again after it. 0: no other CPU is started.
+extern u32 smp_trampoline_page;
+// Set by boot/: a started CPU calls the first when it is set up but not yet
+// online, and ends in the second.
+extern void (*smp_ap_hook)(unsigned int cpu);
+extern void (*smp_ap_end)(void);
+// Starts the first max CPUs of the platform table, each prepared by
+// cpu_prepare(); returns how many run. Interrupts
+// may be off.
+unsigned int smp_start_all(unsigned int max);
+// Runs fn(data) on each CPU of mask (the caller's own included when it is in
+// there) in interrupt context; returns when all have finished. Interrupts
+// must be on unless mask is just this CPU.
+void smp_call(cpumask_t mask, void (*fn)(void *), void *data);
+// Makes cpu look at its softirqs.
+void smp_kick(unsigned int cpu);
+// Stops every other CPU, for panic and reboot: any context, any locks held.
+// Comes back on one CPU only.
+void smp_stop_others(void);
+// Asked by the NMI handler: true when this CPU is to stop for good.
+bool smp_nmi_stop(void);
+// Both stop the other CPUs first.
+__noreturn void machine_reboot(void);
+__noreturn void machine_halt(void);
+// Sleep state 4 or 5 with the values for the PM1 control registers, both with
+// SLP_EN. -EINVAL: state or values; -EOPNOTSUPP: state 1 to 3; -EPERM: the
+// machine has no such register. Does not return when it works.
+int power_enter_sleep(u32 sleep_state, u16 pm1a, u16 pm1b);
+
+#endif

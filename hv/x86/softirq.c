@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#include "x86/softirq.h"
+#include "x86/desc.h"
+#include "x86/insn.h"
+#include "x86/smp.h"
+
+static void (*handlers[SOFTIRQ_COUNT])(void);
+
+void softirq_register(enum softirq nr, void (*fn)(void))
+{
+	handlers[nr] = fn;
+}
+
+void softirq_raise(enum softirq nr)
+{
+	__atomic_fetch_or(&cpu_info()->softirq_pending, 1u << nr,
+			  __ATOMIC_SEQ_CST);
+}
+
+void softirq_raise_on(unsigned int cpu, enum softirq nr)
+{
+	struct cpu_info *ci = (struct cpu_info *)cpu_stack_top(cpu);
+	u32 old = __atomic_fetch_or(&ci->softirq_pending, 1u << nr,
+				    __ATOMIC_SEQ_CST);
+
+	// Somebody else's IPI is under way when the bit was set already.
+	if (!(old >> nr & 1) && cpu != smp_cpu_id())
+		smp_kick(cpu);
+}
+
+void softirq_run(void)
+{
+	struct cpu_info *ci = cpu_info();
+	u64 flags = irq_save();
+	u32 pending, nr;
+
+	while ((pending = READ_ONCE(ci->softirq_pending))) {
+		nr = (u32)__builtin_ctz(pending);
+		__atomic_fetch_and(&ci->softirq_pending, ~(1u << nr),
+				   __ATOMIC_SEQ_CST);
+		irq_enable();
+		if (handlers[nr])
+			handlers[nr]();
+		irq_disable();
+	}
+	irq_restore(flags);
+}

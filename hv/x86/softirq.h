@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Work that an interrupt or another CPU left for the way out to a guest or
+// for the idle loop. Runs with interrupts on and no lock held.
+#ifndef X86_SOFTIRQ_H
+#define X86_SOFTIRQ_H
+
+#include "x86/percpu.h"
+
+enum softirq {
+	SOFTIRQ_TIMER,
+	SOFTIRQ_TIME, // time calibration
+	SOFTIRQ_RCU,  // deferred freeing, dom/
+	SOFTIRQ_CONSOLE,
+	SOFTIRQ_SCHED, // last: may not return
+	SOFTIRQ_COUNT
+};
+
+void softirq_register(enum softirq nr, void (*fn)(void));
+void softirq_raise(enum softirq nr);			  // on this CPU
+void softirq_raise_on(unsigned int cpu, enum softirq nr); // sends an IPI
+// Until none is pending, in order of number. Interrupts are on while a handler
+// runs and as they were before on return: called with interrupts off, nothing
+// is pending when it comes back.
+void softirq_run(void);
+
+static inline bool softirq_pending(void)
+{
+	return READ_ONCE(cpu_info()->softirq_pending);
+}
+
+#endif

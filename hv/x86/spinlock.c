@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include "x86/spinlock.h"
+#include "x86/percpu.h"
+
+#ifdef DEBUG
+#include "x86/panic.h"
+
+// Ranks held, as a set; equal ranks never nest.
+static void rank_enter(struct spinlock *l)
+{
+	struct cpu_info *ci = cpu_info();
+
+	if (ci->held_locks >> l->rank)
+		panic("lock rank %u taken while holding %#x", l->rank,
+		      ci->held_locks);
+	if (l->rank >= RANK_IRQ_FIRST && irq_enabled())
+		panic("lock rank %u taken with interrupts on", l->rank);
+	ci->held_locks |= 1u << l->rank;
+	l->holder = (u8)(ci->cpu + 1);
+}
+
+static void rank_leave(struct spinlock *l)
+{
+	if (l->holder != cpu_info()->cpu + 1)
+		panic("lock rank %u given back by another CPU", l->rank);
+	l->holder = 0;
+	cpu_info()->held_locks &= ~(1u << l->rank);
+}
+
+void spin_assert_none_held(void)
+{
+	if (cpu_info()->held_locks)
+		panic("locks held on the way out: %#x", cpu_info()->held_locks);
+}
+#else
+static inline void rank_enter(struct spinlock *l)
+{
+	(void)l;
+}
+
+static inline void rank_leave(struct spinlock *l)
+{
+	(void)l;
+}
+
+void spin_assert_none_held(void)
+{
+}
+#endif
+
+void spin_lock(struct spinlock *l)
+{
+	u16 ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_ACQUIRE);
+
+	while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
+		cpu_relax();
+	rank_enter(l);
+}
+
+bool spin_trylock(struct spinlock *l)
+{
+	u16 owner = READ_ONCE(l->owner);
+	u16 ticket = owner;
+
+	if (!__atomic_compare_exchange_n(&l->next, &ticket, (u16)(owner + 1),
+					 false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_RELAXED))
+		return false;
+	rank_enter(l);
+	return true;
+}
+
+void spin_unlock(struct spinlock *l)
+{
+	rank_leave(l);
+	__atomic_store_n(&l->owner, (u16)(l->owner + 1), __ATOMIC_RELEASE);
+}
+
+void spin_force_free(struct spinlock *l)
+{
+	l->next = l->owner = 0;
+	l->holder = 0;
+	cpu_info()->held_locks = 0;
+}

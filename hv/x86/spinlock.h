@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// Ticket spinlocks with ranks. A debug build panics when a lock is taken
+// while one of the same or a higher rank is held (docs/locks.md has the
+// table), or when a lock of an IRQ rank is taken with interrupts on.
+#ifndef X86_SPINLOCK_H
+#define X86_SPINLOCK_H
+
+#include "lib/types.h"
+#include "x86/insn.h"
+
+// Order of taking: low ranks first. From RANK_IRQ_FIRST on, locks are taken
+// from interrupt context too and always with interrupts off.
+enum lock_rank {
+	RANK_CONTROL, // domctl, sysctl serialisation
+	RANK_DOMLIST,
+	RANK_DOMAIN,	  // d->lock: slow state of one domain
+	RANK_LDT,	  // a vcpu's LDT window
+	RANK_GRANT_TABLE, // read side of two tables: by domid
+	RANK_GRANT_TABLE2,
+	RANK_GRANT_ENTRY,
+	RANK_MAPTRACK,
+	RANK_PCI,
+	RANK_EVTCHN,   // port tables and bindings of all domains
+	RANK_PAGELIST, // d->pages
+	RANK_HEAP_SMALL,
+	RANK_MMIO,   // window of device mappings
+	RANK_MAP,    // hypervisor page tables
+	RANK_FRAMES, // buddy allocator
+	RANK_IRQ_FIRST,
+	RANK_IRQ_DESC = RANK_IRQ_FIRST,
+	RANK_EVTCHN_VIRQ,    // who gets global VIRQs
+	RANK_EVTCHN_CHANNEL, // one channel's binding
+	RANK_EVTCHN_FIFO,    // event queues of one domain
+	RANK_SCHED_GLOBAL,
+	RANK_SCHED_QUEUE,
+	RANK_TIMER,
+	RANK_IOAPIC,
+	RANK_PCI_CONFIG, // ports 0xcf8, 0xcfc
+	RANK_TIME,
+	RANK_IPI,
+	RANK_RTC,
+	RANK_CONSOLE,
+	RANK_COUNT
+};
+
+struct spinlock {
+	u16 next, owner; // tickets
+	u8 rank;
+	u8 holder; // debug: CPU + 1
+};
+
+#define SPINLOCK_INIT(rank_)    \
+	{                       \
+		.rank = (rank_) \
+	}
+
+static inline void spin_init(struct spinlock *l, enum lock_rank rank)
+{
+	*l = (struct spinlock)SPINLOCK_INIT((u8)rank);
+}
+
+void spin_lock(struct spinlock *l);
+void spin_unlock(struct spinlock *l);
+bool spin_trylock(struct spinlock *l);
+
+static inline u64 spin_lock_irqsave(struct spinlock *l)
+{
+	u64 flags = irq_save();
+
+	spin_lock(l);
+	return flags;
+}
+
+static inline void spin_unlock_irqrestore(struct spinlock *l, u64 flags)
+{
+	spin_unlock(l);
+	irq_restore(flags);
+}
+
+static inline bool spin_is_locked(const struct spinlock *l)
+{
+	return READ_ONCE(l->next) != READ_ONCE(l->owner);
+}
+
+// For panic only: makes a lock that a dead CPU holds free again.
+void spin_force_free(struct spinlock *l);
+
+// Debug builds: panics when this CPU holds any lock (asked at each way out
+// to a guest).
+void spin_assert_none_held(void);
+
+#endif

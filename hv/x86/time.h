@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// System time (nanoseconds since boot), the wallclock, timers.
+#ifndef X86_TIME_H
+#define X86_TIME_H
+
+#include "lib/types.h"
+#include "x86/spinlock.h"
+
+#define NS_PER_S   1000000000UL
+#define NS_PER_MS  1000000UL
+#define NS_PER_US  1000UL
+#define TIME_NEVER (~0UL >> 1)
+
+// TSC -> ns: ((tsc - tsc_base) << or >> shift) * mul >> 32, + ns_base, the
+// form of struct vcpu_time_info (public header xen.h).
+struct time_scale {
+	u64 tsc_base;
+	u64 ns_base;
+	u32 mul;
+	s8 shift;
+};
+
+u64 time_now(void); // monotonic across CPUs to within their calibration
+u64 time_at_tsc(u64 tsc);
+const struct time_scale *time_scale_this_cpu(void);
+// Called on a CPU, interrupts on, after its scale has changed; may be NULL.
+extern void (*time_scale_changed)(void);
+void time_init(void); // boot CPU, after apic_init(): calibrates, sets the clock
+void time_init_cpu(void); // each other CPU, on itself
+u64 tsc_khz(void);
+bool time_tsc_invariant(void);
+void udelay(u64 us);
+
+// Scaled difference, pure: shared with tests.
+static inline u64 time_scale_delta(u64 delta, u32 mul, s8 shift)
+{
+	delta = shift >= 0 ? delta << shift : delta >> -shift;
+	return (u64)(((unsigned __int128)delta * mul) >> 32);
+}
+
+// Wallclock at system time 0, and a counter that moves with each change.
+void wallclock_get(u32 *sec, u32 *nsec, u32 *generation);
+void wallclock_set(u64 sec, u32 nsec, u64 system_time);
+u64 rtc_read(void); // seconds since 1970 from the CMOS clock; 0: there is none
+// Guards the CMOS index and data ports 0x70 and 0x71 (RANK_RTC).
+extern struct spinlock rtc_lock;
+
+// A timer belongs to one CPU; its function runs there in SOFTIRQ_TIMER with
+// interrupts on and no lock held. All calls may be made from any CPU and with
+// locks below RANK_TIMER held.
+struct timer {
+	u64 expires;
+	void (*fn)(void *data);
+	void *data;
+	u32 cpu;
+	u8 state; // enum timer_state
+	bool killed;
+	struct timer *child, *next, *prev; // heap links, x86/timer_heap.h
+};
+
+enum timer_state { TIMER_IDLE, TIMER_QUEUED, TIMER_MOVING };
+
+void timer_init_cpu(unsigned int cpu); // from anywhere, before the first use
+void timer_interrupt(void);
+
+void timer_init(struct timer *t, void (*fn)(void *), void *data, u32 cpu);
+void timer_set(struct timer *t, u64 expires);
+void timer_stop(struct timer *t);
+void timer_migrate(struct timer *t, u32 cpu);
+void timer_kill(struct timer *t); // returns when fn does not run any more
+static inline bool timer_active(const struct timer *t)
+{
+	return READ_ONCE(t->state) != TIMER_IDLE;
+}
+
+#endif

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// Exceptions: those of a guest go to pv/, those of our own are mended by the
+// exception table or end in a panic.
+#include "x86/entry.h"
+#include "x86/insn.h"
+#include "x86/irq.h"
+#include "x86/panic.h"
+#include "x86/percpu.h"
+#include "x86/smp.h"
+
+struct extable_entry {
+	s32 from, to; // relative to themselves
+};
+
+extern const struct extable_entry __extable_start[], __extable_end[];
+extern const char entry_iret_to_guest[];
+
+static const char *const trap_names[32] = { "divide error",
+					    "debug trap",
+					    "NMI",
+					    "breakpoint",
+					    "overflow",
+					    "bound range",
+					    "invalid opcode",
+					    "no FPU",
+					    "double fault",
+					    "FPU overrun",
+					    "invalid TSS",
+					    "segment not present",
+					    "stack fault",
+					    "general protection",
+					    "page fault",
+					    "15",
+					    "FPU error",
+					    "alignment check",
+					    "machine check",
+					    "SIMD error",
+					    "virtualization",
+					    "control protection" };
+
+// Sorted by nobody: the table is short and searched only after faults.
+static bool extable_fixup(struct cpu_regs *regs)
+{
+	const struct extable_entry *e;
+
+	for (e = __extable_start; e < __extable_end; e++) {
+		if ((u64)&e->from + (u64)(s64)e->from == regs->rip) {
+			regs->rip = (u64)&e->to + (u64)(s64)e->to;
+			return true;
+		}
+	}
+	return false;
+}
+
+// The frame that IRET refused still stands at the top of the stack, below its
+// general registers the fault's frame was pushed: the registers in there are
+// the guest's.
+static __noreturn void iret_refused(const struct cpu_regs *regs)
+{
+	struct cpu_regs *guest = &cpu_info()->regs;
+	struct cpu_regs copy = *regs;
+
+	copy.rip = guest->rip;
+	copy.cs = guest->cs;
+	copy.rflags = guest->rflags;
+	copy.rsp = guest->rsp;
+	copy.ss = guest->ss;
+	*guest = copy;
+	guest_iret_failed(guest);
+	stack_reset_jump(entry_resume_guest);
+}
+
+static void trap_hypervisor(struct cpu_regs *regs)
+{
+	u64 cr2 = read_cr2();
+
+	if (regs->rip == (u64)entry_iret_to_guest)
+		iret_refused(regs);
+	if (extable_fixup(regs))
+		return;
+	panic_regs(regs,
+		   "%s (vector %u, error %#x) in the hypervisor, cr2 %#lx",
+		   trap_names[regs->entry_vector & 31], regs->entry_vector,
+		   regs->error_code, cr2);
+}
+
+void trap_dispatch(struct cpu_regs *regs)
+{
+	u32 vector = regs->entry_vector;
+
+	if (vector >= 0x20 && vector != EV_INT80) {
+		irq_dispatch(regs);
+		return;
+	}
+	if (!regs_from_guest(regs)) {
+		trap_hypervisor(regs);
+		return;
+	}
+	guest_trap(regs);
+}
+
+// NMI, #DF, #MC, and #DB out of the hypervisor, on their own stacks. No lock
+// may be taken here: the CPU may have held any.
+void trap_ist(struct cpu_regs *regs)
+{
+	switch (regs->entry_vector) {
+	case 1:
+		// A breakpoint or single step that a guest armed and that came
+		// in behind syscall or sysenter: it means nothing here.
+		regs->rflags &= ~FLAG_TF;
+		write_dr6(0xffff0ff0);
+		if (regs->rip < 0xffff800000000000UL)
+			panic_regs(regs, "debug trap at a strange address");
+		return;
+	case 2:
+		if (smp_nmi_stop())
+			machine_halt();
+		guest_nmi();
+		return;
+	default:
+		panic_regs(regs, "%s", trap_names[regs->entry_vector & 31]);
+	}
+}

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""Boot: every way in, several CPU counts and memory sizes, both images.
+
+`boot/` has no modules: the hypervisor starts, says that there is no Dom0
+kernel, and halts. `boot-dom0/` starts the Dom0 image until the kernel
+speaks."""
+from lib.case import Case
+from lib.machine import Machine
+
+BANNER = r"Ringlet \S"
+NO_DOM0 = r"^.*(Dom0 kernel.*halted|halted.*Dom0 kernel)"
+KERNEL = "build/dom0/vmlinuz"
+INITRD = "build/dom0/initrd.img"
+
+# name, hypervisor, way in, CPUs, memory
+STARTS = [
+    ("kernel", "ringlet", "kernel", 1, "512M"),
+    ("kernel-debug", "ringlet-debug", "kernel", 1, "512M"),
+    ("mb1", "ringlet", "mb1", 1, "1G"),
+    ("mb1-debug", "ringlet-debug", "mb1", 2, "1G"),
+    ("mb2", "ringlet", "mb2", 1, "1G"),
+    ("mb2-debug", "ringlet-debug", "mb2", 2, "1G"),
+    ("pvh", "ringlet", "pvh", 1, "1G"),
+    ("pvh-debug", "ringlet-debug", "pvh", 2, "1G"),
+    ("2-cpus", "ringlet", "kernel", 2, "512M"),
+    ("4-cpus", "ringlet", "kernel", 4, "4G"),
+    ("4-cpus-debug", "ringlet-debug", "kernel", 4, "1G"),
+    ("4-GiB", "ringlet", "kernel", 1, "4G"),
+    ("6-GiB", "ringlet", "kernel", 2, "6G"),
+    ("6-GiB-debug", "ringlet-debug", "kernel", 1, "6G"),
+]
+
+# name, hypervisor, way in, CPUs, memory, what is awaited behind the banner
+DOM0_LINE = r"Dom0 "
+LINUX_LINE = r"Linux version \d"
+DOM0_STARTS = [
+    ("kernel", "ringlet", "kernel", 1, "1G", [DOM0_LINE, LINUX_LINE]),
+    ("kernel-debug", "ringlet-debug", "kernel", 2, "1G",
+     [DOM0_LINE, LINUX_LINE]),
+    ("mb1", "ringlet", "mb1", 2, "2G", [DOM0_LINE, LINUX_LINE]),
+    ("mb2", "ringlet", "mb2", 1, "2G", [DOM0_LINE, LINUX_LINE]),
+    # No command line reaches this kernel, so it may well stay silent.
+    ("pvh", "ringlet", "pvh", 1, "1G", [DOM0_LINE]),
+    ("4-cpus", "ringlet", "kernel", 4, "4G", [DOM0_LINE, LINUX_LINE]),
+    ("6-GiB", "ringlet", "kernel", 2, "6G", [DOM0_LINE, LINUX_LINE]),
+]
+
+
+def dom0_modules(words):
+    """The Dom0 kernel with its words, and its initrd."""
+    return [(KERNEL, words), (INITRD, "")]
+
+
+def _start(hv, via, cpus, memory):
+    def body(context):
+        with Machine(context, hv=hv, via=via, cpus=cpus,
+                     memory=memory) as machine:
+            machine.expect(BANNER, 40)
+            machine.expect(NO_DOM0, 20)
+    return body
+
+
+def _dom0_start(hv, via, cpus, memory, awaited):
+    def body(context):
+        modules = dom0_modules("console=hvc0 earlyprintk=xen")
+        if via == "pvh":
+            modules = [(KERNEL, "")]
+        with Machine(context, hv=hv, via=via, cpus=cpus, memory=memory,
+                     modules=modules) as machine:
+            for pattern in [BANNER] + awaited:
+                machine.expect(pattern)
+    return body
+
+
+def cases():
+    starts = [Case("boot/" + name, _start(*how), timeout=75)
+              for name, *how in STARTS]
+    return starts + [Case("boot-dom0/" + name, _dom0_start(*how), timeout=120)
+                     for name, *how in DOM0_STARTS]

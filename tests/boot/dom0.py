@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""Dom0: Debian's kernel with its scripts. The kernel word ringlet.script=NAME
+makes the Dom0 image run that script, which prints
+
+    RINGLET-TEST name PASS|FAIL detail
+    RINGLET-DONE exit-code
+
+and powers the machine off."""
+import hashlib
+import os
+
+from boot.boot import dom0_modules
+from lib import devices
+from lib.case import FAIL, Case, Failure
+from lib.machine import HV_ARGS, Machine
+
+STATUS = r"\bRINGLET-TEST (\S+) (PASS|SKIP|FAIL)\b[ \t]*([^\n]*)\n"
+DONE = r"\bRINGLET-DONE (\d+)\s"
+WORDS = "console=hvc0 quiet"
+
+# name, script, hypervisor, CPUs, timeout; then a disk or a network card
+SCRIPTS = [
+    ("userspace", "userspace", "ringlet", 1, 120),
+    ("userspace-debug", "userspace", "ringlet-debug", 2, 180),
+    ("disk", "disk", "ringlet", 1, 180, "ahci"),
+    ("disk-nvme", "disk", "ringlet", 2, 180, "nvme"),
+    ("disk-virtio", "disk", "ringlet-debug", 1, 180, "virtio"),
+    ("net", "net", "ringlet", 1, 180, "e1000"),
+    ("net-virtio", "net", "ringlet-debug", 2, 240, "virtio"),
+    ("xl-info", "xl-info", "ringlet", 1, 120),
+    ("domu", "domu", "ringlet", 1, 300),
+    ("domu-debug", "domu", "ringlet-debug", 2, 420),
+    ("domu2", "domu2", "ringlet", 2, 420),
+    ("domu-life", "domu-life", "ringlet", 2, 600),
+    ("domu-rounds", "domu-rounds", "ringlet", 2, 600),
+]
+WEB_BYTES = 16 << 20
+
+
+def _boot(context, script, hv, cpus, words="", arguments=()):
+    """Run the script once in a machine of its own, and collect its lines.
+    Returns everything that the console said."""
+    words = f"{WORDS} ringlet.script={script} {words}".strip()
+    with Machine(context, hv=hv, cpus=cpus, memory="2G",
+                 hv_args=HV_ARGS + " dom0_mem=1024M",
+                 devices=["-nic", "none", *arguments],
+                 modules=dom0_modules(words)) as machine:
+        _verdicts(context, machine)
+        machine.expect_exit(30)
+    return machine.text.decode("utf-8", "replace")
+
+
+def _verdicts(context, machine):
+    count = 0
+    while True:
+        match = machine.expect(f"{STATUS}|{DONE}")
+        if match.group(4):
+            break
+        name, status, detail = [
+            group.decode("utf-8", "replace") for group in match.groups()[:3]]
+        context.report(name, status, detail.strip())
+        count += 1
+    code = int(match.group(4))
+    # A script with a FAIL line ends with 1: that counts once, as the line.
+    if code and not any(row[1] == FAIL for row in context.results):
+        raise Failure(f"the script ended with {code}")
+    if not count:
+        raise Failure("the script tested nothing")
+
+
+def _disk(context, how, kind):
+    """Two boots with one disk: the second finds what the first one wrote."""
+    for mode in ("write", "verify"):
+        said = _boot(context, *how,
+                     arguments=devices.disk(context, kind))
+        if f"DISK_MODE={mode}" not in said:
+            raise Failure(f"the script did not {mode}")
+
+
+def _net(context, how, kind):
+    """Dom0 fetches a file from here; the digests must agree."""
+    data = os.urandom(WEB_BYTES)
+    folder = os.path.join(context.folder, "web")
+    os.mkdir(folder)
+    with open(os.path.join(folder, "file"), "wb") as file:
+        file.write(data)
+    with devices.web_server(folder) as port:
+        said = _boot(context, *how, words=f"ringlet.port={port}",
+                     arguments=devices.network(kind))
+    if "NET_SHA256=" + hashlib.sha256(data).hexdigest() not in said:
+        raise Failure("the fetched file is not the one that was served")
+
+
+def _script(how, kind):
+    special = {"disk": _disk, "net": _net}.get(how[0])
+
+    def body(context):
+        if special:
+            special(context, how, kind[0])
+        else:
+            _boot(context, *how)
+    return body
+
+
+def cases():
+    return [Case("dom0/" + name, _script((script, hv, cpus), kind), timeout)
+            for name, script, hv, cpus, timeout, *kind in SCRIPTS]

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""PV guests: each folder of guests/ with a main.c builds to a PV kernel
+build/guests/NAME, which runs in Dom0's place and prints
+
+    TEST name PASS|SKIP|FAIL detail
+    END pass=N fail=N"""
+import glob
+import os
+
+from lib.case import FAIL, PASS, ROOT, Case, Failure
+from lib.machine import Machine
+
+STATUS = r"\bTEST (\S+) (PASS|SKIP|FAIL)\b[ \t]*([^\n]*)\n"
+END = r"\bEND pass=(\d+) fail=(\d+)\s"
+
+# Which hypervisors a guest runs on; the name of the second carries the mark.
+IMAGES = [("ringlet-debug", ""), ("ringlet", "-release")]
+
+# Guests that need something else than one CPU and 512 MiB, or more time;
+# `words` is the guest's command line.
+OPTIONS = {
+    "smp": {"cpus": 2},
+}
+
+
+def _verdicts(context, machine):
+    """Collect verdict lines up to the END line, which must agree."""
+    counts = {PASS: 0, FAIL: 0}
+    while True:
+        match = machine.expect(f"{STATUS}|{END}")
+        name, status, detail, passed, failed = [
+            (group or b"").decode("utf-8", "replace")
+            for group in match.groups()]
+        if not name:
+            break
+        counts[status] = counts.get(status, 0) + 1
+        context.report(name, status, detail.strip())
+    if (counts[PASS], counts[FAIL]) != (int(passed), int(failed)):
+        raise Failure(f"END says {passed} and {failed}, the lines say "
+                      f"{counts[PASS]} and {counts[FAIL]}")
+    if not any(counts.values()):
+        raise Failure("the guest tested nothing")
+
+
+def _guest(name, hv, words="", **machine_options):
+    def body(context):
+        image = (os.path.join("build", "guests", name), words)
+        settings = dict({"memory": "512M"}, **machine_options)
+        with Machine(context, hv=hv, modules=[image], **settings) as machine:
+            _verdicts(context, machine)
+    return body
+
+
+def cases():
+    found = glob.glob(os.path.join(ROOT, "guests", "*", "main.c"))
+    result = []
+    for name in sorted(os.path.basename(os.path.dirname(p)) for p in found):
+        options = dict(OPTIONS.get(name, {}))
+        timeout = options.pop("timeout", 60)
+        for hv, mark in IMAGES:
+            result.append(Case(f"pv/{name}{mark}",
+                               _guest(name, hv, **options), timeout))
+    return result

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""Cases that need no machine: unit tests and static checks."""
+import glob
+import os
+
+from . import proc
+from .case import BUILD, ROOT, Broken, Case, Failure
+
+UNIT_FLAGS = ["-std=gnu11", "-g", "-O1", "-fno-sanitize-recover=all",
+              "-fsanitize=address,undefined", "-I", "hv", "-I", "tests/unit",
+              "-I", "/usr/include"]
+
+
+def _name(path):
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def _command(context, command):
+    environment = dict(os.environ, TMPDIR=context.folder, LC_ALL="C.UTF-8",
+                       PYTHONDONTWRITEBYTECODE="1")
+    return proc.run(command, context.left(), context.log, cwd=ROOT,
+                    env=environment)
+
+
+def _judge(code):
+    if code is None:
+        raise Failure("time is up")
+    if code < 0 or code > 128:
+        raise Failure(f"CRASH: signal {-code if code < 0 else code - 128}")
+    if code:
+        raise Failure(f"exit code {code}")
+
+
+def _unit(path):
+    def body(context):
+        program = os.path.join(BUILD, "unit", _name(path))
+        os.makedirs(os.path.dirname(program), exist_ok=True)
+        compiler = os.environ.get("CC", "gcc")
+        if _command(context, [compiler, *UNIT_FLAGS, path, "-o", program]):
+            raise Broken("does not compile")
+        _judge(_command(context, [program]))
+    return Case("unit/" + _name(path), body, timeout=180)
+
+
+def _check(path):
+    def body(context):
+        shell = "python3" if path.endswith(".py") else "bash"
+        _judge(_command(context, [shell, path]))
+    name = _name(path)[len("check_"):]
+    return Case("check/" + name, body, timeout=300)
+
+
+def cases():
+    units = sorted(glob.glob(os.path.join(ROOT, "tests/unit/*.c")))
+    checks = sorted(glob.glob(os.path.join(ROOT, "tests/check_*.sh")) +
+                    glob.glob(os.path.join(ROOT, "tests/check_*.py")))
+    return [_check(path) for path in checks] + [_unit(path) for path in units]

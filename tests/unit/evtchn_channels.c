@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Event channels with two domains of cardboard: everything of the room, over
+ * stand-ins for locks, frames, the scheduler and interrupts.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/types.h"
+
+/* Stand-ins for headers that touch the machine. */
+#define X86_INSN_H
+#define X86_PERCPU_H
+#define MM_ALLOC_H
+static inline u64 irq_save(void)
+{
+	return 0;
+}
+static inline void irq_restore(u64 flags)
+{
+	(void)flags;
+}
+#include "lib/cpumask.h"
+#include "x86/regs.h"
+struct cpu_info {
+	u32 softirq_pending;
+};
+static struct cpu_info the_cpu;
+static inline struct cpu_info *cpu_info(void)
+{
+	return &the_cpu;
+}
+static struct vcpu *running;
+#define current running
+#define currd	(current->domain)
+#include "mm/page.h"
+#include "evtchn/evtchn.h"
+
+static u32 frame[8][1024];
+static int frame_refs[8];
+u64 max_mfn = 8;
+u64 frame_chunks[1] = { 1 };
+
+static void *map_frame(mfn_t m)
+{
+	return frame[mfn_val(m)];
+}
+static void unmap_frame(const void *p)
+{
+	(void)p;
+}
+static struct page_info *virt_to_page(const void *p)
+{
+	return mfn_to_page(mfn((u64)((const u32(*)[1024])p - frame)));
+}
+static void *heap_alloc(size_t n)
+{
+	return calloc(1, n);
+}
+static void *heap_alloc_array(size_t n, size_t size)
+{
+	return calloc(n, size);
+}
+static void heap_free(void *p)
+{
+	free(p);
+}
+
+#include "../../hv/evtchn/channel.c"
+#undef BUSY_MAX
+#include "../../hv/evtchn/fifo.c"
+#include "../../hv/evtchn/pirq.c"
+#include "../../hv/evtchn/send.c"
+#include "../../hv/evtchn/words.c"
+#include "lib/rangeset.h"
+#include "../../hv/lib/rangeset.c"
+#include "unit.h"
+
+static int locks;
+void spin_lock(struct spinlock *l)
+{
+	if (l->next++)
+		abort();
+	locks++;
+}
+void spin_unlock(struct spinlock *l)
+{
+	l->next--;
+	locks--;
+}
+int page_get_writable(struct page_info *pg, const struct page_account *who)
+{
+	(void)who;
+	frame_refs[pg - frame_table]++;
+	return 0;
+}
+void page_put_writable(struct page_info *pg)
+{
+	frame_refs[pg - frame_table]--;
+}
+
+static struct domain dom[2];
+static struct vcpu vcpus[2][2], *vcpu_table[2][2];
+static struct shared_info shared[2];
+static struct vcpu_info infos[2][2];
+struct domain *dom0 = &dom[0];
+struct list domain_list = LIST_INIT(domain_list);
+struct spinlock domain_list_lock;
+static unsigned int kicks, unblocks;
+
+void vcpu_kick(struct vcpu *v)
+{
+	(void)v;
+	kicks++;
+}
+void vcpu_unblock(struct vcpu *v)
+{
+	(void)v;
+	unblocks++;
+}
+struct domain *domain_get_self_or(u16 id)
+{
+	struct domain *d = id == DOMID_SELF ? currd : id < 2 ? &dom[id] : NULL;
+
+	if (d)
+		d->ref++;
+	return d;
+}
+void domain_get(struct domain *d)
+{
+	d->ref++;
+}
+void domain_put(struct domain *d)
+{
+	d->ref--;
+}
+void printk(const char *fmt, ...)
+{
+	(void)fmt;
+}
+void debug_key_register(char key, void (*fn)(char key), const char *what)
+{
+	(void)key, (void)fn, (void)what;
+}
+void con_set_input_hook(void (*hook)(void))
+{
+	(void)hook;
+}
+void (*sched_send_timer_virq)(struct vcpu *v);
+
+unsigned int nr_gsis = 24;
+static irq_handler_t *irq_fn;
+static void *irq_data;
+static int eois, unmasks;
+int irq_request(unsigned int irq, irq_handler_t *fn, void *data)
+{
+	if (irq == 4 || irq_fn)
+		return -EBUSY;
+	irq_fn = fn;
+	irq_data = data;
+	return 0;
+}
+void irq_free(unsigned int irq)
+{
+	(void)irq;
+	irq_fn = NULL;
+}
+void irq_unmask(unsigned int irq)
+{
+	(void)irq;
+	unmasks++;
+}
+void irq_eoi(unsigned int irq)
+{
+	(void)irq;
+	eois++;
+}
+bool irq_is_level(unsigned int irq)
+{
+	return irq >= 16;
+}
+void irq_set_affinity(unsigned int irq, unsigned int cpu)
+{
+	(void)irq, (void)cpu;
+}
+
+static struct rangeset lines;
+
+static void start(void)
+{
+	static const struct domain_config cfg = { .max_evtchn_port = ~0u };
+
+	memset(dom, 0, sizeof(dom));
+	memset(vcpus, 0, sizeof(vcpus));
+	memset(shared, 0, sizeof(shared));
+	memset(infos, 0, sizeof(infos));
+	memset(frame, 0, sizeof(frame));
+	memset(frame_refs, 0, sizeof(frame_refs));
+	rangeset_init(&lines, heap_alloc, heap_free);
+	rangeset_add(&lines, 0, 23);
+	for (u16 i = 0; i < 2; i++) {
+		struct domain *d = &dom[i];
+
+		d->id = i;
+		d->is_control = d->is_hardware = i == 0;
+		d->max_vcpus = 2;
+		d->vcpu = vcpu_table[i];
+		d->shared = &shared[i];
+		d->irqs = &lines;
+		evtchn_unit.init(d, &cfg);
+		for (u32 n = 0; n < 2; n++) {
+			struct vcpu *v = &vcpus[i][n];
+
+			v->id = n;
+			v->domain = d;
+			v->info = &infos[i][n];
+			vcpu_table[i][n] = v;
+			evtchn_unit.vcpu_init(v);
+		}
+	}
+	running = &vcpus[0][0];
+	kicks = unblocks = 0;
+}
+
+static void finish(void)
+{
+	for (u32 i = 0; i < 2; i++) {
+		CHECK(!evtchn_unit.relinquish(&dom[i]));
+		CHECK(!dom[i].evtchn->active && !dom[i].ref);
+		for (u32 n = 0; n < 2; n++)
+			evtchn_unit.vcpu_exit(&vcpus[i][n]);
+		evtchn_unit.exit(&dom[i]);
+	}
+	for (u32 i = 0; i < 8; i++)
+		CHECK(!frame_refs[i]);
+	rangeset_exit(&lines);
+	CHECK(!locks);
+}
+
+static bool pending(u32 d, u32 port)
+{
+	return shared[d].evtchn_pending[port / 64] >> port % 64 & 1;
+}
+
+/* Dom0 opens a port for domain 1, which binds it. Returns Dom0's port. */
+static u32 connect(u32 *remote)
+{
+	struct evtchn_alloc_unbound a = { DOMID_SELF, 1, 0 };
+	struct evtchn_bind_interdomain b = { 0, 0, 0 };
+
+	running = &vcpus[0][0];
+	CHECK(!evtchn_alloc_unbound(&a));
+	b.remote_port = a.port;
+	running = &vcpus[1][0];
+	CHECK(!evtchn_bind_interdomain(&b));
+	CHECK(evtchn_bind_interdomain(&b) == -EINVAL);
+	running = &vcpus[0][0];
+	*remote = b.local_port;
+	return a.port;
+}
+
+static void interdomain(void)
+{
+	struct evtchn_status s = { .dom = 1 };
+	u32 theirs, ours;
+
+	start();
+	ours = connect(&theirs);
+	CHECK(ours == 1 && theirs == 1 && pending(1, 1) && kicks == 1);
+	shared[1].evtchn_pending[0] = 0;
+	memset(infos, 0, sizeof(infos));
+	CHECK(!evtchn_send(&dom[0], ours) && pending(1, theirs));
+	CHECK(kicks == 2 && infos[1][0].evtchn_upcall_pending);
+	CHECK(infos[1][0].evtchn_pending_sel == 1);
+	CHECK(!evtchn_send(&dom[0], ours) && kicks == 2);
+	CHECK(evtchn_send(&dom[0], 0) == -EINVAL);
+	CHECK(evtchn_send(&dom[0], 5) == -EINVAL);
+	CHECK(evtchn_send(&dom[0], 1u << 20) == -EINVAL);
+	s.port = theirs;
+	CHECK(!evtchn_status(&s) && s.status == EVTCHNSTAT_interdomain);
+	CHECK(s.u.interdomain.dom == 0 && s.u.interdomain.port == ours);
+	/* One end goes: the other one waits again, the bit is taken back. */
+	CHECK(!evtchn_close(&dom[1], theirs) && !pending(1, theirs));
+	CHECK(evtchn_close(&dom[1], theirs) == -EINVAL);
+	s = (struct evtchn_status){ .dom = DOMID_SELF, .port = ours };
+	CHECK(!evtchn_status(&s) && s.status == EVTCHNSTAT_unbound);
+	CHECK(s.u.unbound.dom == 1 && !evtchn_send(&dom[0], ours));
+	running = &vcpus[1][0];
+	s = (struct evtchn_status){ .dom = 0, .port = ours };
+	CHECK(evtchn_status(&s) == -EPERM);
+	s.dom = 7;
+	CHECK(evtchn_status(&s) == -ESRCH);
+	finish();
+}
+
+static void virqs(void)
+{
+	struct evtchn_bind_virq b = { .virq = VIRQ_TIMER, .vcpu = 1 };
+
+	start();
+	CHECK(!evtchn_bind_virq(&b) && evtchn_bind_virq(&b) == -EEXIST);
+	virq_send_vcpu(&vcpus[0][0], VIRQ_TIMER);
+	CHECK(!pending(0, b.port));
+	virq_send_vcpu(&vcpus[0][1], VIRQ_TIMER);
+	CHECK(pending(0, b.port) && infos[0][1].evtchn_upcall_pending);
+	CHECK(evtchn_bind_vcpu(b.port, 0) == -EINVAL);
+	CHECK(evtchn_send(&dom[0], b.port) == -EINVAL);
+	b = (struct evtchn_bind_virq){ .virq = VIRQ_CONSOLE, .vcpu = 1 };
+	CHECK(evtchn_bind_virq(&b) == -EINVAL);
+	b.virq = NR_VIRQS;
+	CHECK(evtchn_bind_virq(&b) == -EINVAL);
+	b = (struct evtchn_bind_virq){ .virq = VIRQ_TIMER, .vcpu = 2 };
+	CHECK(evtchn_bind_virq(&b) == -ENOENT);
+	b = (struct evtchn_bind_virq){ .virq = VIRQ_CONSOLE };
+	CHECK(!evtchn_bind_virq(&b));
+	virq_send_global(VIRQ_CONSOLE);
+	CHECK(pending(0, b.port) && !evtchn_bind_vcpu(b.port, 1));
+	CHECK(virq_set_handler(&dom[1], VIRQ_TIMER) == -EINVAL);
+	CHECK(!virq_set_handler(&dom[1], VIRQ_CONSOLE));
+	shared[0].evtchn_pending[0] = 0;
+	virq_send_global(VIRQ_CONSOLE);
+	CHECK(!pending(0, b.port) && dom[1].ref == 1);
+	finish();
+}
+
+static void polling(void)
+{
+	u32 theirs, ours;
+
+	start();
+	ours = connect(&theirs);
+	shared[1].evtchn_pending[0] = 0;
+	evtchn_poll_set(&vcpus[1][1], 9);
+	evtchn_send(&dom[0], ours);
+	CHECK(!unblocks && evtchn_is_pending(&dom[1], theirs) == 1);
+	evtchn_poll_set(&vcpus[1][1], -1);
+	evtchn_send(&dom[0], ours);
+	evtchn_send(&dom[0], ours);
+	CHECK(unblocks == 1);
+	evtchn_poll_set(&vcpus[1][1], (int)theirs);
+	evtchn_poll_set(&vcpus[1][1], 0);
+	evtchn_send(&dom[0], ours);
+	CHECK(unblocks == 1 && evtchn_is_pending(&dom[1], 4096) == -EINVAL);
+	finish();
+}
+
+static void port_limits(void)
+{
+	struct evtchn_bind_ipi b = { 0, 0 };
+	u32 n = 0;
+
+	start();
+	while (!evtchn_bind_ipi(&b))
+		n++;
+	CHECK(n == 4095 && b.port == 4095);
+	CHECK(!evtchn_close(&dom[0], 77) && !evtchn_bind_ipi(&b));
+	CHECK(b.port == 77 && evtchn_bind_ipi(&b) == -ENOSPC);
+	the_cpu.softirq_pending = 1;
+	CHECK(evtchn_reset(&dom[0], false) == -ERESTART);
+	CHECK(dom[0].evtchn->active == 4095 - 63);
+	the_cpu.softirq_pending = 0;
+	CHECK(!evtchn_reset(&dom[0], true) && !dom[0].evtchn->active);
+	CHECK(evtchn_reset(&dom[1], false) == -EINVAL);
+	evtchn_max_ports_set(&dom[0], 3);
+	for (n = 0; !evtchn_bind_ipi(&b);)
+		n++;
+	CHECK(n == 3);
+	finish();
+}
+
+static void fifo(void)
+{
+	struct evtchn_init_control c = { .control_gfn = 1, .offset = 8 };
+	struct evtchn_expand_array e = { 2 };
+	struct evtchn_set_priority p = { 1, 3 };
+	struct evtchn_bind_ipi b = { 0, 0 };
+	struct evtchn_fifo_control_block *block = (void *)&frame[1][2];
+
+	start();
+	CHECK(evtchn_expand_array(&e) == -EOPNOTSUPP);
+	CHECK(!evtchn_bind_ipi(&b) && evtchn_set_priority(&p) == -ENOSYS);
+	c.vcpu = 2;
+	CHECK(evtchn_init_control(&c) == -ENOENT);
+	c.vcpu = 0;
+	c.offset = 4;
+	CHECK(evtchn_init_control(&c) == -EINVAL);
+	c.offset = 4096 - 64;
+	CHECK(evtchn_init_control(&c) == -EINVAL);
+	c.offset = 8;
+	c.control_gfn = 8;
+	CHECK(evtchn_init_control(&c) == -EINVAL);
+	c.control_gfn = 1;
+	CHECK(!evtchn_init_control(&c) && c.link_bits == 17);
+	CHECK(evtchn_init_control(&c) == -EINVAL && frame_refs[1] == 1);
+	/* Sent before there is a word: comes with the array. */
+	CHECK(!evtchn_send(&dom[0], b.port) && !block->ready);
+	CHECK(!evtchn_expand_array(&e) && block->ready == 1u << 7);
+	CHECK(frame[2][1] == (FIFO_PENDING | FIFO_LINKED));
+	CHECK(block->head[7] == 1 && kicks == 1);
+	p.priority = 16;
+	CHECK(evtchn_set_priority(&p) == -EINVAL);
+	p.priority = 3;
+	CHECK(!evtchn_set_priority(&p));
+	frame[2][1] = FIFO_MASKED;
+	CHECK(!evtchn_send(&dom[0], 1) && block->ready == 1u << 7);
+	CHECK(!evtchn_unmask(1) && block->ready == (1u << 7 | 1u << 3));
+	CHECK(block->head[3] == 1 && evtchn_is_pending(&dom[0], 1) == 1);
+	/* Closed and still linked: not given out again. */
+	CHECK(!evtchn_close(&dom[0], 1) && frame[2][1] == FIFO_LINKED);
+	CHECK(!evtchn_bind_ipi(&b) && b.port == 2);
+	/* A vcpu without control block. */
+	b.vcpu = 1;
+	CHECK(!evtchn_bind_ipi(&b) && !evtchn_send(&dom[0], b.port));
+	CHECK(!evtchn_reset(&dom[0], false) && !dom[0].evtchn->fifo);
+	CHECK(!frame_refs[1] && !frame_refs[2]);
+	finish();
+}
+
+static void pirqs(void)
+{
+	struct evtchn_bind_pirq b = { .pirq = 17 };
+	int pirq = 17, any = -1;
+	u64 *map = (u64 *)frame[5];
+
+	start();
+	CHECK(evtchn_bind_pirq(&b) == -EINVAL);
+	CHECK(!pirq_map_gsi(&dom[0], 17, &pirq) && pirq == 17);
+	CHECK(!pirq_map_gsi(&dom[0], 17, &any) && any == 17);
+	CHECK(pirq_map_gsi(&dom[0], 24, &any) == -EINVAL);
+	pirq = 18;
+	CHECK(pirq_map_gsi(&dom[0], 17, &pirq) == -EEXIST);
+	CHECK(!pirq_set_eoi_map(&dom[0], 5, false));
+	CHECK(pirq_set_eoi_map(&dom[0], 5, false) == -EBUSY);
+	CHECK(!evtchn_bind_pirq(&b) && evtchn_bind_pirq(&b) == -EEXIST);
+	CHECK(*map == BIT(17) && unmasks == 1);
+	CHECK(!pirq_eoi(&dom[0], 17) && !eois);
+	irq_fn(17, irq_data);
+	CHECK(pending(0, b.port) && !pirq_eoi(&dom[0], 17) && eois == 1);
+	CHECK(!pirq_eoi(&dom[0], 17) && eois == 1);
+	CHECK(pirq_eoi(&dom[0], 999) == -EINVAL);
+	/* Unmapped under the port, bound anew: the old port is harmless. */
+	CHECK(!pirq_unmap(&dom[0], 17) && !irq_fn && !*map);
+	CHECK(pirq_unmap(&dom[0], 17) == -EINVAL);
+	pirq = 17;
+	CHECK(!pirq_map_gsi(&dom[0], 17, &pirq) && !evtchn_bind_pirq(&b));
+	CHECK(!evtchn_close(&dom[0], 1) && irq_fn && b.port == 2);
+	any = -1;
+	CHECK(!pirq_map_msi(&dom[0], 30, &any) && any == 24 + 256 - 1);
+	CHECK(pirq_get_free(&dom[0], false) == 24 + 256 - 2);
+	CHECK(pirq_get_free(&dom[0], true) == 16);
+	any = 4;
+	CHECK(!pirq_map_gsi(&dom[0], 4, &any));
+	b.pirq = 4;
+	CHECK(evtchn_bind_pirq(&b) == -EBUSY);
+	finish();
+	CHECK(!irq_fn);
+}
+
+UNIT_MAIN(UNIT(interdomain), UNIT(virqs), UNIT(polling), UNIT(port_limits),
+	  UNIT(fifo), UNIT(pirqs))

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/* Grant entries: every value of flags against every use, both versions, by a
+ * model written down separately; release brings back what was before; an
+ * entry that another thread flips never gives a right it does not grant. */
+#define HOST_TEST
+#include <pthread.h>
+
+#include "../../hv/lib/types.h"
+#include "../../hv/grant/entry.c"
+#include "unit.h"
+
+#define MARKS (GTF_reading | GTF_writing)
+
+struct world {
+	u32 head;
+	u16 status;
+	struct grant_active a;
+	bool v2;
+};
+
+static struct grant_words words(struct world *w)
+{
+	return (struct grant_words){ &w->head, w->v2 ? &w->status : NULL };
+}
+
+static u16 marks(const struct world *w)
+{
+	return (w->v2 ? w->status : (u16)w->head) & MARKS;
+}
+
+static bool may(const struct world *w, const struct grant_want *want)
+{
+	u16 f = (u16)w->head;
+
+	if (w->a.readers || w->a.writers) {
+		if (w->a.domid != want->domid)
+			return false;
+		if (want->whole && w->a.sub_page)
+			return false;
+	} else {
+		if ((f & GTF_type_mask) != GTF_permit_access)
+			return false;
+		if (want->whole && f & GTF_sub_page)
+			return false;
+		if (w->head >> 16 != want->domid)
+			return false;
+	}
+	return !(want->write && f & GTF_readonly);
+}
+
+static void one(struct world before, const struct grant_want *want)
+{
+	struct world w = before;
+	struct grant_words gw = words(&w);
+	u16 flags = 0xffff, add = GTF_reading | (want->write ? GTF_writing : 0);
+	bool ok = grant_entry_claim(&gw, &w.a, want, &flags) == GNTST_okay;
+
+	CHECK(ok == may(&before, want));
+	if (!ok) {
+		CHECK(w.head == before.head && w.status == before.status);
+		return;
+	}
+	CHECK(flags == (u16)before.head);
+	CHECK(marks(&w) == (marks(&before) | add));
+	CHECK(((w.head ^ before.head) & ~(u32)MARKS) == 0);
+	CHECK(!w.v2 || w.head == before.head);
+	/* As the user goes again. */
+	grant_entry_settle(&gw, &w.a);
+	CHECK(marks(&w) ==
+	      ((before.a.readers || before.a.writers ? GTF_reading : 0) |
+	       (before.a.writers ? GTF_writing : 0)));
+}
+
+/* Bits of n: version, readers, writers, who, sub-page, and what is wanted. */
+static void with_use(u16 flags, unsigned n)
+{
+	struct world w = { .v2 = n & 1, .head = flags | (n & 2 ? 7 : 9) << 16 };
+	struct grant_want want = { .domid = 7,
+				   .write = n & 64,
+				   .whole = n & 128 };
+
+	w.a.readers = n & 4 ? 1 : 0;
+	w.a.writers = n & 8 ? 2 : 0;
+	w.a.domid = n & 16 ? 7 : 9;
+	w.a.sub_page = n & 32;
+	if (w.v2)
+		w.status = (w.a.readers || w.a.writers ? GTF_reading : 0) |
+			   (w.a.writers ? GTF_writing : 0);
+	if (!w.v2) {
+		w.head &= ~(u32)MARKS;
+		w.head |= (w.a.readers || w.a.writers ? GTF_reading : 0) |
+			  (w.a.writers ? GTF_writing : 0);
+	}
+	one(w, &want);
+}
+
+static void every_entry(void)
+{
+	for (u32 flags = 0; flags < 0x200; flags++)
+		for (unsigned n = 0; n < 256; n++)
+			with_use((u16)flags, n);
+}
+
+static void too_many(void)
+{
+	struct world w = { .head = GTF_permit_access | 7 << 16 };
+	struct grant_want want = { .domid = 7 };
+	struct grant_words gw = words(&w);
+	u16 flags;
+
+	w.a.domid = 7;
+	w.a.readers = USERS_MAX - 1;
+	CHECK(grant_entry_claim(&gw, &w.a, &want, &flags) == GNTST_okay);
+	w.a.readers = USERS_MAX;
+	CHECK(grant_entry_claim(&gw, &w.a, &want, &flags) ==
+	      GNTST_general_error);
+}
+
+static void transfers(void)
+{
+	for (u32 flags = 0; flags < 0x200; flags++) {
+		u32 head = flags | 7 << 16, was = head;
+		bool ok = grant_entry_commit_transfer(&head, 7) == GNTST_okay;
+
+		CHECK(ok == (flags == GTF_accept_transfer));
+		CHECK(head == (ok ? was | GTF_transfer_committed : was));
+		head = was;
+		CHECK(grant_entry_commit_transfer(&head, 8) != GNTST_okay);
+	}
+}
+
+/* A granter that opens and closes its entry by the header's rules: it may
+ * close only while no mark is set, and then no claim may succeed. */
+static struct world shared;
+static u32 closed; /* atomic: the entry is invalid */
+static u32 stop;
+
+static void *granter(void *unused)
+{
+	u32 open = GTF_permit_access | 7 << 16, expect;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST)) {
+		expect = open;
+		if (!shared.v2) {
+			if (!__atomic_compare_exchange_n(
+				    &shared.head, &expect, 0, false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+				continue;
+		} else {
+			__atomic_store_n(&shared.head, 0, __ATOMIC_SEQ_CST);
+			if (__atomic_load_n(&shared.status, __ATOMIC_SEQ_CST)) {
+				__atomic_store_n(&shared.head, open,
+						 __ATOMIC_SEQ_CST);
+				continue;
+			}
+		}
+		__atomic_store_n(&closed, 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&closed, 0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&shared.head, open, __ATOMIC_SEQ_CST);
+	}
+	return unused;
+}
+
+static void race(bool v2)
+{
+	struct grant_want want = { .domid = 7, .write = true, .whole = true };
+	struct grant_active none = { 0 };
+	struct grant_words gw;
+	pthread_t thread;
+	u16 flags;
+
+	shared =
+		(struct world){ .v2 = v2, .head = GTF_permit_access | 7 << 16 };
+	gw = words(&shared);
+	stop = 0;
+	CHECK(!pthread_create(&thread, NULL, granter, NULL));
+	for (unsigned i = 0; i < 200000; i++) {
+		if (grant_entry_claim(&gw, &none, &want, &flags) != GNTST_okay)
+			continue;
+		CHECK(!__atomic_load_n(&closed, __ATOMIC_SEQ_CST));
+		grant_entry_settle(&gw, &none);
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
+	pthread_join(thread, NULL);
+}
+
+static void races(void)
+{
+	race(false);
+	race(true);
+}
+
+UNIT_MAIN(UNIT(every_entry), UNIT(too_many), UNIT(transfers), UNIT(races))

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# Sourced by the scripts that need Debian packages unpacked, not installed.
+# Callers set `root` (the checkout) and have `set -eu` on.
+
+# shellcheck disable=SC2154 # set by the caller
+debs=$root/cache/debs
+apt_own=
+
+say() {
+	printf '%s: %s\n' "${0##*/}" "$*"
+}
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# apt with the machine's sources and keys. Root needs no sandbox user for a
+# folder of its own; private lists need no right to write to /var.
+apt_run() {
+	local tool=$1
+	shift
+	local opt=(-o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=3)
+	if [ -n "$apt_own" ]; then
+		opt+=(-o Dir::State::lists="$apt_own/lists"
+			-o Dir::Cache="$apt_own/cache")
+	fi
+	"$tool" "${opt[@]}" "$@"
+}
+
+# Fetches fresh package lists into cache/, away from the machine's own.
+apt_update_own() {
+	apt_own=$root/cache/apt
+	mkdir -p "$apt_own/lists/partial" "$apt_own/cache/archives/partial"
+	say "fetching package lists into cache/apt"
+	apt_run apt-get -q update
+}
+
+apt_known() {
+	local pkg
+	for pkg in "$@"; do
+		[ -n "$(apt_run apt-cache madison "$pkg" 2>/dev/null)" ] ||
+			return 1
+	done
+}
+
+# deb_file PACKAGE: prints the path of its downloaded file, if there is one.
+deb_file() {
+	local file
+	for file in "$debs/$1"_*.deb; do
+		[ -e "$file" ] && printf '%s\n' "$file" && return
+	done
+	return 1
+}
+
+# debs_fetch PACKAGE...: downloads (apt checks signatures and hashes) what is
+# not in the cache yet. Nothing is installed.
+debs_fetch() {
+	local pkg need=()
+	for pkg in "$@"; do
+		deb_file "$pkg" >/dev/null || need+=("$pkg")
+	done
+	[ ${#need[@]} -gt 0 ] || return 0
+	command -v apt-get >/dev/null || die "needs apt-get (Debian 12)"
+	mkdir -p "$debs"
+	say "downloading ${#need[@]} package(s) into cache/debs"
+	apt_known "${need[@]}" || apt_update_own
+	(cd "$debs" && apt_run apt-get -q download "${need[@]}") && return
+	# The lists named a version that the mirror has replaced meanwhile.
+	apt_update_own
+	(cd "$debs" && apt_run apt-get -q download "${need[@]}") ||
+		die "download failed: ${need[*]}"
+}
+
+# dep_of PACKAGE PREFIX: the first dependency whose name begins with PREFIX.
+dep_of() {
+	local line name
+	apt_known "$1" || apt_update_own
+	while read -r line; do
+		name=${line#Depends: }
+		[[ $line == Depends:\ * && $name == "$2"* ]] || continue
+		printf '%s\n' "$name"
+		return
+	done < <(apt_run apt-cache depends "$1")
+	return 1
+}

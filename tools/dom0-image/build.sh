@@ -1,0 +1,301 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Makes Dom0 out of Debian's packages: build/dom0/vmlinuz, unmodified, and
+# build/dom0/initrd.img, an initramfs with the xl toolstack and a small DomU.
+#
+#   tools/dom0-image/build.sh [--refresh]
+#
+# Downloads go to cache/; nothing is installed and no root is needed. Does
+# nothing when nothing changed. --refresh takes newer packages, if any.
+# docs/dom0-image.md tells what is in it and how it starts.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+# shellcheck source=tools/debs.sh
+. "$root/tools/debs.sh"
+
+cache=$root/cache/dom0
+out=$root/build/dom0
+pkgs=$cache/packages
+tree=$cache/kernel
+stage=$out/stage
+
+# How the initramfs is packed: none, gzip, lz4 or zstd (docs tell the costs).
+PACK=${PACK:-none}
+
+# Parts of the kernel package that no machine meant here needs.
+KERNEL_SKIP="drivers/gpu drivers/media drivers/iio drivers/infiniband
+drivers/net/wireless drivers/usb sound"
+
+list() {
+	sed 's/#.*//' "$here/$1"
+}
+
+inputs_stamp() {
+	(
+		cd "$root"
+		echo "pack $PACK"
+		find tools/dom0-image tools/debs.sh -type f -print0 |
+			LC_ALL=C sort -z | xargs -0 sha256sum
+		stat -c %a tools/dom0-image/files/* tools/dom0-image/scripts/*
+		# shellcheck disable=SC2046 # a list of names
+		for pkg in "$(kernel_package)" $(list packages); do
+			deb_file "$pkg" || echo "no $pkg"
+		done
+	) | sha256sum
+}
+
+kernel_package() {
+	cat "$cache/kernel-package" 2>/dev/null || echo unknown
+}
+
+resolve_kernel() {
+	[ ! -e "$cache/kernel-package" ] || return 0
+	mkdir -p "$cache"
+	dep_of linux-image-amd64 linux-image- >"$cache/kernel-package.new" ||
+		die "apt knows no linux-image-amd64"
+	mv "$cache/kernel-package.new" "$cache/kernel-package"
+}
+
+# unpack_once STAMP FOLDER COMMAND...: runs COMMAND FOLDER.new for a new STAMP.
+unpack_once() {
+	local stamp=$1 dir=$2
+	shift 2
+	[ "$(cat "$dir.stamp" 2>/dev/null)" != "$stamp" ] || return 0
+	rm -rf "$dir" "$dir.new" "$dir.stamp"
+	mkdir -p "$dir.new"
+	"$@" "$dir.new"
+	mv "$dir.new" "$dir"
+	echo "$stamp" >"$dir.stamp"
+}
+
+unpack_packages() {
+	local pkg
+	say "unpacking packages"
+	for pkg in $(list packages); do
+		dpkg-deb -x "$(deb_file "$pkg")" "$1"
+	done
+}
+
+unpack_kernel() {
+	local skip dir
+	for dir in $KERNEL_SKIP; do
+		skip+=("--exclude=./lib/modules/*/kernel/$dir")
+	done
+	say "unpacking $(kernel_package)"
+	dpkg-deb --fsys-tarfile "$(deb_file "$(kernel_package)")" |
+		tar -xC "$1" "${skip[@]}" ./boot ./lib/modules
+}
+
+# --- shared libraries --------------------------------------------------------
+
+needed_libs() {
+	readelf -d "$@" 2>/dev/null |
+		sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u
+}
+
+# add_libs FILE...: copies the libraries of these ELF files, and theirs.
+add_libs() {
+	local dir=$stage/usr/lib/x86_64-linux-gnu lib src new
+	local todo=("$@")
+	while [ ${#todo[@]} -gt 0 ]; do
+		new=()
+		for lib in $(needed_libs "${todo[@]}"); do
+			[ ! -e "$dir/$lib" ] || continue
+			src=$(find "$pkgs/lib/x86_64-linux-gnu" \
+				"$pkgs/usr/lib/x86_64-linux-gnu" \
+				-maxdepth 1 -name "$lib" | head -n 1)
+			[ -n "$src" ] || die "no package has $lib"
+			cp -L "$src" "$dir/$lib"
+			new+=("$dir/$lib")
+		done
+		todo=("${new[@]+"${new[@]}"}")
+	done
+}
+
+# --- kernel modules ----------------------------------------------------------
+
+# Kernel file names mix - and _, module names in depends= do too.
+module_file() {
+	grep -m 1 -E "/${1//[-_]/[-_]}\.ko$" "$cache/modules.all"
+}
+
+module_depends() {
+	grep -az '^depends=' "$1" | tr '\0' '\n' |
+		sed -n 's/^depends=//p' | tr ',' ' '
+}
+
+# add_modules SET DESTINATION
+add_modules() {
+	local ver name file todo
+	ver=$(basename "$tree"/lib/modules/*)
+	find "$tree/lib/modules" -name '*.ko' >"$cache/modules.all"
+	todo=$(list modules | sed -n "s/^$1 //p")
+	mkdir -p "$2/usr/lib/modules/$ver"
+	while [ -n "${todo// /}" ]; do
+		# shellcheck disable=SC2086 # a list of names
+		set -- "$1" "$2" $todo
+		todo=
+		for name in "${@:3}"; do
+			file=$(module_file "$name") || die "no module $name"
+			[ ! -e "$2/usr/lib/modules/$ver/${file##*/}" ] ||
+				continue
+			cp "$file" "$2/usr/lib/modules/$ver/"
+			todo+=" $(module_depends "$file")"
+		done
+	done
+	# depmod wants to see /lib, a link in the image itself.
+	mkdir -p "$cache/depmod/lib"
+	ln -sfn "$2/usr/lib/modules" "$cache/depmod/lib/modules"
+	(cd "$cache/depmod" && "$(busybox_path)" depmod -b . "$ver")
+}
+
+# --- the two trees -----------------------------------------------------------
+
+busybox_path() {
+	local file
+	for file in "$pkgs/bin/busybox" "$pkgs/usr/bin/busybox"; do
+		[ ! -x "$file" ] || break
+	done
+	printf '%s\n' "$file"
+}
+
+# The folders and links of a small system, and busybox under all its names
+# that nothing else in the tree has taken.
+add_base() {
+	local dir=$1 name
+	mkdir -p "$dir"/{dev,proc,sys,run,tmp,mnt,root,etc,boot,var/log,var/lib} \
+		"$dir"/usr/{bin,sbin,lib64,lib/x86_64-linux-gnu}
+	for name in bin sbin lib lib64; do
+		ln -sfn "usr/$name" "$dir/$name"
+	done
+	ln -sfn ../run "$dir/var/run"
+	ln -sfn ../run "$dir/var/lock"
+	cp "$(busybox_path)" "$dir/usr/bin/busybox"
+	for name in $("$dir/usr/bin/busybox" --list); do
+		[ -e "$dir/usr/bin/$name" ] || [ -e "$dir/usr/sbin/$name" ] ||
+			ln -s busybox "$dir/usr/bin/$name"
+	done
+	# The kernel calls these two by their full names.
+	ln -sfn ../bin/busybox "$dir/usr/sbin/modprobe"
+	cp "$here/files/stop" "$dir/usr/sbin/poweroff"
+	ln -sfn poweroff "$dir/usr/sbin/reboot"
+}
+
+add_programs() {
+	local file real elf=()
+	for file in $(list binaries); do
+		real=$file
+		case $file in bin/* | sbin/*) real=usr/$file ;; esac
+		mkdir -p "$stage/${real%/*}"
+		[ -e "$pkgs/$file" ] || file=usr/$file
+		cp -L "$pkgs/$file" "$stage/$real" || die "no $file"
+		elf+=("$stage/$real")
+		case $real in usr/lib/xen-*)
+			ln -s "../../$real" "$stage/usr/sbin/${real##*/}" ;;
+		esac
+	done
+	for file in chmod exists list ls read rm watch write; do
+		ln -s xenstore "$stage/usr/bin/xenstore-$file"
+	done
+	ln -s mawk "$stage/usr/bin/awk"
+	ln -s mke2fs "$stage/usr/sbin/mkfs.ext4"
+	add_libs "${elf[@]}"
+	# Loaded by name only when a thread is cancelled.
+	file=$(find "$pkgs" -name libgcc_s.so.1 | head -n 1)
+	cp -L "$file" "$stage/usr/lib/x86_64-linux-gnu/"
+	file=$(find "$pkgs" -path '*lib64/ld-linux-x86-64.so.2' | head -n 1)
+	cp -L "$file" "$stage/usr/lib64/"
+}
+
+add_xen_files() {
+	mkdir -p "$stage"/var/lib/{xen,xenstored} "$stage"/etc/xen/scripts \
+		"$stage"/var/log/xen/console "$stage"/run/{xen,xenstored,lock}
+	cp "$pkgs"/etc/xen/scripts/* "$stage/etc/xen/scripts/"
+	cp "$here"/files/{xl.conf,demo.cfg,demo2.cfg} "$stage/etc/xen/"
+	cp "$here"/files/{passwd,group,profile,bashrc,mke2fs.conf} "$stage/etc/"
+	cp "$here/files/dhcp" "$stage/etc/"
+	cp "$here/files/init" "$stage/init"
+	cp "$here/files/"{coldplug,kernel-unpack} "$stage/usr/sbin/"
+	mkdir "$stage/scripts"
+	cp "$here"/scripts/* "$stage/scripts/"
+}
+
+# pack FOLDER FILE [PROGRAM...]: everything belongs to root, and the same
+# content gives the same bytes.
+pack() {
+	local dir=$1 file=$2
+	shift 2
+	find "$dir" -exec touch -hd @1 {} +
+	find "$dir" -mindepth 1 -printf '%P\0' | LC_ALL=C sort -z |
+		(cd "$dir" && cpio -0 -o -H newc -R +0:+0 --reproducible \
+			--quiet) | "${@:-cat}" >"$file.new"
+	mv "$file.new" "$file"
+}
+
+build_domu() {
+	local dir=$out/stage-domu
+	rm -rf "$dir"
+	add_base "$dir"
+	cp "$here/files/domu-init" "$dir/init"
+	add_modules domu "$dir"
+	pack "$dir" "$stage/boot/demo.img"
+}
+
+build_image() {
+	local packer
+	rm -rf "$stage"
+	mkdir -p "$stage/usr/bin" "$stage/usr/sbin" \
+		"$stage/usr/lib/x86_64-linux-gnu" "$stage/usr/lib64"
+	say "programs and libraries"
+	add_programs
+	add_base "$stage"
+	add_xen_files
+	say "kernel modules"
+	add_modules dom0 "$stage"
+	cp "$tree"/boot/vmlinuz-* "$out/vmlinuz"
+	cp "$out/vmlinuz" "$stage/boot/vmlinuz"
+	say "guest image"
+	build_domu
+	case $PACK in
+	none) packer=(cat) ;;
+	gzip) packer=(gzip -n -1) ;;
+	lz4) packer=(lz4 -l -1 -c) ;;
+	zstd) packer=(zstd -q -1 -c) ;;
+	*) die "unknown PACK=$PACK" ;;
+	esac
+	say "packing ($PACK)"
+	pack "$stage" "$out/initrd.img" "${packer[@]}"
+}
+
+cd "$root"
+case ${1-} in
+--refresh)
+	apt_update_own
+	rm -f "$cache/kernel-package" "$out/stamp"
+	rm -rf "${debs:?}"/*.deb
+	;;
+'') ;;
+*) die "usage: build.sh [--refresh]" ;;
+esac
+
+if [ -e "$out/vmlinuz" ] && [ -e "$out/initrd.img" ] &&
+	[ "$(cat "$out/stamp" 2>/dev/null)" = "$(inputs_stamp)" ]; then
+	exit 0
+fi
+umask 022
+rm -f "$out/stamp"
+mkdir -p "$out" "$cache"
+"$root/tools/deps.sh" run
+resolve_kernel
+# shellcheck disable=SC2046 # a list of names
+debs_fetch "$(kernel_package)" $(list packages)
+unpack_once "$(list packages | while read -r p; do
+	[ -z "$p" ] || deb_file "$p"; done | sha256sum)" "$pkgs" unpack_packages
+unpack_once "$(deb_file "$(kernel_package)")" "$tree" unpack_kernel
+build_image
+rm -rf "$stage" "$out/stage-domu"
+inputs_stamp >"$out/stamp"
+say "build/dom0/vmlinuz and initrd.img: $(kernel_package)," \
+	"$(($(stat -c %s "$out/initrd.img") / 1024)) KiB"
