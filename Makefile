@@ -21,11 +21,16 @@ CFLAGS  := -std=gnu11 -O2 -g -falign-functions=8 -falign-jumps=1 \
 	-DRINGLET_VERSION='"$(VERSION)"'
 CFLAGS  := $(filter-out -mno-direct-extern-access,$(CFLAGS))
 
-# Rooms that no hot path enters are built for size.
-COLD    := boot con ctl dom lib pci
-OPT      = $(if $(filter $(firstword $(subst /, ,$*)),$(COLD)),-Os)
+# Rooms and files that no hot path enters are built for size.
+COLD    := boot/% con/% ctl/% dom/% lib/% pci/% mm/boot mm/stacks \
+	call/memory% call/console_io call/xen_version call/physdev_op \
+	call/vcpu_op pv/emul% pv/decode pv/vcpu pv/domain pv/hypercall_page \
+	evtchn/pirq evtchn/channel sched/control x86/acpi x86/apic \
+	x86/clock x86/cpuid x86/ioapic x86/msi x86/power x86/rtc x86/smp \
+	x86/desc
+OPT      = $(if $(filter $(COLD),$*),-Os)
 
-.PHONY: all release debug clean size test run print-cflags install uninstall fmt
+.PHONY: all release debug clean size test run print-cflags install uninstall guests fmt
 all: release debug
 release: build/ringlet
 debug: build/ringlet-debug
@@ -59,7 +64,7 @@ $(1)/hv.elf: $(SRC_C:hv/%.c=$(1)/obj/%.o) $(SRC_S:hv/%.S=$(1)/obj/%.o) hv/boot/h
 $(1)/hv.bin: $(1)/hv.elf
 	@objcopy -O binary $$< $$@
 $(1)/stage.img: $(1)/hv.bin FORCE
-	@$(MAKE) --no-print-directory -s -f hv/stage/stage.mk O=$(1) $$@
+	@$$(MAKE) --no-print-directory -s -f hv/stage/stage.mk O=$(1) $$@
 -include $$(wildcard $(1)/obj/*/*.d)
 endef
 FORCE:
@@ -73,14 +78,18 @@ size: build/ringlet
 	@python3 tools/size.py
 
 test:
-	@tools/deps.sh test
-	@$(MAKE) --no-print-directory all size
+	@tools/deps.sh build run test
+	@$(MAKE) --no-print-directory all size guests
+	@tools/dom0-image/build.sh
 	@python3 tests/run.py
 
 run:
-	@tools/deps.sh run
-	@$(MAKE) --no-print-directory release
+	@tools/deps.sh build run
+	@$(MAKE) --no-print-directory $(if $(filter %-debug,$(HV)),debug,release)
 	@tools/run.sh
+
+guests:
+	@$(MAKE) --no-print-directory -s -f guests/guests.mk guests
 
 install: release
 	@tools/install.sh install $(VERSION) build/ringlet
@@ -89,7 +98,8 @@ uninstall:
 	@tools/install.sh uninstall $(VERSION)
 
 fmt:
-	@find hv guests tools tests -name '*.[ch]' -exec clang-format -i --style=file {} +
+	@find hv guests tools tests -name '*.[ch]' \
+		-exec clang-format -i --style=file {} +
 
 clean:
 	rm -rf build

@@ -5,7 +5,8 @@ set -eu
 cd "$(dirname "$0")/.."
 bad=0
 
-mapfile -t c_files < <(find hv guests tools tests bench -name '*.[ch]' | sort)
+mapfile -t c_files < <(find hv guests tools tests bench -name '*.[ch]' \
+	2>/dev/null | sort)
 mapfile -t all_files < <(find hv guests tools tests bench .ci docs Makefile \
 	README.md -type f ! -name '*.pyc' 2>/dev/null | sort)
 

@@ -10,10 +10,10 @@
 # When everything is there it takes a few milliseconds and says nothing.
 set -eu
 
-BUILD="make gcc libc6-dev binutils libxen-dev zlib1g-dev liblzma-dev
-libzstd-dev"
+BUILD="make gcc libc6-dev binutils python3-minimal libxen-dev zlib1g-dev
+liblzma-dev libzstd-dev"
 RUN="qemu-system-x86 binutils cpio gzip xz-utils"
-TEST="python3-minimal clang clang-format clang-tidy cppcheck shellcheck gdb
+TEST="python3 clang clang-format clang-tidy cppcheck shellcheck gdb
 grub-pc-bin grub-common xorriso mtools"
 
 usage() {

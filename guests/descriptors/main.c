@@ -7,14 +7,13 @@
 #define MAX_ENTRIES   (14 * 512)
 
 // Flat segments of user privilege.
-#define DATA		    0x00cff3000000ffff
-#define CODE64		    0x00affb000000ffff
-#define PRESENT		    (1ul << 47)
-#define ACCESSED	    (1ul << 40)
-#define DPL_MASK	    (3ul << 45)
-#define CALL_GATE	    (PRESENT | DPL_MASK | 0xcul << 40 | 0xe0330000ul)
-#define TSS		    (PRESENT | 0x9ul << 40)
-
+#define DATA	  0x00cff3000000ffff
+#define CODE64	  0x00affb000000ffff
+#define PRESENT	  (1ul << 47)
+#define ACCESSED  (1ul << 40)
+#define DPL_MASK  (3ul << 45)
+#define CALL_GATE (PRESENT | DPL_MASK | 0xcul << 40 | 0xe0330000ul)
+#define TSS	  (PRESENT | 0x9ul << 40)
 
 static u64 *gdt;
 

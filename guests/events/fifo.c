@@ -4,9 +4,9 @@
 #include "lib/guest.h"
 
 #define PENDING (1u << EVTCHN_FIFO_PENDING)
-#define MASKED  (1u << EVTCHN_FIFO_MASKED)
-#define LINKED  (1u << EVTCHN_FIFO_LINKED)
-#define PRIO    EVTCHN_FIFO_PRIORITY_DEFAULT
+#define MASKED	(1u << EVTCHN_FIFO_MASKED)
+#define LINKED	(1u << EVTCHN_FIFO_LINKED)
+#define PRIO	EVTCHN_FIFO_PRIORITY_DEFAULT
 
 static struct evtchn_fifo_control_block *control;
 static volatile event_word_t *words;
@@ -48,7 +48,7 @@ TEST(fifo_before_use)
 {
 	void *page = page_alloc();
 
-	CHECK_EQ(expand(virt_to_mfn(page)), -ENOSYS);
+	CHECK_EQ(expand(virt_to_mfn(page)), -EOPNOTSUPP);
 	CHECK_EQ(init_control(virt_to_mfn(page), 0, 77), -ENOENT);
 	CHECK_EQ(init_control(virt_to_mfn(page), 4095, 0), -EINVAL);
 	CHECK_EQ(init_control(virt_to_mfn(page), 4, 0), -EINVAL);
@@ -73,9 +73,12 @@ TEST(fifo_start)
 	CHECK_EQ(init_control(virt_to_mfn(control), 0, 0), -EINVAL);
 	CHECK_EQ(expand(1ul << 28), -EINVAL);
 	CHECK_EQ(expand(virt_to_mfn((void *)words)), 0);
-	// Ports that were pending before start so; all others start masked
-	// or not as the guest left the word.
-	CHECK(words[port] & PENDING);
+	// A port that was pending before is so now, at the head of its queue.
+	CHECK_EQ(words[port], PENDING | LINKED);
+	CHECK_EQ(control->ready, 1u << PRIO);
+	CHECK_EQ(control->head[PRIO], port);
+	words[port] = 0;
+	control->ready = 0;
 	CHECK_EQ(port_close(port), 0);
 }
 

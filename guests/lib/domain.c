@@ -3,7 +3,7 @@
 #include "lib/guest.h"
 #include <xen/domctl.h>
 
-static long domctl(struct xen_domctl *op)
+long domctl(struct xen_domctl *op)
 {
 	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
 	return HC1(__HYPERVISOR_domctl, op);
@@ -24,6 +24,9 @@ domid_t domain_create(void)
 		return DOMID_INVALID;
 	domid_t id = op.domain;
 
+	op.cmd = XEN_DOMCTL_max_vcpus;
+	op.u.max_vcpus.max = 1;
+	CHECK_EQ(domctl(&op), 0);
 	op.cmd = XEN_DOMCTL_max_mem;
 	op.u.max_mem.max_memkb = 1024;
 	CHECK_EQ(domctl(&op), 0);

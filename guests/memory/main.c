@@ -53,8 +53,7 @@ TEST(decrease_and_populate)
 		 0);
 	CHECK(update_va(page, make_entry(gone, PTE_RW), UVMF_INVLPG) < 0);
 	frame = pfn;
-	CHECK_EQ(reservation(XENMEM_populate_physmap, &frame, 1, 0,
-			     DOMID_SELF),
+	CHECK_EQ(reservation(XENMEM_populate_physmap, &frame, 1, 0, DOMID_SELF),
 		 1);
 	CHECK_EQ(current_pages(), before);
 	CHECK_EQ(machine_to_phys_mapping[frame], pfn);
@@ -82,8 +81,7 @@ TEST(decrease_in_use)
 	CHECK_EQ(update_va(page, 0, UVMF_INVLPG), 0);
 	CHECK_EQ(current_pages(), before - 1);
 	frame = virt_to_pfn(page);
-	CHECK_EQ(reservation(XENMEM_populate_physmap, &frame, 1, 0,
-			     DOMID_SELF),
+	CHECK_EQ(reservation(XENMEM_populate_physmap, &frame, 1, 0, DOMID_SELF),
 		 1);
 	attach(page, frame);
 	page_free(page);
@@ -100,8 +98,7 @@ TEST(decrease_pinned)
 			     DOMID_SELF),
 		 1);
 	frame = virt_to_pfn(page);
-	CHECK_EQ(reservation(XENMEM_populate_physmap, &frame, 1, 0,
-			     DOMID_SELF),
+	CHECK_EQ(reservation(XENMEM_populate_physmap, &frame, 1, 0, DOMID_SELF),
 		 1);
 	attach(page, frame);
 	page_free(page);
@@ -114,8 +111,7 @@ TEST(reservation_errors)
 	CHECK_EQ(reservation(XENMEM_decrease_reservation, &frame, 1, 0,
 			     DOMID_SELF),
 		 0);
-	CHECK_EQ(reservation(XENMEM_decrease_reservation, &frame, 1, 0, 77),
-		 0);
+	CHECK_EQ(reservation(XENMEM_decrease_reservation, &frame, 1, 0, 77), 0);
 	CHECK_EQ(reservation(XENMEM_decrease_reservation, &frame, 0, 0,
 			     DOMID_SELF),
 		 0);

@@ -3,18 +3,23 @@
 // hypervisor checks and makes them.
 #include "pagetables/tree.h"
 
+static void assist(unsigned int cmd)
+{
+	CHECK_EQ(HC2(__HYPERVISOR_vm_assist, cmd,
+		     VMASST_TYPE_writable_pagetables),
+		 0);
+}
+
 TEST(vm_assist)
 {
 	u64 type = VMASST_TYPE_writable_pagetables;
 
-	CHECK_EQ(HC2(__HYPERVISOR_vm_assist, VMASST_CMD_enable, type), 0);
-	CHECK_EQ(HC2(__HYPERVISOR_vm_assist, VMASST_CMD_disable, type), 0);
+	assist(VMASST_CMD_disable);
+	assist(VMASST_CMD_enable);
 	CHECK_EQ(HC2(__HYPERVISOR_vm_assist, 2, type), -ENOSYS);
 	CHECK_EQ(HC2(__HYPERVISOR_vm_assist, VMASST_CMD_enable, 99), -EINVAL);
 }
 
-// The assist is there even for a guest that turned it off, as the tests
-// below show.
 TEST(plain_writes)
 {
 	struct tree t = tree_make();
@@ -147,6 +152,19 @@ TEST(read_only_elsewhere)
 	CHECK_TRAP(user_call(write_from_user, (long)t.l1), 14, 7);
 	page_set_rw(page);
 	page_free(page);
+	tree_drop(&t);
+	tree_free(&t);
+}
+
+// A guest that never asked for the assist, or turned it off, has it as well.
+TEST(without_asking)
+{
+	struct tree t = tree_make();
+
+	assist(VMASST_CMD_disable);
+	tree_hang(&t);
+	CHECK_NO_TRAP(*(volatile u64 *)t.l1 = 0);
+	CHECK_EQ(t.l1[0], 0);
 	tree_drop(&t);
 	tree_free(&t);
 }

@@ -6,7 +6,7 @@
 #define BITS_CACHE_L1 (PTE_PWT | PTE_PCD | PTE_PS) // PS is PAT in an L1
 #define BIT_GRANT     (1ul << 62) // in L1s left to the hypervisor
 // What must not be set.
-#define BITS_L1	      (BITS_ALL & ~BITS_CACHE_L1 & ~BIT_GRANT)
+#define BITS_L1	  (BITS_ALL & ~BITS_CACHE_L1 & ~BIT_GRANT)
 #define L1_BAD	  0ul
 #define TABLE_BAD (PTE_PWT | PTE_PCD | PTE_PS | PTE_G)
 
@@ -79,9 +79,7 @@ TEST(live_bits)
 	struct tree t = tree_make();
 
 	tree_hang(&t);
-	CHECK_EQ(
-		refused_live(t.l1, t.l1[0] & ~PTE_G, BITS_L1),
-		L1_BAD);
+	CHECK_EQ(refused_live(t.l1, t.l1[0] & ~PTE_G, BITS_L1), L1_BAD);
 	CHECK_EQ(refused_live(t.l2, t.l2[0], BITS_ALL), TABLE_BAD);
 	CHECK_EQ(refused_live(t.l3, t.l3[0], BITS_ALL), TABLE_BAD);
 	CHECK_EQ(*(volatile u64 *)TREE_VA, 0);

@@ -18,7 +18,7 @@ struct pointer_case {
 	long unmapped, hypervisor, non_canonical, wrapping;
 };
 
-#define FAULTS	     -EFAULT, -EFAULT, -EFAULT, -EFAULT
+#define FAULTS -EFAULT, -EFAULT, -EFAULT, -EFAULT
 // These answer how many extents they did.
 #define NOTHING_DONE 0, 0, 0, 0
 
@@ -154,7 +154,9 @@ static struct pointer_case cases[] = {
 	  __HYPERVISOR_mmuext_op,
 	  { BAD, 1, 0, DOMID_SELF },
 	  FAULTS },
-	{ "nmi_op", __HYPERVISOR_nmi_op, { XENNMI_register_callback, BAD },
+	{ "nmi_op",
+	  __HYPERVISOR_nmi_op,
+	  { XENNMI_register_callback, BAD },
 	  FAULTS },
 	{ "sched shutdown",
 	  __HYPERVISOR_sched_op,
@@ -239,8 +241,7 @@ static void check(const struct pointer_case *c, const char *kind, u64 pointer,
 TEST(unmapped)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		check(&cases[i], "unmapped", (u64)window(0),
-		      cases[i].unmapped);
+		check(&cases[i], "unmapped", (u64)window(0), cases[i].unmapped);
 }
 
 TEST(hypervisor)
@@ -323,8 +324,7 @@ TEST(inner_handles)
 	struct xen_memory_reservation r = { .nr_extents = 1,
 					    .domid = DOMID_SELF };
 	struct xen_machphys_mfn_list list = { .max_extents = 1 };
-	struct gnttab_setup_table setup = { .dom = DOMID_SELF,
-					    .nr_frames = 1 };
+	struct gnttab_setup_table setup = { .dom = DOMID_SELF, .nr_frames = 1 };
 	struct sched_poll poll = { .nr_ports = 1 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -350,9 +350,10 @@ TEST(inner_handles)
 
 TEST(unknown_hypercalls)
 {
-	static const u64 unknown[] = { 11, 27, 39, 45, 47, 55, 56,
-				       63, 64, 100, 127, 128, 1000,
-				       0xffffffff, 1ul << 32, ~0ul };
+	static const u64 unknown[] = { 11,   27,	 39,	    45,
+				       47,   55,	 56,	    63,
+				       64,   100,	 127,	    128,
+				       1000, 0xffffffff, 1ul << 32, ~0ul };
 
 	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
 		long rc = hypercall5(unknown[i], 0, 0, 0, 0, 0);

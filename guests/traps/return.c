@@ -252,9 +252,8 @@ TEST(events)
 	port_close(port);
 }
 
-// A batch with an iret in its middle: the rest runs in the new mode (and a
-// batch goes on only in kernel mode).
-TEST(iret_in_multicall)
+// Each call of a batch has its own result.
+TEST(multicalls)
 {
 	static struct multicall_entry batch[2];
 

@@ -49,23 +49,26 @@ static __init bool parse_mem(const char *s, const char *end,
 // size | min:size | max:size, separated by commas.
 static __init bool option_dom0_mem(const char *value)
 {
+	struct boot_options o = boot_options;
+
 	while (*value) {
-		struct mem_option *m = &boot_options.dom0;
+		struct mem_option *m = &o.dom0;
 		const char *end = strchr(value, ',');
 
 		if (!end)
 			end = value + strlen(value);
 		if (!strncmp(value, "min:", 4)) {
-			m = &boot_options.dom0_min;
+			m = &o.dom0_min;
 			value += 4;
 		} else if (!strncmp(value, "max:", 4)) {
-			m = &boot_options.dom0_max;
+			m = &o.dom0_max;
 			value += 4;
 		}
 		if (!parse_mem(value, end, m))
 			return false;
 		value = *end ? end + 1 : end;
 	}
+	boot_options = o;
 	return true;
 }
 

@@ -2,6 +2,7 @@
 #include "boot/dom0.h"
 #include "con/con.h"
 #include "lib/rangeset.h"
+#include "x86/cpuid.h"
 #include "x86/irq.h"
 #include "x86/platform.h"
 
@@ -32,7 +33,8 @@ __init void dom0_permissions(struct domain *d)
 	if (platform.pm_timer_port)
 		ports_refuse(d, (u16)platform.pm_timer_port,
 			     (u16)(platform.pm_timer_port + 3));
-	rangeset_add(d->io_mem, 0, (1UL << 40) - 1);
+	rangeset_add(d->io_mem, 0,
+		     (1UL << (cpu_host.phys_bits - PAGE_SHIFT)) - 1);
 	frame_refuse(d, platform.lapic_maddr);
 	for (unsigned int i = 0; i < platform.nr_ioapics; i++)
 		frame_refuse(d, platform.ioapic[i].maddr);

@@ -86,12 +86,18 @@ static int op_setup_table(union grant_arg *a)
 
 	if (!d)
 		return 0;
+	if (!access_ok(handle_gva(op->frame_list), op->nr_frames * 8UL)) {
+		domain_put(d);
+		return -EFAULT;
+	}
 	op->status = (s16)grant_setup(d, op->nr_frames);
 	if (op->status == GNTST_okay)
 		rc = copy_frame_list(d, handle_gva(op->frame_list),
 				     op->nr_frames, false);
+	if (rc)
+		op->status = GNTST_bad_virt_addr;
 	domain_put(d);
-	return rc;
+	return 0;
 }
 
 static int op_status_frames(union grant_arg *a)
@@ -284,7 +290,9 @@ long call_grant_table_op(u64 cmd64, u64 uop, u64 count64, u64 a4, u64 a5)
 {
 	u32 cmd = (u32)cmd64, count = (u32)count64;
 
-	if ((s32)count < 0)
+	// Bits from 20 on are cache_flush's progress on other machines.
+	if ((s32)count < 0 ||
+	    (cmd >> 20 && (cmd & 0xfffff) != GNTTABOP_cache_flush))
 		return -EINVAL;
 	if (cmd == GNTTABOP_unmap_grant_ref ||
 	    cmd == GNTTABOP_unmap_and_replace)

@@ -31,7 +31,7 @@ static long dispatch(u64 nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 
 void hypercall(struct cpu_regs *regs)
 {
-	long rc = dispatch((u32)regs->rax, regs->rdi, regs->rsi, regs->rdx,
+	long rc = dispatch(regs->rax, regs->rdi, regs->rsi, regs->rdx,
 			   regs->r10, regs->r8);
 
 	regs->rax = (u64)rc;

@@ -249,7 +249,7 @@ static long op_add_to_physmap_batch(u64 arg, u64 start)
 	return -EACCES;
 }
 
-// Nothing to do but to tell whether the frame is the domain's.
+// Only translated guests have a physmap that the caller does not write.
 static long op_remove_from_physmap(u64 arg, u64 start)
 {
 	struct xen_remove_from_physmap x;
@@ -261,11 +261,8 @@ static long op_remove_from_physmap(u64 arg, u64 start)
 	rc = memory_target(x.domid, &d);
 	if (rc)
 		return rc;
-	if (!mfn_valid(mfn(x.gpfn)) ||
-	    page_owner(mfn_to_page(mfn(x.gpfn))) != &d->account)
-		rc = -ENOENT;
 	domain_put(d);
-	return rc;
+	return -EACCES;
 }
 
 static long op_get_vnumainfo(u64 arg, u64 start)

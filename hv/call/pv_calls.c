@@ -88,7 +88,7 @@ long call_get_debugreg(u64 reg, u64 a2, u64 a3, u64 a4, u64 a5)
 {
 	(void)a2, (void)a3, (void)a4, (void)a5;
 	if (reg > 7)
-		return -EINVAL;
+		return -ENODEV;
 	return (long)pv_get_debugreg(current, (unsigned int)reg);
 }
 

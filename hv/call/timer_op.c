@@ -22,5 +22,6 @@ long call_set_timer_op(u64 timeout, u64 a2, u64 a3, u64 a4, u64 a5)
 	if ((s64)timeout < 0 ||
 	    (timeout > now && (timeout - now) >> FAR_FUTURE_SHIFT))
 		timeout = now + FAR_FUTURE_DELAY;
-	return vcpu_set_singleshot(v, timeout, false);
+	vcpu_set_singleshot(v, timeout);
+	return 0;
 }

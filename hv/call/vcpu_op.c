@@ -123,8 +123,10 @@ static long op_set_singleshot(struct vcpu *v, u64 arg)
 		return -EINVAL;
 	if (copy_struct_from_guest(&op, arg))
 		return -EFAULT;
-	return vcpu_set_singleshot(v, op.timeout_abs_ns,
-				   op.flags & VCPU_SSHOTTMR_future);
+	// VCPU_SSHOTTMR_future has no effect, as on Xen 4.17: a time that has
+	// passed fires at once.
+	vcpu_set_singleshot(v, op.timeout_abs_ns);
+	return 0;
 }
 
 static long op_stop_singleshot(struct vcpu *v, u64 arg)
@@ -174,7 +176,7 @@ static long op_register_info(struct vcpu *v, u64 arg)
 	// Within one page, and aligned: atomic accesses (Xen advisory 327).
 	if (op.offset > PAGE_SIZE - sizeof(struct vcpu_info) ||
 	    op.offset % _Alignof(struct vcpu_info))
-		return -EINVAL;
+		return -ENXIO;
 	spin_lock(&v->domain->lock);
 	r = info_move(v, op.mfn, op.offset);
 	spin_unlock(&v->domain->lock);

@@ -19,7 +19,7 @@ struct vcpu_hot {
 	u64 kernel_sp, kernel_ss; // stack_switch
 	u64 syscall_cb, failsafe_cb, event_cb, sysenter_cb, syscall32_cb;
 	u32 cb_flags; // CB_*
-	u32 spare;
+	u32 failsafe; // a selector was refused: failsafe callback next
 };
 #define CB_SYSCALL_MASKS_EVENTS	  1u
 #define CB_FAILSAFE_MASKS_EVENTS  2u

@@ -12,7 +12,7 @@ static int hold_own(struct grant_hold *h, u64 gmfn)
 		return GNTST_bad_page;
 	h->page = mfn_to_page(mfn(gmfn));
 	if (!grant_page_get(h->page, currd, h->write))
-		return GNTST_bad_page;
+		return grant_page_error(h->page, currd);
 	h->start = 0;
 	h->length = PAGE_SIZE;
 	return GNTST_okay;
@@ -150,7 +150,8 @@ static int do_transfer(const struct gnttab_transfer *op)
 	if (page_steal(pg, &currd->account, 0))
 		return GNTST_bad_page;
 	m2p_set(mfn(op->mfn), M2P_INVALID);
-	tlb_flush_mask(READ_ONCE(currd->account.tlb_cpus));
+	// Whoever had it mapped, by a grant too.
+	tlb_flush_mask(cpu_online);
 	to = domain_get_by_id(op->domid);
 	if (!to) {
 		frames_free(pg, 0);

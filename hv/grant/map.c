@@ -22,6 +22,12 @@ bool grant_page_get(struct page_info *pg, struct domain *owner, bool write)
 		     : page_get(pg, &owner->account);
 }
 
+int grant_page_error(const struct page_info *pg, const struct domain *owner)
+{
+	return page_owner(pg) == &owner->account ? GNTST_general_error
+						 : GNTST_bad_page;
+}
+
 void grant_page_put(struct page_info *pg, bool write)
 {
 	if (write)
@@ -68,7 +74,7 @@ static int take_pages(struct grant_hold *h, const struct grant_active *a)
 			continue;
 		while (i--)
 			grant_page_put(pg, h->write);
-		return GNTST_bad_page;
+		return grant_page_error(pg, h->owner);
 	}
 	h->page = pg;
 	h->start = a->start;
@@ -83,8 +89,11 @@ static int acquire_locked(struct grant_table *t, struct grant_hold *h,
 	struct grant_active *a;
 	int rc;
 
+	// A first frame of empty entries is there before it is asked for.
 	if (h->ref >= grant_entries(t))
-		return GNTST_bad_gntref;
+		return h->ref < PAGE_SIZE / sizeof(grant_entry_v1_t)
+			       ? GNTST_general_error
+			       : GNTST_bad_gntref;
 	h->ref = (u32)index_nospec(h->ref, grant_entries(t));
 	a = grant_active(t, h->ref);
 	if (!a)
@@ -131,7 +140,7 @@ void grant_release(const struct grant_hold *h)
 	struct grant_active *a;
 
 	spin_lock(&t->lock);
-	for (u8 i = 0; i < h->refs; i++)
+	for (u8 i = h->kept; i < h->refs; i++)
 		grant_page_put(h->page, h->write);
 	a = grant_active(t, h->ref);
 	if (h->write)
@@ -374,15 +383,16 @@ void grant_unmap_end(struct grant_unmap *u)
 	settle_parts(u, 0);
 }
 
-// The domain does not run any more: no lock on its mappings, and its page
-// tables forget the frames without putting references.
+// The domain does not run any more: no lock on its mappings. Each present entry
+// of its page tables has a reference, which goes when the table is undone.
 static void drop_mapping(struct grant_table *t, u32 handle)
 {
 	struct grant_mapping *m = mapping(t, handle);
 	struct grant_hold h = { .owner = m->owner,
 				.ref = m->ref,
 				.write = !(m->flags & GNTMAP_readonly),
-				.refs = count_parts(m->flags) };
+				.refs = count_parts(m->flags),
+				.kept = !!(m->flags & GNTMAP_host_map) };
 
 	if (!h.owner)
 		return;

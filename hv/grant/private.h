@@ -52,6 +52,7 @@ struct grant_hold {
 	u32 ref;
 	bool write;
 	u8 refs; // references (and writable types) on page
+	u8 kept; // those of them that stay with page-table entries
 	struct page_info *page;
 	u16 start, length; // bytes of the frame that may be used
 	u16 flags;	   // GTF_* as found
@@ -79,6 +80,8 @@ int grant_acquire(struct grant_hold *h, u16 domid, bool whole);
 void grant_release(const struct grant_hold *h);
 // References of a frame, outside of a hold.
 bool grant_page_get(struct page_info *pg, struct domain *owner, bool write);
+// Why it could not be had: not the owner's, or in use as something else.
+int grant_page_error(const struct page_info *pg, const struct domain *owner);
 void grant_page_put(struct page_info *pg, bool write);
 // Drops all that d has mapped, -ERESTART.
 int grant_unmap_all(struct domain *d);

@@ -70,6 +70,7 @@ static __init void spans_init(const struct handover *h)
 			continue;
 		ram[nr_ram++] = (struct span){ r->start, end };
 		spans[nr_spans++] = (struct span){ r->start, end };
+		total_frames += (end - r->start) >> PAGE_SHIFT;
 	}
 	// Below 1 MiB firmware and the CPUs' trampoline live.
 	span_remove(0, 0x100000);

@@ -16,7 +16,8 @@ enum zone { ZONE_LOW, ZONE_HIGH, ZONES };
 
 static struct spinlock lock = SPINLOCK_INIT(RANK_FRAMES);
 static u32 free_list[ZONES][MAX_ORDER + 1]; // mfn + 1 of the first block
-static u64 free_frames, total_frames, claimed;
+static u64 free_frames, claimed;
+u64 total_frames;
 
 static enum zone zone_of(u64 mfn_)
 {
@@ -165,7 +166,6 @@ void frames_add(mfn_t first, u64 n)
 
 	spin_lock(&lock);
 	free_frames += n;
-	total_frames += n;
 	while (m < end) {
 		unsigned int order = 0;
 

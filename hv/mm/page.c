@@ -117,12 +117,14 @@ bool page_take_allocated(struct page_info *pg)
 
 int page_steal(struct page_info *pg, struct page_account *who, u64 refs)
 {
-	u64 x, expect = PGC_ALLOCATED | (refs + 1);
+	u64 x, foreign, expect = PGC_ALLOCATED | (refs + 1);
 
 	spin_lock(&who->lock);
 	x = READ_ONCE(pg->count);
-	if (page_owner(pg) != who || x != expect ||
-	    (READ_ONCE(pg->type) & PGT_COUNT) || !cas(&pg->count, &x, refs)) {
+	foreign = x & PGC_FOREIGN;
+	if (page_owner(pg) != who || x != (expect | foreign) ||
+	    (READ_ONCE(pg->type) & PGT_COUNT) ||
+	    !cas(&pg->count, &x, refs | foreign)) {
 		spin_unlock(&who->lock);
 		return -EBUSY;
 	}
@@ -139,9 +141,15 @@ int page_steal(struct page_info *pg, struct page_account *who, u64 refs)
 static void type_flush(struct page_info *pg)
 {
 	struct page_account *who = page_owner(pg);
+	bool foreign = READ_ONCE(pg->count) & PGC_FOREIGN;
 
-	if (who)
-		tlb_flush_mask(tlb_filter(READ_ONCE(who->tlb_cpus), pg->aux));
+	if (!who)
+		return;
+	tlb_flush_mask(tlb_filter(
+		foreign ? cpu_online : READ_ONCE(who->tlb_cpus), pg->aux));
+	// Nobody gets it writable before this is through.
+	if (foreign)
+		__atomic_fetch_and(&pg->count, ~PGC_FOREIGN, __ATOMIC_SEQ_CST);
 }
 
 // The word after one more count of `type`; *rc tells what it means.
@@ -316,7 +324,10 @@ int page_assign(struct page_account *who, struct page_info *pg,
 		pg[i].type = 0;
 		pg[i].aux = tlb_stamp();
 		list_insert(who, &pg[i]);
-		__atomic_store_n(&pg[i].count, PGC_ALLOCATED | 1,
+		// One that was stolen may be known to other CPUs still.
+		__atomic_store_n(&pg[i].count,
+				 PGC_ALLOCATED | 1 |
+					 (pg[i].count & PGC_FOREIGN),
 				 __ATOMIC_RELEASE);
 	}
 	if (!rc) {

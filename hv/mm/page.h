@@ -41,7 +41,10 @@ _Static_assert(sizeof(struct page_info) == 32, "record per frame");
 #define PGC_SPECIAL   BIT(62) // hypervisor's frame that a guest may map
 #define PGC_FREE      BIT(61) // in the buddy allocator
 #define PGC_DIRTY     BIT(60) // free and not scrubbed
-#define PGC_COUNT     0xffffffffffffUL
+// Was writable in tables of another domain than its owner since the last flush
+// for a new type: more CPUs than the owner's may know it.
+#define PGC_FOREIGN BIT(59)
+#define PGC_COUNT   0xffffffffffffUL
 // Highest guest PTE cache attribute in use is not tracked: RAM is mapped
 // write-back only.
 
@@ -131,6 +134,14 @@ int page_type_put(struct page_info *pg);
 // Writable references, the fast case of the above; 0 or an error.
 int page_get_writable(struct page_info *pg, const struct page_account *who);
 void page_put_writable(struct page_info *pg);
+
+// A domain that is not the owner got the frame into its tables, writable; the
+// caller holds a writable type count.
+static inline void page_mark_foreign(struct page_info *pg)
+{
+	if (!(READ_ONCE(pg->count) & PGC_FOREIGN))
+		__atomic_fetch_or(&pg->count, PGC_FOREIGN, __ATOMIC_SEQ_CST);
+}
 
 // Lock of a page table's entries. False when the frame is no table of any
 // level any more.

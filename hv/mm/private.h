@@ -8,6 +8,7 @@
 
 extern u64 paging_table_base;
 extern bool paging_use_allocator;
+extern u64 total_frames; // RAM of the machine, whoever has it
 // Frames that the allocator has not known before; they count as dirty.
 // who->lock held: n frames came in, so much less is promised.
 void frames_claim_use(struct page_account *who, u64 n);

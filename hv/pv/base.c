@@ -79,13 +79,12 @@ void pv_kernel_view_end(struct vcpu *v)
 		write_cr3(v->hot.cr3_user);
 }
 
-// User tables do not show the M2P to programs under VMASST m2p_strict.
+// User tables do not show the M2P to programs.
 static void m2p_show(const struct vcpu *v, mfn_t m, bool on)
 {
 	u64 *t = map_frame(m);
 
-	if (v->domain->vm_assist & BIT(VMASST_TYPE_m2p_strict) || on)
-		t[SLOT_M2P] = on ? v->domain->pv->m2p_slot : 0;
+	t[SLOT_M2P] = on ? v->domain->pv->m2p_slot : 0;
 	unmap_frame(t);
 }
 
@@ -95,8 +94,12 @@ int pv_new_base(struct vcpu *v, gfn_t gfn)
 	u64 old = v->pv->kernel_mfn;
 	int rc;
 
+	// 0 stands for no tables in our own records.
+	if (!mfn_val(m))
+		return -EINVAL;
 	if (old == mfn_val(m)) {
-		tlb_switch_cr3(v->hot.cr3_kernel);
+		if (v == current)
+			tlb_switch_cr3(v->hot.cr3_kernel);
 		return 0;
 	}
 	rc = table_get(v->domain, m, PGT_L4, false);

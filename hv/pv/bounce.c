@@ -73,8 +73,8 @@ void pv_bounce(struct cpu_regs *regs, const struct bounce *b)
 void pv_bounce_failsafe(struct cpu_regs *regs)
 {
 	struct vcpu *v = current;
-	u64 words[6] = { regs->rcx, regs->r11, read_ds(),
-			 read_es(), read_fs(), read_gs() };
+	u64 words[6] = { regs->rcx, regs->r11, v->pv->ds,
+			 v->pv->es, v->pv->fs, v->pv->gs };
 
 	frame_push(regs, words, 6, v->hot.failsafe_cb,
 		   v->hot.cb_flags & CB_FAILSAFE_MASKS_EVENTS);

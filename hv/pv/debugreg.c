@@ -44,18 +44,18 @@ static int control_set(struct vcpu *v, u64 value)
 {
 	struct pv_vcpu *pv = v->pv;
 
-	value = (value & ~(DR7_RESERVED | DR7_GD)) | 0x400;
-	// Type 2 (I/O) without CR4.DE, and length 2 of an execution, are
-	// undefined.
+	if (value >> 32)
+		return -EINVAL;
+	if (value & DR7_GD)
+		return -EPERM;
+	value = (value & ~DR7_RESERVED) | 0x400;
+	// Type 2 is I/O only with CR4.DE.
 	for (unsigned int i = 0; i < 4; i++) {
 		unsigned int type = value >> (16 + 4 * i) & 3;
-		unsigned int length = value >> (18 + 4 * i) & 3;
 
 		if (!(value >> (2 * i) & 3))
 			continue;
-		if (type == 0 && length)
-			return -EPERM;
-		if (type == 2 && ((v->pv->cr4 & CR4_DE) || length == 2))
+		if (type == 2 && !(v->pv->cr4 & CR4_DE))
 			return -EPERM;
 	}
 	pv->dr7 = value;
@@ -85,6 +85,8 @@ int pv_set_debugreg(struct vcpu *v, unsigned int reg, u64 value)
 			return -ENODEV;
 		fallthrough;
 	case 6:
+		if (value >> 32)
+			return -EINVAL;
 		pv->dr6 = (value & ~DR6_RESERVED) | DR6_ONES;
 		return 0;
 	case 5:

@@ -8,6 +8,8 @@
 #include "x86/insn.h"
 #include "x86/tlb.h"
 
+static const u64 empty_descriptors[PTES] __aligned(PAGE_SIZE);
+
 #define DESC_PRESENT BIT(47)
 #define DESC_SEGMENT BIT(44) // code or data, not system
 #define DESC_DPL     (3UL << 45)
@@ -73,10 +75,14 @@ static void gdt_drop(struct domain *d, u64 *frames, unsigned int n)
 			segdesc_put(mfn(frames[n]));
 }
 
+// What a guest has not set are descriptors that are not present.
 void pv_clear_gdt(struct vcpu *v)
 {
+	u64 empty = pte_make(virt_to_mfn(empty_descriptors),
+			     PTE_P | PTE_A | PTE_NX);
+
 	for (unsigned int i = 0; i < PV_GDT_FRAMES; i++) {
-		perdom_map(v->domain, PERDOM_GDT(v->id) + i * PAGE_SIZE, 0);
+		perdom_map(v->domain, PERDOM_GDT(v->id) + i * PAGE_SIZE, empty);
 		if (v->pv->gdt_frames[i])
 			segdesc_put(mfn(v->pv->gdt_frames[i]));
 		v->pv->gdt_frames[i] = 0;
@@ -158,13 +164,11 @@ static bool ldt_map(struct vcpu *v, u64 offset)
 	return true;
 }
 
-bool ldt_fault(struct vcpu *v, u64 address, u32 error_code)
+bool ldt_fault(struct vcpu *v, u64 address)
 {
 	u64 offset = address - PERDOM_LDT(v->id);
 
-	(void)error_code;
-	if (offset >= PV_LDT_PAGES * PAGE_SIZE ||
-	    offset / 8 >= v->pv->ldt_entries)
+	if (offset >= LDT_WINDOW || offset / 8 >= v->pv->ldt_entries)
 		return false;
 	return ldt_map(v, offset);
 }

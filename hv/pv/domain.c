@@ -120,8 +120,13 @@ static int tables_relinquish(struct domain *d)
 		struct page_info *pg = page_first(&d->account);
 		int rc;
 
-		if (!pg || !page_get_any(pg))
+		if (!pg)
 			return 0;
+		// Freed under our eyes: it leaves the list in a moment.
+		if (!page_get(pg, &d->account)) {
+			cpu_relax();
+			continue;
+		}
 		rc = frame_relinquish(pg);
 		if (!rc) {
 			page_to_tail(&d->account, pg);

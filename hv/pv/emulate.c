@@ -232,8 +232,12 @@ static enum emul_result do_xsetbv(struct emul *e)
 {
 	u64 value = get_pair(e->regs);
 
-	if (!(e->v->pv->cr4 & CR4_OSXSAVE) || (u32)e->regs->rcx ||
-	    value & ~policy_xcr0_mask(e->v->domain) || fpu_check_xcr0(value))
+	if (!(e->v->pv->cr4 & CR4_OSXSAVE)) {
+		pv_inject(6, 0);
+		return EMUL_AGAIN;
+	}
+	if ((u32)e->regs->rcx || value & ~policy_xcr0_mask(e->v->domain) ||
+	    fpu_check_xcr0(value))
 		return EMUL_REFUSED;
 	e->v->pv->xcr0 = value;
 	fpu_set_xcr0(value);
@@ -251,7 +255,6 @@ static const struct {
 	[INSN_CLI] = { do_cli_sti, false },
 	[INSN_STI] = { do_cli_sti, false },
 	[INSN_CLTS] = { do_clts, true },
-	[INSN_INVD] = { do_wbinvd, true },
 	[INSN_WBINVD] = { do_wbinvd, true },
 	[INSN_READ_CR] = { do_read_cr, true },
 	[INSN_READ_DR] = { do_read_dr, true },
@@ -319,6 +322,8 @@ bool pv_emulate_privileged(struct cpu_regs *regs)
 
 	// Nothing here faults with a selector in the error code.
 	if (regs->error_code || !fetch_and_decode(&e))
+		return false;
+	if (!handlers[e.insn.kind].fn)
 		return false;
 	if (handlers[e.insn.kind].kernel_only && !pv_kernel_mode(e.v))
 		return false;

@@ -71,6 +71,8 @@ static int map(u64 host_addr, mfn_t frame, u32 flags, bool cacheable)
 	(void)cacheable;
 	if (place_of(&p, host_addr, flags))
 		return GNTST_general_error;
+	if (!(flags & GNTMAP_readonly))
+		page_mark_foreign(mfn_to_page(frame));
 	old = READ_ONCE(*p.entry);
 	WRITE_ONCE(*p.entry, grant_entry(frame, flags));
 	// The mapping's references are the grant's; the old entry's go.

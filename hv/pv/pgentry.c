@@ -22,6 +22,9 @@ static int mmio_get(u64 e, struct domain *owner, struct domain *from)
 {
 	u64 m = mfn_val(pte_mfn(e));
 
+	// DOMID_IO and DOMID_XEN have no rights of their own.
+	if (!from->io_mem)
+		from = currd;
 	if (!rangeset_has(from->io_mem, m, m))
 		return -EPERM;
 	if (from != owner && !rangeset_has(owner->io_mem, m, m))
@@ -50,14 +53,16 @@ int l1_get(u64 e, struct domain *owner, struct domain *from)
 	if (e & PTE_CACHE)
 		return -EINVAL;
 	if (!page_get(pg, &from->account))
-		return -EINVAL;
+		return -EBUSY;
 	if (!(e & PTE_W))
 		return 0;
 	rc = page_type_begin(pg, PGT_WRITABLE, true);
 	if (rc) {
 		page_put(pg);
-		return rc;
+		return -EBUSY;
 	}
+	if (from != owner)
+		page_mark_foreign(pg);
 	return 0;
 }
 

@@ -16,7 +16,7 @@
 
 struct change {
 	u64 *entry;
-	u64 old, new;
+	u64 old, want;
 	bool keep_ad;
 	bool compare; // old is what the guest expects
 };
@@ -25,21 +25,21 @@ struct change {
 // the table is locked. False: the entry is not the expected one.
 static bool entry_write(struct change *c)
 {
-	u64 old = READ_ONCE(*c->entry), new;
+	u64 old = READ_ONCE(*c->entry), want;
 
 	do {
 		if (c->compare && old != c->old)
 			return false;
-		new = c->new;
-		if (c->keep_ad && (old & PTE_P) && (new &PTE_P))
-			new |= old &(PTE_A | PTE_D);
+		want = c->want;
+		if (c->keep_ad && (old & PTE_P) && (want & PTE_P))
+			want |= old & (PTE_A | PTE_D);
 		if (!c->keep_ad && !c->compare) {
 			// A write replaces the bits: what the old entry held is
 			// told by `old`, A and D aside.
-			WRITE_ONCE(*c->entry, new);
+			WRITE_ONCE(*c->entry, want);
 			return true;
 		}
-	} while (!__atomic_compare_exchange_n(c->entry, &old, new, false,
+	} while (!__atomic_compare_exchange_n(c->entry, &old, want, false,
 					      __ATOMIC_SEQ_CST,
 					      __ATOMIC_SEQ_CST));
 	return true;
@@ -47,7 +47,7 @@ static bool entry_write(struct change *c)
 
 static int l1_set(struct change *c, struct domain *owner, struct domain *from)
 {
-	u64 asked = c->new;
+	u64 asked = c->want;
 	int rc;
 
 	if (!(asked & PTE_P))
@@ -55,7 +55,7 @@ static int l1_set(struct change *c, struct domain *owner, struct domain *from)
 	if (asked & PTE_GNTTAB)
 		return -EINVAL;
 	if ((c->old & PTE_P) && !((c->old ^ asked) & ~L1_CHEAP)) {
-		c->new = l1e_adjust(asked);
+		c->want = l1e_adjust(asked);
 		return entry_write(c) ? 0 : -EAGAIN;
 	}
 	rc = l1_get(asked, owner, from);
@@ -63,11 +63,11 @@ static int l1_set(struct change *c, struct domain *owner, struct domain *from)
 		return rc;
 	if (rc == 1)
 		asked &= ~PTE_W;
-	c->new = l1e_adjust(asked);
+	c->want = l1e_adjust(asked);
 write:
 	if (!entry_write(c)) {
-		if (c->new &PTE_P)
-			l1_put(c->new, owner);
+		if (c->want & PTE_P)
+			l1_put(c->want, owner);
 		return -EAGAIN;
 	}
 	l1_put(c->old, owner);
@@ -78,13 +78,13 @@ static int upper_set(struct change *c, struct domain *d, unsigned int level)
 {
 	int rc = 0;
 
-	c->new = table_entry_adjust(c->new);
-	if (c->new &PTE_P) {
-		if (c->new &TABLE_FORBIDDEN)
+	c->want = table_entry_adjust(c->want);
+	if (c->want & PTE_P) {
+		if (c->want & TABLE_FORBIDDEN)
 			return -EINVAL;
-		if ((c->old & PTE_P) && !((c->old ^ c->new) & ~TABLE_CHEAP))
+		if ((c->old & PTE_P) && !((c->old ^ c->want) & ~TABLE_CHEAP))
 			return entry_write(c) ? 0 : -EAGAIN;
-		rc = table_get(d, pte_mfn(c->new), (u64)(level - 1) << 60,
+		rc = table_get(d, pte_mfn(c->want), (u64)(level - 1) << 60,
 			       false);
 		if (rc == -EAGAIN)
 			rc = -ERESTART;
@@ -92,8 +92,8 @@ static int upper_set(struct change *c, struct domain *d, unsigned int level)
 			return rc;
 	}
 	if (!entry_write(c)) {
-		if (c->new &PTE_P)
-			table_put_deferred(mfn_to_page(pte_mfn(c->new)));
+		if (c->want & PTE_P)
+			table_put_deferred(mfn_to_page(pte_mfn(c->want)));
 		return -EAGAIN;
 	}
 	// What is left of a long undo is the vcpu's debt, not this change's.
@@ -126,7 +126,7 @@ static int change_apply(struct page_info *pg, unsigned int offset,
 int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
 		    bool keep_ad, struct vcpu *v, struct domain *from)
 {
-	struct change c = { .new = entry, .keep_ad = keep_ad };
+	struct change c = { .want = entry, .keep_ad = keep_ad };
 
 	(void)v;
 	return change_apply(pg, offset, &c, from);
@@ -135,7 +135,7 @@ int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
 int table_entry_cmpxchg(struct page_info *pg, unsigned int offset, u64 expected,
 			u64 entry, struct vcpu *v)
 {
-	struct change c = { .new = entry, .old = expected, .compare = true };
+	struct change c = { .want = entry, .old = expected, .compare = true };
 
 	return change_apply(pg, offset, &c, v->domain);
 }

@@ -219,14 +219,16 @@ int table_get(struct domain *d, mfn_t m, u64 type, bool can_wait)
 	if (!mfn_valid(m) || !page_get(pg, &d->account))
 		return -EINVAL;
 	rc = page_type_begin(pg, type, can_wait);
+	// In use as something else: as Xen answers, unlike for L1 entries.
+	if (rc == -EBUSY)
+		rc = -EINVAL;
 	if (rc == 2)
 		page_put(pg);
 	if (rc > 0)
 		rc = table_validate(pg, type);
 	if (rc)
 		page_put(pg);
-	// A frame in use as something else.
-	return rc == -EBUSY ? -EINVAL : rc;
+	return rc;
 }
 
 int table_put(struct page_info *pg)
@@ -285,9 +287,12 @@ u64 guest_l1e_maddr(const struct vcpu *v, u64 va)
 		u64 e = READ_ONCE(t[pte_index(va, level)]);
 
 		unmap_frame(t);
-		if (!(e & PTE_P) || (e & PTE_PS))
-			return 0;
 		maddr = e & PTE_ADDR;
+		// No reference is held: another vcpu may take the table away
+		// and write to it. Only memory of the domain is looked at.
+		if (!(e & PTE_P) || (e & PTE_PS) || !mfn_valid(pte_mfn(e)) ||
+		    page_owner(mfn_to_page(pte_mfn(e))) != &v->domain->account)
+			return 0;
 	}
 	return maddr + pte_index(va, 1) * 8;
 }

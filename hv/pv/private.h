@@ -66,7 +66,8 @@ void pv_bounce(struct cpu_regs *regs, const struct bounce *b);
 void pv_bounce_failsafe(struct cpu_regs *regs);
 
 // desc.c
-bool ldt_fault(struct vcpu *v, u64 address, u32 error_code);
+#define LDT_WINDOW (PV_LDT_PAGES * PAGE_SIZE)
+bool ldt_fault(struct vcpu *v, u64 address);
 // ptwrite.c: a write to a page table that the guest has mapped read-only.
 bool ptwrite_emulate(struct vcpu *v, struct cpu_regs *regs, u64 address);
 

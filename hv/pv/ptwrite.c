@@ -78,6 +78,7 @@ static bool ptwrite_compute(struct cpu_regs *r, const struct ptwrite *w,
 	switch (w->op) {
 	case PTW_MOV:
 	case PTW_XCHG:
+	case PTW_STOS:
 		*new = src;
 		return true;
 	case PTW_CMPXCHG:
@@ -112,6 +113,12 @@ static void ptwrite_results(struct cpu_regs *r, const struct ptwrite *w,
 {
 	if (w->op == PTW_XCHG)
 		reg_set(r, w, w->reg, old);
+	if (w->op == PTW_STOS) {
+		r->rdi += r->rflags & FLAG_DF ? -(u64)w->size : w->size;
+		// One round; the rest faults again.
+		if (w->rep && --r->rcx)
+			return;
+	}
 	if (w->op == PTW_CMPXCHG && !stored)
 		reg_set(r, w, 0, old);
 	r->rflags = flags;
@@ -176,8 +183,8 @@ bool ptwrite_emulate(struct vcpu *v, struct cpu_regs *regs, u64 address)
 	if (mmio_readonly(e, regs, &w))
 		return true;
 	pg = mfn_to_page(pte_mfn(e));
-	if (!(v->domain->vm_assist & BIT(VMASST_TYPE_writable_pagetables)) ||
-	    !mfn_valid(pte_mfn(e)) || !page_get(pg, &v->domain->account))
+	// As on Xen, the assist is there whether asked for or not.
+	if (!mfn_valid(pte_mfn(e)) || !page_get(pg, &v->domain->account))
 		return false;
 	if (!page_lock(pg)) {
 		page_put(pg);

@@ -15,6 +15,7 @@ enum ptwrite_op {
 	PTW_BTS,
 	PTW_BTR,
 	PTW_BTC,
+	PTW_STOS, // reg is RAX
 };
 
 struct ptwrite {
@@ -23,6 +24,7 @@ struct ptwrite {
 	unsigned int length; // of the instruction
 	unsigned int reg;    // the register operand
 	bool rex;	     // byte registers 4-7 are SPL to DIL
+	bool rep;
 	bool has_imm;
 	u64 imm;
 };

@@ -106,24 +106,38 @@ static const struct form *form_find(const struct form *f, unsigned int n,
 	return NULL;
 }
 
+static unsigned int operand_size(bool byte_size, u8 rex, bool wide)
+{
+	return byte_size ? 1 : rex & 8 ? 8 : wide ? 2 : 4;
+}
+
 bool ptwrite_decode(struct ptwrite *w, const u8 *code, unsigned int n)
 {
 	struct cursor c = { code, code + n, false };
 	const struct form *f;
-	bool wide = false;
+	bool wide = false, rep = false;
 	u8 b = byte(&c), rex = 0, modrm;
 
 	*w = (struct ptwrite){ 0 };
 	// LOCK, operand size, segment overrides that 64-bit mode ignores or
 	// that have changed the address only.
 	while (b == 0xf0 || b == 0x66 || b == 0x3e || b == 0x2e || b == 0x26 ||
-	       b == 0x36 || b == 0x64 || b == 0x65) {
+	       b == 0x36 || b == 0x64 || b == 0x65 || b == 0xf2 || b == 0xf3) {
 		wide = wide || b == 0x66;
+		rep = rep || b == 0xf2 || b == 0xf3;
 		b = byte(&c);
 	}
 	if ((b & 0xf0) == 0x40) {
 		rex = b;
 		b = byte(&c);
+	}
+	if (b == 0xaa || b == 0xab) {
+		w->op = PTW_STOS;
+		w->rex = rex;
+		w->rep = rep;
+		w->size = operand_size(b == 0xaa, rex, wide);
+		w->length = (unsigned int)(c.p - code);
+		return !c.short_;
 	}
 	if (b == 0x0f) {
 		b = byte(&c);
@@ -138,7 +152,7 @@ bool ptwrite_decode(struct ptwrite *w, const u8 *code, unsigned int n)
 	w->op = f->op;
 	w->rex = rex;
 	w->reg = (modrm >> 3 & 7) | (rex & 4 ? 8 : 0);
-	w->size = f->byte_size ? 1 : rex & 8 ? 8 : wide ? 2 : 4;
+	w->size = operand_size(f->byte_size, rex, wide);
 	w->has_imm = f->operand != OPERAND_REG;
 	if (f->operand == OPERAND_IMM8)
 		w->imm = immediate(&c, 1);

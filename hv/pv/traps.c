@@ -45,9 +45,12 @@ static void page_fault(struct cpu_regs *regs)
 	struct vcpu *v = current;
 
 	irq_enable();
-	if (unlikely(address - PERDOM_START < 0x8000000000UL) &&
-	    ldt_fault(v, address, ec))
-		return;
+	if (unlikely(address - PERDOM_LDT(v->id) < LDT_WINDOW)) {
+		if (ldt_fault(v, address))
+			return;
+		// The guest knows its LDT by another address.
+		address += v->pv->ldt_base - PERDOM_LDT(v->id);
+	}
 	// Write to a present, read-only page by the guest's kernel.
 	if ((ec & 0xb) == 3 && pv_kernel_mode(v) && va_is_guest(address) &&
 	    ptwrite_emulate(v, regs, address))
@@ -87,6 +90,15 @@ void guest_trap(struct cpu_regs *regs)
 		return;
 	case 14:
 		page_fault(regs);
+		return;
+	case EV_INT80:
+		irq_enable();
+		if (softint_allowed(&current->pv->traps[EV_INT80])) {
+			pv_inject(EV_INT80, 0);
+			return;
+		}
+		regs->rip -= 2;
+		pv_inject(13, EV_INT80 * 8 + 2);
 		return;
 	default:
 		// Faults and traps that mean the same in a guest.
@@ -140,9 +152,16 @@ static void event_deliver(struct cpu_regs *regs, struct vcpu *v)
 	pv_bounce(regs, &b);
 }
 
+// By callback, or as the trap table has it.
+static u64 pv_nmi_handler(const struct vcpu *v)
+{
+	return v->pv->nmi_address ? v->pv->nmi_address
+				  : v->pv->traps[2].address;
+}
+
 static bool nmi_deliver(struct cpu_regs *regs, struct vcpu *v)
 {
-	struct bounce b = { .rip = v->pv->nmi_address, .masks_events = true };
+	struct bounce b = { .rip = pv_nmi_handler(v), .masks_events = true };
 
 	if (!b.rip)
 		return false;
@@ -166,6 +185,11 @@ void guest_exit_work(struct cpu_regs *regs)
 		v = current;
 		if (unlikely(v->nmi_pending) && nmi_deliver(regs, v))
 			continue;
+		if (unlikely(v->hot.failsafe)) {
+			v->hot.failsafe = 0;
+			pv_bounce_failsafe(regs);
+			continue;
+		}
 		if (!vcpu_event_pending(v))
 			break;
 		event_deliver(regs, v);
@@ -181,15 +205,14 @@ void guest_nmi(void)
 	struct domain *d = dom0;
 	struct vcpu *v = d ? domain_vcpu(d, 0) : NULL;
 
-	if (v && v->pv && v->pv->nmi_address) {
+	if (v && v->pv && pv_nmi_handler(v)) {
 		WRITE_ONCE(v->nmi_pending, 1);
 		softirq_raise_on(v->cpu, SOFTIRQ_SCHED);
 	}
 }
 
-void guest_iret_failed(struct cpu_regs *regs)
+void guest_iret_failed(u8 vector, u32 error_code)
 {
-	// The registers that IRET left are the guest's; its frame is what the
-	// kernel looks at in its failsafe handler.
-	pv_bounce_failsafe(regs);
+	// As if the first instruction behind it had faulted.
+	pv_inject(vector, error_code);
 }

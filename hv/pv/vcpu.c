@@ -32,6 +32,7 @@ int pv_vcpu_init(struct vcpu *v)
 	pv->dr7 = 0x400;
 	pv->cr4 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	v->hot.mode_kernel = 1;
+	pv_clear_gdt(v);
 	return 0;
 }
 
@@ -98,16 +99,17 @@ void pv_switch_from(struct vcpu *v)
 	tlb_switch_cr3(hv_cr3);
 }
 
-static void segments_load(struct pv_vcpu *pv, bool kernel)
+// False: a selector means nothing any more; it is null now.
+static bool segments_load(struct pv_vcpu *pv, bool kernel)
 {
 	bool ok = load_ds(pv->ds);
 
 	ok = load_es(pv->es) && ok;
 	ok = load_fs(pv->fs) && ok;
 	ok = load_gs(pv->gs) && ok;
-	(void)ok;
 	pv_set_fs_base(pv->fs_base);
 	pv_set_gs_base(kernel ? pv->gs_base_kernel : pv->gs_base_user);
+	return ok;
 }
 
 void pv_switch_to(struct vcpu *v)
@@ -126,7 +128,7 @@ void pv_switch_to(struct vcpu *v)
 					  : v->hot.cr3_user);
 	gdt_load(PERDOM_GDT(v->id));
 	ldt_load(PERDOM_LDT(v->id), pv->ldt_entries);
-	segments_load(pv, v->hot.mode_kernel);
+	v->hot.failsafe = !segments_load(pv, v->hot.mode_kernel);
 	fpu_load(pv->fpu, pv->xcr0);
 	if (pv->cr0_ts)
 		write_cr0(read_cr0() | CR0_TS);
@@ -185,7 +187,6 @@ static void callbacks_import(struct vcpu *v, const struct vcpu_guest_context *c)
 	h->syscall_cb = c->syscall_callback_eip;
 	h->kernel_sp = c->kernel_sp;
 	h->kernel_ss = c->kernel_ss;
-	h->mode_kernel = !!(c->flags & VGCF_in_kernel);
 	h->cb_flags = 0;
 	if (c->flags & VGCF_failsafe_disables_events)
 		h->cb_flags |= CB_FAILSAFE_MASKS_EVENTS;
@@ -237,6 +238,10 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 		rc = pv_new_user_base(v, gfn(CR3_FRAME(c->ctrlreg[1])));
 	if (rc)
 		return rc;
+	// It will run on these tables.
+	if (!(c->flags & VGCF_in_kernel) && !v->hot.cr3_user)
+		return -EINVAL;
+	v->hot.mode_kernel = !!(c->flags & VGCF_in_kernel);
 	v->domain->vm_assist |= (u32)c->vm_assist;
 	v->initialised = true;
 	return 0;

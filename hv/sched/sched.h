@@ -68,7 +68,7 @@ void vcpu_runstate_publish(struct vcpu *v);	   // current only
 void domain_wallclock_update(struct domain *d);
 // vcpu timers: VCPUOP_set_periodic_timer and friends, SCHEDOP_poll timeout.
 int vcpu_set_periodic(struct vcpu *v, u64 period_ns);
-int vcpu_set_singleshot(struct vcpu *v, u64 when, bool only_future);
+void vcpu_set_singleshot(struct vcpu *v, u64 when);
 void vcpu_stop_singleshot(struct vcpu *v);
 // SCHEDOP_poll's deadline, for current; ends when it runs again.
 void vcpu_set_poll_timer(struct vcpu *v, u64 when);

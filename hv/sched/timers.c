@@ -66,13 +66,10 @@ int vcpu_set_periodic(struct vcpu *v, u64 period_ns)
 	return 0;
 }
 
-int vcpu_set_singleshot(struct vcpu *v, u64 when, bool only_future)
+void vcpu_set_singleshot(struct vcpu *v, u64 when)
 {
-	if (only_future && when < time_now())
-		return -ETIME;
 	timer_migrate(&v->singleshot, smp_cpu_id());
 	timer_set(&v->singleshot, when);
-	return 0;
 }
 
 void vcpu_set_poll_timer(struct vcpu *v, u64 when)
@@ -88,6 +85,8 @@ void vcpu_stop_singleshot(struct vcpu *v)
 
 void vcpu_timers_init(struct vcpu *v)
 {
+	// Guests rely on a tick until they stop it, as on Xen.
+	v->period_ns = 10 * NS_PER_MS;
 	timer_init(&v->periodic, periodic_fired, v, v->cpu);
 	timer_init(&v->singleshot, singleshot_fired, v, v->cpu);
 	timer_init(&v->poll_timer, poll_timed_out, v, v->cpu);

@@ -126,7 +126,7 @@ void desc_prepare_cpu(unsigned int cpu, u64 *gdt_page)
 
 void gdt_load(u64 base)
 {
-	struct desc_ptr p = { 0xffff, base };
+	struct desc_ptr p = { (GDT_GUEST_PAGES + 1) * PAGE_SIZE - 1, base };
 
 	lgdt(&p);
 }

@@ -28,7 +28,7 @@ void smap_remove(void);
 // The page of a CPU that stands at GDT entries 0xe000 and up; for the guests'
 // windows (pv/).
 u64 cpu_gdt_page_maddr(unsigned int cpu);
-// GDT as the idle CPU has it / as a guest's window; limit always 64 KiB.
+// GDT as the idle CPU has it / as a guest's window; limit behind the CPU's page.
 void gdt_load(u64 base);
 void gdt_load_idle(void);
 // LDT descriptor of this CPU; entries 0: none.

@@ -164,16 +164,14 @@ trap_return:
 	add $8, %rsp
 	iretq
 
-// On a stack of their own. A debug trap out of a guest moves to the main stack
-// and goes on as any trap; the others return as they came.
+// On a stack of their own. Out of a guest they move to the main stack and leave
+// as any trap does; out of the hypervisor they return as they came.
 trap_ist_common:
 	SAVE_REGS
 	CLAC
 	mov %rsp, %rdi
 	testb $3, REGS_CS(%rsp)
 	jz 2f
-	cmpl $1, REGS_VECTOR(%rsp)
-	jne 2f
 	mov %rsp, %rsi
 	mov %rsp, %rdi
 	or $(STACK_SIZE - 1), %rdi
@@ -182,7 +180,11 @@ trap_ist_common:
 	mov $(REGS_SIZE / 8), %ecx
 	rep movsq
 	mov %rsp, %rdi
+	cmpl $1, REGS_VECTOR(%rsp)
+	jne 1f
 	call trap_dispatch
+	jmp leave_to_guest
+1:	call trap_ist
 	jmp leave_to_guest
 2:	call trap_ist
 	RESTORE_REGS

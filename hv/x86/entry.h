@@ -18,7 +18,7 @@ void guest_syscall(struct cpu_regs *regs); // EV_SYSCALL and friends
 // when it returns.
 void guest_exit_work(struct cpu_regs *regs);
 // IRET to the guest refused its frame; the registers are in cpu_info()->regs.
-void guest_iret_failed(struct cpu_regs *regs);
+void guest_iret_failed(u8 vector, u32 error_code);
 
 // A physical NMI, in NMI context: tell Dom0 later.
 void guest_nmi(void);

@@ -66,7 +66,8 @@ static __noreturn void iret_refused(const struct cpu_regs *regs)
 	copy.rsp = guest->rsp;
 	copy.ss = guest->ss;
 	*guest = copy;
-	guest_iret_failed(guest);
+	// regs itself is overwritten by now.
+	guest_iret_failed((u8)copy.entry_vector, copy.error_code);
 	stack_reset_jump(entry_resume_guest);
 }
 

@@ -148,6 +148,7 @@ void con_set_input_hook(void (*hook)(void))
 	(void)hook;
 }
 void (*sched_send_timer_virq)(struct vcpu *v);
+void (*domain_event_hook)(void);
 
 unsigned int nr_gsis = 24;
 static irq_handler_t *irq_fn;

@@ -20,6 +20,7 @@
 struct vcpu;
 struct cpu_regs;
 static struct vcpu *current;
+#define cpu_online		  ((cpumask_t)1)
 #define currd			  (current->domain)
 #define DEFINE_PERCPU(type, name) type percpu__##name
 static bool softirq_pending(void);
@@ -189,27 +190,29 @@ struct domain *domain_get_self_or(u16 id)
 	return currd;
 }
 
-/* The guest's page tables: what stands at an "address", by number. */
+/* The guest's page tables: what stands at an "address", by number; twice the
+   frame, and 1 for writable. */
 static u64 mapped[DOMAINS][SLOTS];
 
 static int pv_map(u64 addr, mfn_t frame, u32 flags, bool cacheable)
 {
-	(void)flags;
 	(void)cacheable;
 	CHECK(!locks_held);
 	CHECK(frame_table[mfn_val(frame)].count & PGC_COUNT);
 	if (addr >= SLOTS || mapped[currd->id][addr])
 		return GNTST_general_error;
-	mapped[currd->id][addr] = mfn_val(frame);
+	mapped[currd->id][addr] =
+		mfn_val(frame) * 2 + !(flags & GNTMAP_readonly);
 	return GNTST_okay;
 }
 
 static int pv_unmap(u64 addr, mfn_t frame, u32 flags, u64 new_addr)
 {
-	(void)flags;
 	(void)new_addr;
 	CHECK(!locks_held);
-	if (addr >= SLOTS || mapped[currd->id][addr] != mfn_val(frame))
+	if (addr >= SLOTS ||
+	    mapped[currd->id][addr] !=
+		    mfn_val(frame) * 2 + !(flags & GNTMAP_readonly))
 		return GNTST_general_error;
 	mapped[currd->id][addr] = 0;
 	return GNTST_okay;
@@ -290,7 +293,7 @@ static void guest_unmaps(void)
 		u[i] = (struct grant_unmap){
 			.host_addr = chance(4) ? addr : 0,
 			.dev_addr = chance(2) ? 0
-					      : mapped[currd->id][addr]
+					      : mapped[currd->id][addr] / 2
 							<< PAGE_SHIFT,
 			.handle = chance(40) ? chance(64) : chance(100000),
 		};
@@ -392,6 +395,15 @@ static void destroy_all(void)
 	for (u16 i = 0; i < DOMAINS; i++)
 		while (table_relinquish(dom[i]))
 			;
+	/* Then the page tables are undone: each entry had a reference. */
+	for (u16 i = 0; i < DOMAINS; i++)
+		for (u32 k = 0; k < SLOTS; k++) {
+			u64 e = mapped[i][k];
+
+			if (e)
+				grant_page_put(&frame_table[e / 2], e & 1);
+			mapped[i][k] = 0;
+		}
 	for (u16 i = 0; i < DOMAINS; i++) {
 		while (dom[i]->account.first) {
 			pg = &frame_table[dom[i]->account.first - 1];

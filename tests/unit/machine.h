@@ -12,27 +12,27 @@
 #include <string.h>
 #include <sys/mman.h>
 #define HOST_TEST
-#define DEBUG 1
+#define DEBUG	      1
 #define __XEN_TOOLS__ 1
 #include "lib/types.h"
 
 #define X86_LAYOUT_H
-#define MAX_MFN	       0x50000000UL
-#define STACK_SIZE     0x10000
-#define HV_START       0xffff800000000000
-#define M2P_START      0xffff800000000000
-#define PERDOM_START   0xffff820000000000
-#define SLOT_M2P       256
-#define SLOT_PERDOM    260
-#define SLOT_END       272
-#define GDT_GUEST_PAGES 14
-#define SEL_LDT	       0xe050
+#define MAX_MFN		  0x50000000UL
+#define STACK_SIZE	  0x10000
+#define HV_START	  0xffff800000000000
+#define M2P_START	  0xffff800000000000
+#define PERDOM_START	  0xffff820000000000
+#define SLOT_M2P	  256
+#define SLOT_PERDOM	  260
+#define SLOT_END	  272
+#define GDT_GUEST_PAGES	  14
+#define SEL_LDT		  0xe050
 #define PERDOM_VCPU_SHIFT 17
-#define PERDOM_GDT(v)  (PERDOM_START + ((u64)(v) << PERDOM_VCPU_SHIFT))
-#define PERDOM_LDT(v)  (PERDOM_GDT(v) + 0x10000)
-#define DIRECT_START   ram_base
-#define FRAMES_START   records_base
-#define M2P_RW_START   m2p_base
+#define PERDOM_GDT(v)	  (PERDOM_START + ((u64)(v) << PERDOM_VCPU_SHIFT))
+#define PERDOM_LDT(v)	  (PERDOM_GDT(v) + 0x10000)
+#define DIRECT_START	  ram_base
+#define FRAMES_START	  records_base
+#define M2P_RW_START	  m2p_base
 static u64 ram_base, records_base, m2p_base;
 
 #define X86_PERCPU_H
@@ -102,6 +102,7 @@ u64 virt_to_maddr(const void *p)
 void panic(const char *fmt, ...)
 {
 	printf("panic: %s\n", fmt);
+	fflush(stdout);
 	abort();
 }
 

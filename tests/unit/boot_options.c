@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+// The hypervisor's command line, boot/cmdline.c, with real numbers and strings
+// of lib/; how much memory Dom0 gets of it; sets of CPUs.
+#include <stdarg.h>
+#include <stdio.h>
+#define HOST_TEST
+#pragma GCC diagnostic ignored "-Wstringop-overread"
+#include "../../hv/lib/string.c"
+#define printk host_printk
+#include "../../hv/boot/cmdline.c"
+#include "../../hv/boot/dom0_size.c"
+#include "lib/cpumask.h"
+#include "unit.h"
+
+bool opt_smep, opt_smap, con_noreboot, con_sync;
+static char handled[200], warned[1000];
+static unsigned int warnings;
+
+void host_printk(const char *fmt, ...)
+{
+	const char *word;
+	va_list ap;
+
+	va_start(ap, fmt);
+	word = va_arg(ap, const char *);
+	va_end(ap);
+	warnings++;
+	(snprintf)(warned, sizeof(warned), "%s", word);
+}
+
+static bool handler(const char *name, const char *value)
+{
+	size_t n = strlen(handled);
+
+	(snprintf)(handled + n, sizeof(handled) - n, "%s=%s;", name, value);
+	return strcmp(value, "bad") != 0;
+}
+
+bool con_option_com1(const char *value)
+{
+	return handler("com1", value);
+}
+
+bool con_option_console(const char *value)
+{
+	return handler("console", value);
+}
+
+bool con_option_loglvl(const char *value)
+{
+	return handler("loglvl", value);
+}
+
+bool con_option_guest_loglvl(const char *value)
+{
+	return handler("guest_loglvl", value);
+}
+
+bool sched_option(const char *value)
+{
+	return handler("sched", value);
+}
+
+// The number of warnings of the second pass; none come of the first.
+static unsigned int parse(const char *line)
+{
+	boot_options = (struct boot_options){ 0 };
+	opt_smep = opt_smap = true;
+	con_noreboot = con_sync = false;
+	handled[0] = 0;
+	warnings = 0;
+	cmdline_console(line);
+	CHECK(!warnings);
+	cmdline_parse(line);
+	return warnings;
+}
+
+static void good(void)
+{
+	CHECK(!parse("") && !parse("  \t ") && !*handled);
+	CHECK(!parse("com1=115200,8n1 console=com1,vga  loglvl=all\t"
+		     "guest_loglvl=none sched=credit2"));
+	CHECK(!strcmp(handled, "com1=115200,8n1;console=com1,vga;loglvl=all;"
+			       "guest_loglvl=none;sched=credit2;"));
+	CHECK(!parse("dom0_mem=512M,min:1G,max:-64M maxcpus=3"));
+	CHECK(boot_options.dom0.given && !boot_options.dom0.less &&
+	      boot_options.dom0.bytes == 512UL << 20);
+	CHECK(boot_options.dom0_min.bytes == 1UL << 30);
+	CHECK(boot_options.dom0_max.less &&
+	      boot_options.dom0_max.bytes == 64UL << 20);
+	CHECK(boot_options.max_cpus == 3);
+	CHECK(!parse("dom0_mem=1000") && boot_options.dom0.bytes == 1000 << 10);
+	CHECK(!parse("dom0_mem=max:4096B") && !boot_options.dom0.given &&
+	      boot_options.dom0_max.bytes == 4096);
+	CHECK(!parse("maxcpus=0") && boot_options.max_cpus == 1);
+	CHECK(!parse("maxcpus=9999") && boot_options.max_cpus == MAX_CPUS);
+	// The last one counts; what is behind -- is for others.
+	CHECK(!parse("maxcpus=2 maxcpus=5 -- maxcpus=7 nonsense"));
+	CHECK(boot_options.max_cpus == 5);
+}
+
+static void vcpus(void)
+{
+	static const struct {
+		const char *line;
+		u32 min, max;
+		bool ok;
+	} t[] = {
+		{ "dom0_max_vcpus=4", 4, 4, true },
+		{ "dom0_max_vcpus=2-8", 2, 8, true },
+		{ "dom0_max_vcpus=2-", 2, 0, true },
+		{ "dom0_max_vcpus=-8", 0, 8, true },
+		{ "dom0_max_vcpus=8-2", 0, 0, false },
+		{ "dom0_max_vcpus=-", 0, 0, false },
+		{ "dom0_max_vcpus=", 0, 0, false },
+		{ "dom0_max_vcpus", 0, 0, false },
+		{ "dom0_max_vcpus=0", 0, 0, false },
+		{ "dom0_max_vcpus=129", 0, 0, false },
+		{ "dom0_max_vcpus=4x", 0, 0, false },
+		{ "dom0_max_vcpus=1-2-3", 0, 0, false },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(t); i++) {
+		CHECK(parse(t[i].line) == !t[i].ok);
+		CHECK(boot_options.dom0_vcpus_min == t[i].min &&
+		      boot_options.dom0_vcpus_max == t[i].max);
+	}
+}
+
+static void flags(void)
+{
+	static const char *const yes[] = { "smep",	"smep=1",   "smep=on",
+					   "smep=true", "smep=yes", "smep=" };
+	static const char *const no[] = { "no-smep",  "smep=0",
+					  "smep=off", "smep=false",
+					  "smep=no",  "smep=disable" };
+
+	for (unsigned int i = 0; i < 6; i++) {
+		CHECK(!parse(yes[i]) && opt_smep);
+		CHECK(!parse(no[i]) && !opt_smep && opt_smap);
+	}
+	CHECK(!parse("noreboot sync_console no-smap"));
+	CHECK(con_noreboot && con_sync && !opt_smap);
+}
+
+static void malformed(void)
+{
+	static const char *const lines[] = {
+		"nonsense",
+		"nonsense=1",
+		"no-nonsense",
+		"no-dom0_mem",
+		"no-smep=1",
+		"smep=2",
+		"smep=onn",
+		"dom0_mem",
+		"dom0_mem=M",
+		"dom0_mem=1X",
+		"dom0_mem=-",
+		"dom0_mem=max:",
+		"dom0_mem=1G;2",
+		"dom0_mem=,",
+		"dom0_mem=08",
+		"maxcpus",
+		"maxcpus=",
+		"maxcpus=two",
+		"maxcpus=2,",
+		"sched=bad",
+		"=",
+		"=1",
+		"dom0_mem=1G,max:oops",
+		"dom0_mem=min:1G,3Q",
+	};
+	static char line[5000];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(lines); i++) {
+		CHECK(parse(lines[i]) == 1 && !strcmp(warned, lines[i]));
+		if (unit_bad) {
+			printf("%s\n", lines[i]);
+			return;
+		}
+		CHECK(!boot_options.dom0.given && !boot_options.dom0_min.given);
+		CHECK(!boot_options.max_cpus && opt_smep);
+	}
+	// Overlong words are cut, in themselves and in what is printed.
+	(memset)(line, 'x', sizeof(line) - 1);
+	CHECK(parse(line) == 1 && strlen(warned) == 63);
+	(memcpy)(line, "console=", 8);
+	CHECK(!parse(line));
+}
+
+static u64 frames(const char *line, u64 avail)
+{
+	CHECK(!parse(line));
+	return dom0_frames(&boot_options, avail);
+}
+
+static void dom0_sizes(void)
+{
+	CHECK(frames("", 16000) == 15000);
+	CHECK(frames("", 1UL << 20) == (1UL << 20) - 32768);
+	CHECK(frames("dom0_mem=4M", 16000) == 1024);
+	CHECK(frames("dom0_mem=-4M", 16000) == 16000 - 1024);
+	CHECK(frames("dom0_mem=-4G", 16000) == 0);
+	CHECK(frames("dom0_mem=4G", 16000) == 16000);
+	CHECK(frames("dom0_mem=4M,min:8M", 16000) == 2048);
+	CHECK(frames("dom0_mem=max:4M", 16000) == 1024);
+	CHECK(frames("dom0_mem=min:8M,max:4M", 16000) == 1024);
+	CHECK(frames("dom0_mem=min:-4M", 16000) == 15000);
+	CHECK(frames("dom0_mem=1M,max:-64G", 16000) == 0);
+	for (u64 avail = 0; avail < 100; avail++)
+		CHECK(frames("", avail) == avail - avail / 16);
+	CHECK(frames("dom0_mem=4M", 0) == 0);
+}
+
+static void masks(void)
+{
+	cpumask_t m = 0;
+	unsigned int cpu = 99, n = 0, last = 0;
+
+	for_each_cpu_in(cpu, m)
+		n++;
+	CHECK(!n && cpu == 99 && !cpumask_weight(0));
+	for (unsigned int i = 0; i < MAX_CPUS; i++) {
+		CHECK(cpumask_first(cpumask_of(i)) == i);
+		CHECK(cpumask_weight(cpumask_of(i)) == 1);
+		CHECK(!cpumask_test(m, i));
+		cpumask_set_atomic(&m, i);
+		CHECK(cpumask_test(m, i) && cpumask_weight(m) == i + 1);
+	}
+	CHECK(m == CPUMASK_ALL);
+	for_each_cpu_in(cpu, m) {
+		CHECK(cpu == n++);
+		if (cpu == 40)
+			break;
+	}
+	cpumask_clear_atomic(&m, 0);
+	cpumask_clear_atomic(&m, 63);
+	CHECK(cpumask_first(m) == 1 && cpumask_weight(m) == 62);
+	n = 0;
+	for_each_cpu_in(cpu, m) {
+		CHECK(cpu > last && cpumask_test(m, cpu));
+		last = cpu;
+		n++;
+	}
+	CHECK(n == 62 && last == 62);
+}
+
+UNIT_MAIN(UNIT(good), UNIT(vcpus), UNIT(flags), UNIT(malformed),
+	  UNIT(dom0_sizes), UNIT(masks))
