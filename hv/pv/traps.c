@@ -213,6 +213,16 @@ void guest_nmi(void)
 
 void guest_iret_failed(u8 vector, u32 error_code)
 {
+	u64 address = read_cr2();
+
+	// ldt_lock's holder may wait for this CPU to flush its TLB.
+	irq_enable();
+	if (vector == 14) {
+		// CS or SS of an LDT whose page the processor did not need yet.
+		if (!ldt_fault(current, address))
+			pv_inject_page_fault(address, error_code);
+		return;
+	}
 	// As if the first instruction behind it had faulted.
 	pv_inject(vector, error_code);
 }

@@ -216,6 +216,8 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 
 	if (!context_ok(c))
 		return -EINVAL;
+	if (pv_settle(current))
+		return -ERESTART;
 	if (pv->kernel_mfn && pv->kernel_mfn != CR3_FRAME(c->ctrlreg[3]) &&
 	    v->initialised)
 		return -EBUSY;
