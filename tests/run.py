@@ -22,7 +22,7 @@ sys.dont_write_bytecode = True
 from boot import boot, dom0, install, pv
 from lib import local, proc
 from lib.case import (BUILD, FAIL, LOGS, PASS, ROOT, SKIP, Broken, Context,
-                      Failure)
+                      Failure, Skipped)
 from lib.machine import HV_IMAGES
 
 TAIL_LINES = 15
@@ -72,6 +72,8 @@ def judge(case, context):
     """Run the body and return the list of (name, status, detail)."""
     try:
         case.body(context)
+    except Skipped as skipped:
+        return context.results + [(case.name, SKIP, str(skipped))]
     except Failure as failure:
         problem = str(failure)
     except (Broken, proc.Stopped) as broken:

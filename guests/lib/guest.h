@@ -79,6 +79,7 @@ void power_off(void) __attribute__((noreturn));
 // The few rules that are Ringlet's own are checked on Ringlet only; on other
 // hypervisors such a test skips.
 bool on_ringlet(void);
+bool has_word(const char *word); // on the guest's command line
 
 // trap.c: registers at a trap, as entry.S stores them.
 struct regs {

@@ -26,6 +26,21 @@ bool on_ringlet(void)
 	return false;
 }
 
+bool has_word(const char *word)
+{
+	const char *line = (const char *)start_info->cmd_line;
+	size_t n = strlen(word);
+
+	for (size_t i = 0; i + n <= strlen(line); i++) {
+		bool starts = !i || line[i - 1] == ' ';
+
+		if (starts && !memcmp(line + i, word, n) &&
+		    (!line[i + n] || line[i + n] == ' '))
+			return true;
+	}
+	return false;
+}
+
 void guest_main(const struct start_info *info)
 {
 	start_info = info;

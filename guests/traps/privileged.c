@@ -100,7 +100,8 @@ TEST(debug_registers)
 TEST(caches)
 {
 	CHECK_DONE("wbinvd");
-	CHECK_REFUSED("invd");
+	if (!has_word("qemu10")) // takes it for a NOP in any ring
+		CHECK_REFUSED("invd");
 }
 
 TEST(msrs)

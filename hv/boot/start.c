@@ -145,7 +145,9 @@ static __init void cpus_start(const struct handover *h)
 	smp_ap_hook = ap_hook;
 	smp_ap_end = ap_end;
 	n = max > 1 ? smp_start_all(max) : 1;
-	printk("CPUs: %u of %u run\n", n, platform.nr_cpus);
+	printk("CPUs: %u of %u run%s%s\n", n, platform.nr_cpus,
+	       cpu_has(X2APIC) ? ", x2APIC" : "",
+	       cpu_has(SMAP) && opt_smap ? ", SMAP" : "");
 }
 
 static __init void machine_start(const struct handover *h)

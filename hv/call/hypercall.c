@@ -65,8 +65,6 @@ long call_again(u32 nr, unsigned int n_args, u64 a1, u64 a2, u64 a3, u64 a4,
 static int batch_entry(struct multicall_entry *e)
 {
 	struct batch *b = &this_cpu(batch);
-	bool kernel = current->hot.mode_kernel;
-
 	b->again = false;
 	b->entry = e;
 	e->result = (unsigned long)dispatch(e->op, e->args[0], e->args[1],
@@ -74,15 +72,12 @@ static int batch_entry(struct multicall_entry *e)
 	b->entry = NULL;
 	if (b->again)
 		return 1;
-	return kernel == current->hot.mode_kernel ? 0 : 2;
+	return e->op == __HYPERVISOR_iret ? 2 : 0;
 }
 
 long call_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
 {
 	struct multicall_entry e;
-	struct cpu_regs *regs = &cpu_info()->regs;
-
-	(void)a3, (void)a4, (void)a5;
 	n = (u32)n;
 	if (this_cpu(batch).entry)
 		return -EINVAL;
@@ -96,9 +91,9 @@ long call_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
 			return -EFAULT;
 		rc = batch_entry(&e);
 		if (rc == 2)
-			// An iret took effect: what follows would run in
-			// another mode than the one that asked for it.
-			return (long)regs->rax;
+			// An iret: what follows, and a continuation, would
+			// work on the registers of another context.
+			return (long)e.result;
 		if (rc == 1) {
 			// Its arguments have moved on.
 			if (copy_struct_to_guest(list, &e))

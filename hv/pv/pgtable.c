@@ -4,6 +4,7 @@
 // AUX_CHILD the entry after them has a reference whose type's undo is not
 // finished.
 #include "lib/errno.h"
+#include "lib/string.h"
 #include "mm/alloc.h"
 #include "mm/paging.h"
 #include "pv/private.h"
@@ -159,6 +160,9 @@ static int upper_undo(struct page_info *pg, unsigned int level)
 			return -ERESTART;
 		}
 	}
+	// Nobody shall read where our own tables are.
+	if (!rc && level == 4)
+		memset(&t[SLOT_M2P], 0, (SLOT_END - SLOT_M2P) * sizeof(*t));
 	pg->aux = i;
 	unmap_frame(t);
 	return rc;

@@ -207,7 +207,7 @@ void guest_nmi(void)
 
 	if (v && v->pv && pv_nmi_handler(v)) {
 		WRITE_ONCE(v->nmi_pending, 1);
-		softirq_raise_on(v->cpu, SOFTIRQ_SCHED);
+		softirq_mark(v->cpu, SOFTIRQ_SCHED);
 	}
 }
 

@@ -182,7 +182,11 @@ static void syscall_init(unsigned int cpu)
 	wrmsr(MSR_KERNEL_GS_BASE, (u64)ci);
 	wrmsr(MSR_GS_BASE, 0);
 	wrmsr(MSR_FS_BASE, 0);
-	if (cpu_host.vendor == CPU_INTEL) {
+	// Elsewhere SYSENTER does not exist in 64-bit mode; with a null
+	// selector it faults in any mode.
+	if (cpu_host.vendor != CPU_INTEL) {
+		wrmsr_safe(MSR_SYSENTER_CS, 0);
+	} else {
 		wrmsr(MSR_SYSENTER_CS, SEL_HV_CS);
 		wrmsr(MSR_SYSENTER_ESP, ci->entry_stack);
 		wrmsr(MSR_SYSENTER_EIP, (u64)entry_sysenter);

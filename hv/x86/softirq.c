@@ -17,6 +17,13 @@ void softirq_raise(enum softirq nr)
 			  __ATOMIC_SEQ_CST);
 }
 
+void softirq_mark(unsigned int cpu, enum softirq nr)
+{
+	struct cpu_info *ci = (struct cpu_info *)cpu_stack_top(cpu);
+
+	__atomic_fetch_or(&ci->softirq_pending, 1u << nr, __ATOMIC_SEQ_CST);
+}
+
 void softirq_raise_on(unsigned int cpu, enum softirq nr)
 {
 	struct cpu_info *ci = (struct cpu_info *)cpu_stack_top(cpu);

@@ -23,6 +23,10 @@ class Broken(Exception):
     """The test could not be run: the fault is in the test or the build."""
 
 
+class Skipped(Exception):
+    """What the case needs is not to be had here; says why."""
+
+
 class Case:
     """One entry of the list: `body(context)` passes unless it raises.
 
