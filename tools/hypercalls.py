@@ -73,7 +73,7 @@ def from_def(path):
 
 def from_code(prefix, text):
     """The same, out of C: in the order of the tables."""
-    found = re.findall(rf"(?:\[|\b[A-Z]+\(|case |== |BIT\()({prefix}_\w+)", text)
+    found = re.findall(rf"(?:\[|\b[A-Z_]+\(|case |== |BIT\()({prefix}_\w+)", text)
     names = [name for name in dict.fromkeys(found) if name not in INTERNAL]
     return ([name for name in names if name not in REFUSED],
             {name: REFUSED[name] for name in names if name in REFUSED})

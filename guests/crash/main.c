@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Domains that break a rule which has no error code: the hypervisor ends them,
 // and only them. Each one is a page of code in a domain of its own.
-#include "lib/guest.h"
-#include <xen/domctl.h>
+#include "lib/domu.h"
 
-#define MS	 1000000ul
-#define CODE_VA	 0x1000ul // entry 1 of its L1; the stack is entry 2
-#define STACK_VA 0x2000ul
-#define WAIT	 (5000 * MS)
-#define RUNS	 (-1L)
+#define MS   1000000ul
+#define WAIT (5000 * MS)
 
 // What the domains execute; each snippet lies within one page.
 __asm__(".pushsection .rodata\n"
@@ -72,100 +68,13 @@ __asm__(".pushsection .rodata\n"
 extern const u8 code_poweroff[], code_no_handler[], code_bad_stack[],
 	code_bad_iret[], code_user_without_table[], code_crash[], code_spin[];
 
-static void fill(domid_t id, u64 mfn, const void *data, size_t size)
-{
-	void *w = window(0);
-
-	CHECK_EQ(HC4(__HYPERVISOR_update_va_mapping_otherdomain, w,
-		     make_entry(mfn, PTE_RW), UVMF_INVLPG, id),
-		 0);
-	memset(w, 0, PAGE_SIZE);
-	memcpy(w, data, size);
-	window(0);
-}
-
-// Its page tables, pinned; returns the base table's frame.
-static u64 build_tables(domid_t id, u64 code)
-{
-	u64 l1[3], upper, mfn[4];
-	struct mmuext_op pin = { .cmd = MMUEXT_PIN_L4_TABLE };
-
-	for (u64 i = 0; i < 4; i++)
-		mfn[i] = domain_page(id, 1 + i);
-	l1[0] = 0;
-	l1[1] = make_entry(code, PTE_RO);
-	l1[2] = make_entry(domain_page(id, 5), PTE_RW | PTE_U);
-	fill(id, mfn[0], l1, sizeof(l1));
-	for (int i = 1; i < 4; i++) {
-		upper = make_entry(mfn[i - 1], PTE_TABLE);
-		fill(id, mfn[i], &upper, sizeof(upper));
-	}
-	pin.arg1.mfn = mfn[3];
-	CHECK_EQ(HC4(__HYPERVISOR_mmuext_op, &pin, 1, NULL, id), 0);
-	return mfn[3];
-}
-
-static long simple(unsigned int cmd, domid_t id)
-{
-	struct xen_domctl op = { .cmd = cmd, .domain = id };
-
-	return domctl(&op);
-}
-
-static void set_context(domid_t id, u64 base)
-{
-	static struct vcpu_guest_context context;
-	struct xen_domctl op = { .cmd = XEN_DOMCTL_setvcpucontext,
-				 .domain = id };
-
-	memset(&context, 0, sizeof(context));
-	context.flags = VGCF_in_kernel | VGCF_online;
-	context.user_regs.rip = CODE_VA;
-	context.user_regs.rsp = STACK_VA + PAGE_SIZE;
-	context.user_regs.cs = FLAT_KERNEL_CS;
-	context.user_regs.ss = FLAT_KERNEL_SS;
-	context.user_regs.rflags = 0x202;
-	context.kernel_ss = FLAT_KERNEL_SS;
-	context.kernel_sp = STACK_VA + PAGE_SIZE;
-	context.ctrlreg[3] = base << 12;
-	set_xen_guest_handle(op.u.vcpucontext.ctxt, &context);
-	CHECK_EQ(domctl(&op), 0);
-}
-
 static domid_t start(const u8 *code)
 {
-	domid_t id = domain_create();
-	u64 page;
+	struct domu d;
 
-	if (id == DOMID_INVALID)
-		return id;
-	page = domain_page(id, 0);
-	fill(id, page, code, 256);
-	set_context(id, build_tables(id, page));
-	CHECK_EQ(simple(XEN_DOMCTL_unpausedomain, id), 0);
-	return id;
-}
-
-// The reason of its shutdown, or RUNS after some time.
-static long outcome(domid_t id, u64 patience)
-{
-	u64 until = system_time() + patience;
-	struct xen_domctl op;
-
-	do {
-		struct sched_poll poll = { .timeout = system_time() + MS };
-
-		sched_op(SCHEDOP_poll, &poll);
-		memset(&op, 0, sizeof(op));
-		op.cmd = XEN_DOMCTL_getdomaininfo;
-		op.domain = id;
-		CHECK_EQ(domctl(&op), 0);
-		if (op.u.getdomaininfo.flags & XEN_DOMINF_shutdown)
-			return op.u.getdomaininfo.flags >>
-				       XEN_DOMINF_shutdownshift &
-			       XEN_DOMINF_shutdownmask;
-	} while (system_time() < until);
-	return RUNS;
+	if (domu_make(&d, code, NULL, 0))
+		domu_unpause(&d);
+	return d.id;
 }
 
 static void run(const u8 *code, u64 patience, long want)
@@ -174,7 +83,7 @@ static void run(const u8 *code, u64 patience, long want)
 
 	if (id == DOMID_INVALID)
 		return;
-	CHECK_EQ(outcome(id, patience), want);
+	CHECK_EQ(domu_outcome(id, patience), want);
 	domain_destroy(id);
 }
 
@@ -182,7 +91,7 @@ TEST(control)
 {
 	run(code_poweroff, WAIT, SHUTDOWN_poweroff);
 	run(code_crash, WAIT, SHUTDOWN_crash);
-	run(code_spin, 50 * MS, RUNS);
+	run(code_spin, 50 * MS, DOMU_RUNS);
 }
 
 TEST(no_trap_handler)
@@ -233,7 +142,7 @@ TEST(stale_selector)
 	CHECK_EQ(HC2(__HYPERVISOR_update_descriptor, virt_to_maddr(gdt + 1), 0),
 		 0);
 	id = start(code_spin);
-	CHECK_EQ(outcome(id, 50 * MS), RUNS);
+	CHECK_EQ(domu_outcome(id, 50 * MS), DOMU_RUNS);
 	CHECK_EQ(failsafes, 1);
 	CHECK_EQ(trap_last.selectors[0] & 0xffff, 0x0b);
 	CHECK_EQ(trap_last.selectors[1] & 0xffff, 0);

@@ -96,7 +96,6 @@ static void __init add_ioapic(struct platform *p, const u8 *e, size_t n)
 
 	if (i == MAX_IOAPICS || !field(e, n, 4, 4))
 		return;
-	p->ioapic[i].id = e[2];
 	p->ioapic[i].maddr = field(e, n, 4, 4);
 	p->ioapic[i].gsi_base = (u32)field(e, n, 8, 4);
 	p->nr_ioapics++;
@@ -180,24 +179,18 @@ void __init acpi_fadt_decode(struct platform *p, const u8 *fadt, size_t size)
 	u32 flags = (u32)field(fadt, size, 112, 4);
 	u16 arch = (u16)field(fadt, size, 109, 2);
 
-	p->sci = (u16)field(fadt, size, 46, 2);
 	p->pm1a_event = fadt_port(fadt, size, 148, 56);
 	p->pm1b_event = fadt_port(fadt, size, 160, 60);
 	p->pm1a_control = fadt_port(fadt, size, 172, 64);
 	p->pm1b_control = fadt_port(fadt, size, 184, 68);
-	p->pm1_event_len = (u32)field(fadt, size, 88, 1);
 	if (field(fadt, size, 91, 1) == 4)
 		p->pm_timer_port = fadt_port(fadt, size, 208, 76);
 	p->pm_timer_32bit = flags >> 8 & 1;
-	p->facs_maddr = field(fadt, size, 132, 8);
-	if (!p->facs_maddr)
-		p->facs_maddr = field(fadt, size, 36, 4);
 	p->rtc_century = (u8)field(fadt, size, 108, 1);
 	p->no_vga = arch >> 2 & 1;
 	p->no_rtc = arch >> 5 & 1;
 	if (flags >> 10 & 1 && field(fadt, size, 116, 1) == GAS_IO &&
 	    size > 128 && field(fadt, size, 120, 8) - 1 < 0xffff) {
-		p->reset_kind = 1;
 		p->reset_port = (u16)field(fadt, size, 120, 8);
 		p->reset_value = fadt[128];
 	}

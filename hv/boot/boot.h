@@ -21,14 +21,17 @@ struct boot_options {
 
 extern struct boot_options boot_options;
 
-// Console options only; nothing is printed.
-void cmdline_console(const char *line);
-// All others; warns of what it does not know.
-void cmdline_parse(const char *line);
+// Console options only, and nothing is printed; or all others, with warnings
+// of what is not known.
+void cmdline_parse(const char *line, bool console);
 
 // Frames of dom0_mem's forms out of `avail` free ones: pure.
 u64 dom0_frames(const struct boot_options *o, u64 avail);
 
+// What the hardware domain may reach: everything but what the hypervisor
+// drives itself.
+struct domain;
+void dom0_permissions(struct domain *d);
 // Builds Dom0 and makes it runnable; ends in a clear line and a halt when
 // that is impossible.
 void dom0_build(const struct handover *h);

@@ -12,19 +12,13 @@ struct boot_options boot_options;
 
 static __init bool parse_bool(const char *value, bool *out)
 {
-	static const char *const yes[] = { "",	  "1",	  "on",
-					   "yes", "true", "enable" };
-	static const char *const no[] = { "0", "off", "no", "false",
-					  "disable" };
+	static const char *const words[] = { "",     "1",      "on",	 "yes",
+					     "true", "enable", "0",	 "off",
+					     "no",   "false",  "disable" };
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(yes); i++)
-		if (!strcmp(value, yes[i])) {
-			*out = true;
-			return true;
-		}
-	for (unsigned int i = 0; i < ARRAY_SIZE(no); i++)
-		if (!strcmp(value, no[i])) {
-			*out = false;
+	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(value, words[i])) {
+			*out = i < 6;
 			return true;
 		}
 	return false;
@@ -105,44 +99,26 @@ static __init bool option_maxcpus(const char *value)
 	return true;
 }
 
-static __init bool option_smep(const char *value)
-{
-	return parse_bool(value, &opt_smep);
-}
-
-static __init bool option_smap(const char *value)
-{
-	return parse_bool(value, &opt_smap);
-}
-
-static __init bool option_noreboot(const char *value)
-{
-	return parse_bool(value, &con_noreboot);
-}
-
-static __init bool option_sync_console(const char *value)
-{
-	return parse_bool(value, &con_sync);
-}
+static bool sync_console; // nothing to do: output always waits
 
 static const struct option {
 	const char *name;
 	bool (*parse)(const char *value);
+	bool *flag;   // or a word without "=", or "no-" before it
 	bool console; // handled before the first line is printed
-	bool flag;    // a word without "=", or "no-" before it
 } options[] __initdata = {
-	{ "com1", con_option_com1, true, false },
-	{ "console", con_option_console, true, false },
-	{ "loglvl", con_option_loglvl, true, false },
-	{ "guest_loglvl", con_option_guest_loglvl, true, false },
-	{ "sync_console", option_sync_console, true, true },
-	{ "noreboot", option_noreboot, true, true },
-	{ "dom0_mem", option_dom0_mem, false, false },
-	{ "dom0_max_vcpus", option_dom0_max_vcpus, false, false },
-	{ "maxcpus", option_maxcpus, false, false },
-	{ "smep", option_smep, false, true },
-	{ "smap", option_smap, false, true },
-	{ "sched", sched_option, false, false },
+	{ "com1", con_option_com1, NULL, true },
+	{ "console", con_option_console, NULL, true },
+	{ "loglvl", con_option_loglvl, NULL, true },
+	{ "guest_loglvl", con_option_guest_loglvl, NULL, true },
+	{ "sync_console", NULL, &sync_console, true },
+	{ "noreboot", NULL, &con_noreboot, true },
+	{ "dom0_mem", option_dom0_mem, NULL, false },
+	{ "dom0_max_vcpus", option_dom0_max_vcpus, NULL, false },
+	{ "maxcpus", option_maxcpus, NULL, false },
+	{ "smep", NULL, &opt_smep, false },
+	{ "smap", NULL, &opt_smap, false },
+	{ "sched", sched_option, NULL, false },
 };
 
 static __init const struct option *option_find(const char *name)
@@ -159,6 +135,7 @@ static __init void token_handle(char *token, bool console)
 	const struct option *o;
 	const char *v = "";
 	char whole[64];
+	bool good;
 
 	str_copy(whole, token, sizeof(whole));
 	if (value) {
@@ -178,26 +155,25 @@ static __init void token_handle(char *token, bool console)
 			       whole);
 		return;
 	}
-	if (o->console == console && ((!value && !o->flag) || !o->parse(v)) &&
-	    !console)
+	if (o->console != console)
+		return;
+	good = o->flag ? parse_bool(v, o->flag) : value && o->parse(v);
+	if (!good && !console)
 		printk(LOG_WARN "option '%s' is malformed and has no effect\n",
 		       whole);
 }
 
-static __init void line_walk(const char *line, bool console)
+__init void cmdline_parse(const char *line, bool console)
 {
 	char token[256];
 
 	while (*line) {
-		unsigned int n = 0;
+		size_t n = 0, skip = *line == ' ' || *line == '\t';
 
-		while (*line == ' ' || *line == '\t')
-			line++;
-		while (*line && *line != ' ' && *line != '\t') {
+		for (line += skip; *line && *line != ' ' && *line != '\t';
+		     line++)
 			if (n < sizeof(token) - 1)
 				token[n++] = *line;
-			line++;
-		}
 		token[n] = 0;
 		// What follows "--" is for others, as GRUB passes it on.
 		if (!strcmp(token, "--"))
@@ -205,14 +181,4 @@ static __init void line_walk(const char *line, bool console)
 		if (n)
 			token_handle(token, console);
 	}
-}
-
-__init void cmdline_console(const char *line)
-{
-	line_walk(line, true);
-}
-
-__init void cmdline_parse(const char *line)
-{
-	line_walk(line, false);
 }

@@ -2,7 +2,6 @@
 // Dom0's builder: lays the kernel out as the public header xen.h ("start of
 // day memory layout") and the kernel's notes ask, and makes its first vcpu.
 #include "boot/boot.h"
-#include "boot/dom0.h"
 #include "con/con.h"
 #include "evtchn/evtchn.h"
 #include "lib/elf.h"
@@ -19,6 +18,20 @@
 #include "x86/softirq.h"
 
 #define MB4 (4UL << 20)
+
+// Virtual addresses, and frame numbers of the domain (pfn).
+struct dom0_layout {
+	u64 base, end; // the mapped region; base is pfn 0
+	u64 initrd;    // when mapped
+	u64 p2m, p2m_bytes;
+	u64 start_info, tables, nr_tables, stack;
+	u64 p2m_pfn, p2m_frames; // list and its tables outside of the region
+	u64 initrd_pfn;
+	u64 frames;	// all of the above
+	u64 mfn;	// of pfn 0
+	u64 next_table; // pfn of the next frame that map_page() takes
+	bool initrd_mapped, p2m_outside;
+};
 
 static __init const char *kernel_check(const struct elf_image *img)
 {
@@ -167,21 +180,15 @@ static __init void kernel_load(const struct dom0_layout *l,
 		hypercall_page_fill(virt_of(l, img->hypercall_page));
 }
 
-// Next table out of a row of frames.
-struct table_source {
-	u64 next_pfn;
-};
-
-static __init void map_page(const struct dom0_layout *l, u64 *l4,
-			    struct table_source *src, u64 va, u64 entry)
+static __init void map_page(struct dom0_layout *l, u64 va, u64 entry)
 {
-	u64 *t = l4;
+	u64 *t = virt_of(l, l->tables);
 
 	for (unsigned int level = 4; level > 1; level--) {
 		u64 *e = &t[pte_index(va, level)];
 
 		if (!(*e & PTE_P)) {
-			u64 pfn_ = src->next_pfn++;
+			u64 pfn_ = l->next_table++;
 
 			memset(frame_of(l, pfn_), 0, PAGE_SIZE);
 			*e = pte_make(mfn(l->mfn + pfn_),
@@ -192,29 +199,27 @@ static __init void map_page(const struct dom0_layout *l, u64 *l4,
 	t[pte_index(va, 1)] = entry;
 }
 
-static __init u64 *tables_make(const struct dom0_layout *l)
+static __init void tables_make(struct dom0_layout *l)
 {
 	u64 rw = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D;
 	u64 first = (l->tables - l->base) >> PAGE_SHIFT;
-	struct table_source src = { first + 1 };
-	u64 *l4 = frame_of(l, first);
 
-	memset(l4, 0, PAGE_SIZE);
+	memset(frame_of(l, first), 0, PAGE_SIZE);
+	l->next_table = first + 1;
 	for (u64 va = l->base; va < l->end; va += PAGE_SIZE) {
 		u64 pfn_ = (va - l->base) >> PAGE_SHIFT;
 		bool table = pfn_ - first < l->nr_tables;
 
 		map_page(
-			l, l4, &src, va,
+			l, va,
 			pte_make(mfn(l->mfn + pfn_), table ? rw & ~PTE_W : rw));
 	}
 	if (!l->p2m_outside)
-		return l4;
-	src.next_pfn = l->p2m_pfn + (l->p2m_bytes >> PAGE_SHIFT);
+		return;
+	l->next_table = l->p2m_pfn + (l->p2m_bytes >> PAGE_SHIFT);
 	for (u64 i = 0; i < l->p2m_bytes >> PAGE_SHIFT; i++)
-		map_page(l, l4, &src, l->p2m + (i << PAGE_SHIFT),
+		map_page(l, l->p2m + (i << PAGE_SHIFT),
 			 pte_make(mfn(l->mfn + l->p2m_pfn + i), rw));
-	return l4;
 }
 
 static __init void start_info_fill(const struct dom0_layout *l,
@@ -315,8 +320,9 @@ __init void dom0_build(const struct handover *h)
 	u64 frames, got, avail;
 	const char *why = NULL;
 
-	if (!img ||
-	    elf_parse(img, maddr_to_virt(h->kernel_maddr), h->kernel_size,
+	if (!img)
+		boot_fail("not enough memory");
+	if (elf_parse(img, maddr_to_virt(h->kernel_maddr), h->kernel_size,
 		      &why) ||
 	    (why = kernel_check(img)))
 		boot_fail("the Dom0 kernel cannot be used: %s", why);

@@ -22,9 +22,9 @@ static long console_write(u32 count, u64 buffer)
 		u32 n = MIN(count - done, (u32)CHUNK);
 
 		if (done && preempt_check())
-			return call_again(__HYPERVISOR_console_io, 3,
+			return call_again(__HYPERVISOR_console_io,
 					  CONSOLEIO_write, count - done,
-					  buffer + done, 0, 0);
+					  buffer + done);
 		if (copy_from_guest(text, buffer + done, n))
 			return -EFAULT;
 		domain_console_write(currd, text, n);

@@ -6,105 +6,63 @@
 
 #define EVTCHNOP_RESET_CONT 14 // a reset that goes on
 
-union evtchn_arg {
-	struct evtchn_alloc_unbound alloc_unbound;
-	struct evtchn_bind_interdomain bind_interdomain;
-	struct evtchn_bind_virq bind_virq;
-	struct evtchn_bind_pirq bind_pirq;
-	struct evtchn_bind_ipi bind_ipi;
-	struct evtchn_status status;
-	struct evtchn_bind_vcpu bind_vcpu;
-	struct evtchn_reset reset;
-	struct evtchn_init_control init_control;
-	struct evtchn_expand_array expand_array;
-	struct evtchn_set_priority set_priority;
-	u32 port; // close, send, unmask
-};
+#define DO(name, result)    SUB_FN(name, evtchn_##name, result)
 
-// An operation that is one call.
-#define DO(name, result)                          \
-	static int op_##name(union evtchn_arg *a) \
-	{                                         \
-		return result;                    \
-	}
-#define PLAIN(name) DO(name, evtchn_##name(&a->name))
-
-PLAIN(alloc_unbound)
-PLAIN(bind_interdomain)
-PLAIN(bind_virq)
-PLAIN(bind_pirq)
-PLAIN(bind_ipi)
-PLAIN(status)
-PLAIN(init_control)
-PLAIN(expand_array)
-PLAIN(set_priority)
-
+DO(alloc_unbound, evtchn_alloc_unbound(a))
+DO(bind_interdomain, evtchn_bind_interdomain(a))
+DO(bind_virq, evtchn_bind_virq(a))
+DO(bind_pirq, evtchn_bind_pirq(a))
+DO(bind_ipi, evtchn_bind_ipi(a))
+DO(bind_vcpu, evtchn_bind_vcpu(a->port, a->vcpu))
+DO(status, evtchn_status(a))
+DO(init_control, evtchn_init_control(a))
+DO(expand_array, evtchn_expand_array(a))
+DO(set_priority, evtchn_set_priority(a))
 DO(close, evtchn_close(currd, a->port))
 DO(send, evtchn_send(currd, a->port))
-DO(bind_vcpu, evtchn_bind_vcpu(a->bind_vcpu.port, a->bind_vcpu.vcpu))
 DO(unmask, evtchn_unmask(a->port))
 
-static int op_reset_any(union evtchn_arg *a, bool resuming)
+static long reset_domain(u16 domid, bool resuming)
 {
-	struct domain *d = domain_get_self_or(a->reset.dom);
-	int rc;
+	struct domain *d __domain_ref = domain_get_self_or(domid);
 
 	if (!d)
 		return -ESRCH;
-	rc = domain_may_control(currd, d) ? evtchn_reset(d, resuming) : -EPERM;
-	domain_put(d);
-	return rc;
+	return domain_may_control(currd, d) ? evtchn_reset(d, resuming)
+					    : -EPERM;
 }
 
-DO(reset, op_reset_any(a, false))
-DO(reset_cont, op_reset_any(a, true))
+DO(reset, reset_domain(a->dom, false))
+SUB_FN(reset_cont, evtchn_reset, reset_domain(a->dom, true))
 
-#define SIZE(member) sizeof(((union evtchn_arg *)NULL)->member)
-
-static const struct {
-	int (*fn)(union evtchn_arg *a);
-	u8 in, out; // bytes to copy; out: after success
-} op_table[] = {
-#define IN(nr, name, member) [nr] = { op_##name, SIZE(member), 0 }
-#define BOTH(nr, name)	     [nr] = { op_##name, SIZE(name), SIZE(name) }
-	BOTH(EVTCHNOP_bind_interdomain, bind_interdomain),
-	BOTH(EVTCHNOP_bind_virq, bind_virq),
-	BOTH(EVTCHNOP_bind_pirq, bind_pirq),
-	IN(EVTCHNOP_close, close, port),
-	IN(EVTCHNOP_send, send, port),
-	BOTH(EVTCHNOP_status, status),
-	BOTH(EVTCHNOP_alloc_unbound, alloc_unbound),
-	BOTH(EVTCHNOP_bind_ipi, bind_ipi),
-	IN(EVTCHNOP_bind_vcpu, bind_vcpu, bind_vcpu),
-	IN(EVTCHNOP_unmask, unmask, port),
-	IN(EVTCHNOP_reset, reset, reset),
-	BOTH(EVTCHNOP_init_control, init_control),
-	IN(EVTCHNOP_expand_array, expand_array, expand_array),
-	IN(EVTCHNOP_set_priority, set_priority, set_priority),
-	IN(EVTCHNOP_RESET_CONT, reset_cont, reset),
+static const struct sub_op ops[] = {
+#define OP(nr, name, flags) SUB_OP(nr, name, evtchn_##name, flags)
+	OP(EVTCHNOP_bind_interdomain, bind_interdomain, SUB_OUT),
+	OP(EVTCHNOP_bind_virq, bind_virq, SUB_OUT),
+	OP(EVTCHNOP_bind_pirq, bind_pirq, SUB_OUT),
+	OP(EVTCHNOP_close, close, 0),
+	OP(EVTCHNOP_send, send, 0),
+	OP(EVTCHNOP_status, status, SUB_OUT),
+	OP(EVTCHNOP_alloc_unbound, alloc_unbound, SUB_OUT),
+	OP(EVTCHNOP_bind_ipi, bind_ipi, SUB_OUT),
+	OP(EVTCHNOP_bind_vcpu, bind_vcpu, 0),
+	OP(EVTCHNOP_unmask, unmask, 0),
+	OP(EVTCHNOP_reset, reset, 0),
+	OP(EVTCHNOP_init_control, init_control, SUB_OUT),
+	OP(EVTCHNOP_expand_array, expand_array, 0),
+	OP(EVTCHNOP_set_priority, set_priority, 0),
+	SUB_OP(EVTCHNOP_RESET_CONT, reset_cont, evtchn_reset, 0),
 };
 
 // a1: EVTCHNOP_*, a2: its argument. What was bound stays bound when the
 // result cannot be copied out (-EFAULT).
 long call_event_channel_op(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
-	union evtchn_arg arg;
-	u32 op = (u32)a1;
-	int rc;
+	long rc = sub_op_call(ops, ARRAY_SIZE(ops), a1, a2);
 
-	if (op >= ARRAY_SIZE(op_table))
-		return -ENOSYS;
-	op = (u32)index_nospec(op, ARRAY_SIZE(op_table));
-	if (copy_from_guest(&arg, a2, op_table[op].in))
-		return -EFAULT;
-	rc = op_table[op].fn(&arg);
-	if (rc == -ERESTART)
-		return call_again(__HYPERVISOR_event_channel_op, 2,
-				  EVTCHNOP_RESET_CONT, a2, 0, 0, 0);
-	if (!rc && op_table[op].out &&
-	    copy_to_guest(a2, &arg, op_table[op].out))
-		return -EFAULT;
-	return rc;
+	return rc == -ERESTART ? call_again(__HYPERVISOR_event_channel_op,
+					    EVTCHNOP_RESET_CONT, a2)
+			       : rc;
 }
 
 // The old form: number and argument in one structure.

@@ -14,6 +14,10 @@ struct e820_entry {
 
 #define E820_ENTRIES 128
 
+// In a command: the sub-operation, and above it the extents that are done.
+#define OP_SHIFT 6
+#define OP_MASK	 ((1u << OP_SHIFT) - 1)
+
 // The machine's map as Dom0 is told; boot/ fills it.
 struct e820_host {
 	u32 n;
@@ -30,15 +34,13 @@ struct memory_map {
 // Boot: gives the M2P's frames to dom_xen, so that tools may map them.
 void m2p_share(void);
 
-// One sub-operation; start: progress of an earlier round.
-typedef long memory_op_t(u64 arg, u64 start);
-memory_op_t memory_exchange, memory_reservation_now, memory_reservation_max,
-	memory_maximum_gpfn, memory_m2p_list, memory_m2p_mapping,
-	memory_map_get, memory_map_machine, memory_map_set, memory_pod_get,
-	memory_pod_set, memory_resource, memory_reserved_map, memory_access;
+// All but the operations that give memory or take it; start: progress of an
+// earlier round.
+long memory_other(unsigned int op, u64 start, u64 arg);
+long memory_exchange(void *arg);
 
-// Reference to the domain of an operation that current may do to it: 0,
-// -ESRCH, -EPERM.
+// The domain of an operation that current may do to it: 0, -ESRCH, -EPERM.
+// *out is a reference, or NULL, in any case (__domain_ref).
 int memory_target(u16 domid, struct domain **out);
 // Largest extent that current may ask for.
 unsigned int memory_max_order(void);

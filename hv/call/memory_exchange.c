@@ -10,7 +10,7 @@
 
 struct exchange {
 	struct domain *d;
-	struct xen_memory_exchange x;	  // the one copy of the arguments
+	struct xen_memory_exchange *x;	  // the one copy of the arguments
 	unsigned int in_shift, out_shift; // extents in a chunk, as powers of 2
 	// Frames taken and blocks allocated for this chunk, linked by `next`.
 	u32 in, out;
@@ -60,10 +60,10 @@ static int chunk_take(struct exchange *e, u64 chunk)
 	u64 first = chunk << e->in_shift, frame;
 
 	for (u64 i = 0; i < 1UL << e->in_shift; i++) {
-		if (frame_list_read(handle_gva(e->x.in.extent_start), first + i,
-				    &frame))
+		if (frame_list_read(handle_gva(e->x->in.extent_start),
+				    first + i, &frame))
 			return -EFAULT;
-		for (u64 j = 0; j < 1UL << e->x.in.extent_order; j++) {
+		for (u64 j = 0; j < 1UL << e->x->in.extent_order; j++) {
 			mfn_t m = mfn(frame + j);
 
 			if (!mfn_valid(m) ||
@@ -77,11 +77,11 @@ static int chunk_take(struct exchange *e, u64 chunk)
 
 static int chunk_alloc(struct exchange *e)
 {
-	unsigned int width = XENMEMF_get_address_bits(e->x.out.mem_flags);
+	unsigned int width = XENMEMF_get_address_bits(e->x->out.mem_flags);
 
 	for (u64 i = 0; i < 1UL << e->out_shift; i++) {
 		struct page_info *pg =
-			frames_alloc(e->x.out.extent_order, width, 0);
+			frames_alloc(e->x->out.extent_order, width, 0);
 
 		if (!pg)
 			return -ENOMEM;
@@ -95,7 +95,7 @@ static void chunk_undo(struct exchange *e)
 	struct page_info *pg;
 
 	while ((pg = pop(&e->out)))
-		frames_free(pg, e->x.out.extent_order);
+		frames_free(pg, e->x->out.extent_order);
 	while ((pg = pop(&e->in))) {
 		// Refused when the domain dies, or got others meanwhile.
 		if (page_assign(&e->d->account, pg, 0)) {
@@ -108,8 +108,8 @@ static void chunk_undo(struct exchange *e)
 // Error: the first of what went wrong with a single extent.
 static int chunk_give(struct exchange *e, u64 chunk)
 {
-	unsigned int order = e->x.out.extent_order;
-	u64 list = handle_gva(e->x.out.extent_start);
+	unsigned int order = e->x->out.extent_order;
+	u64 list = handle_gva(e->x->out.extent_start);
 	u64 i = chunk << e->out_shift, number;
 	struct page_info *pg;
 	int rc = 0, err;
@@ -150,8 +150,8 @@ static int chunk_exchange(struct exchange *e, u64 chunk)
 // All chunks from nr_exchanged on; -ERESTART: go on there later.
 static int exchange_run(struct exchange *e)
 {
-	u64 first = e->x.nr_exchanged >> e->in_shift;
-	u64 end = e->x.in.nr_extents >> e->in_shift;
+	u64 first = e->x->nr_exchanged >> e->in_shift;
+	u64 end = e->x->in.nr_extents >> e->in_shift;
 	int rc = 0;
 
 	for (u64 i = first; i < end && !rc; i++) {
@@ -159,36 +159,24 @@ static int exchange_run(struct exchange *e)
 			return -ERESTART;
 		rc = chunk_exchange(e, i);
 		if (!rc)
-			e->x.nr_exchanged = (i + 1) << e->in_shift;
+			e->x->nr_exchanged = (i + 1) << e->in_shift;
 	}
 	return rc;
 }
 
-long memory_exchange(u64 arg, u64 start)
+long memory_exchange(void *arg)
 {
-	struct exchange e = { 0 };
-	unsigned int in, out;
-	int rc;
+	struct domain *d __domain_ref = NULL;
+	struct exchange e = { .x = arg };
+	unsigned int in = e.x->in.extent_order, out = e.x->out.extent_order;
+	int rc = check(e.x);
 
-	if (copy_struct_from_guest(&e.x, arg))
-		return -EFAULT;
-	rc = check(&e.x);
+	if (!rc)
+		rc = memory_target(e.x->in.domid, &d);
 	if (rc)
 		return rc;
-	rc = memory_target(e.x.in.domid, &e.d);
-	if (rc)
-		return rc;
-	in = e.x.in.extent_order;
-	out = e.x.out.extent_order;
+	e.d = d;
 	e.in_shift = out > in ? out - in : 0;
 	e.out_shift = in > out ? in - out : 0;
-	rc = exchange_run(&e);
-	domain_put(e.d);
-	if (copy_struct_to_guest(
-		    arg + offsetof(struct xen_memory_exchange, nr_exchanged),
-		    &e.x.nr_exchanged))
-		return -EFAULT;
-	return rc == -ERESTART ? call_again(__HYPERVISOR_memory_op, 2,
-					    XENMEM_exchange, arg, 0, 0, 0)
-			       : rc;
+	return exchange_run(&e);
 }

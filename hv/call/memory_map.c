@@ -16,85 +16,68 @@ struct e820_host e820_host;
 
 // Amounts.
 
-static long account_read(u64 arg, long (*fn)(const struct domain *d))
+static long op_maximum_ram_page(void *arg)
 {
-	struct xen_memory_domain in;
-	struct domain *d;
-	long rc;
+	return (long)max_mfn;
+}
 
-	if (copy_struct_from_guest(&in, arg))
-		return -EFAULT;
-	rc = memory_target(in.domid, &d);
+// Nothing is ever shared.
+static long op_zero(void *arg)
+{
+	return 0;
+}
+
+static long account_read(u16 domid, unsigned int op)
+{
+	struct domain *d __domain_ref = NULL;
+	long rc = memory_target(domid, &d);
+
 	if (rc)
 		return rc;
-	rc = fn(d);
-	domain_put(d);
-	return rc;
+	if (op == XENMEM_current_reservation)
+		return (long)READ_ONCE(d->account.total);
+	if (op == XENMEM_maximum_reservation)
+		return (long)READ_ONCE(d->account.max);
+	// The guest says it itself, as a count.
+	return (long)MAX(READ_ONCE(d->shared->arch.max_pfn), 1UL) - 1;
 }
 
-static long total_of(const struct domain *d)
-{
-	return (long)READ_ONCE(d->account.total);
-}
-
-static long max_of(const struct domain *d)
-{
-	return (long)READ_ONCE(d->account.max);
-}
-
-// The guest says it itself, as a count.
-static long last_gfn_of(const struct domain *d)
-{
-	u64 n = READ_ONCE(d->shared->arch.max_pfn);
-
-	return (long)(n ? n - 1 : 0);
-}
-
-long memory_reservation_now(u64 arg, u64 start)
-{
-	return account_read(arg, total_of);
-}
-
-long memory_reservation_max(u64 arg, u64 start)
-{
-	return account_read(arg, max_of);
-}
-
-long memory_maximum_gpfn(u64 arg, u64 start)
-{
-	return account_read(arg, last_gfn_of);
-}
+SUB_FN(current_reservation, xen_memory_domain,
+       account_read(a->domid, XENMEM_current_reservation))
+SUB_FN(maximum_reservation, xen_memory_domain,
+       account_read(a->domid, XENMEM_maximum_reservation))
+SUB_FN(maximum_gpfn, xen_memory_domain,
+       account_read(a->domid, XENMEM_maximum_gpfn))
 
 // PV guests are never populated on demand; tools ask all the same.
-static long pod(u64 arg, bool set)
+static long pod(struct xen_pod_target *x, u64 target)
 {
-	struct xen_pod_target x;
-	struct domain *d;
-	long rc = 0;
+	struct domain *d __domain_ref = domain_get_self_or(x->domid);
 
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
-	d = domain_get_self_or(x.domid);
 	if (!d)
 		return -ESRCH;
 	if (!currd->is_control)
-		rc = -EPERM;
-	else if (set && x.target_pages > READ_ONCE(d->account.max))
-		rc = -EINVAL;
-	x.tot_pages = READ_ONCE(d->account.total);
-	x.pod_cache_pages = x.pod_entries = 0;
-	domain_put(d);
-	return rc ? rc : copy_struct_to_guest(arg, &x);
+		return -EPERM;
+	x->tot_pages = READ_ONCE(d->account.total);
+	x->pod_cache_pages = x->pod_entries = 0;
+	return target > READ_ONCE(d->account.max) ? -EINVAL : 0;
 }
 
-long memory_pod_get(u64 arg, u64 start)
-{
-	return pod(arg, false);
-}
+SUB_FN(get_pod_target, xen_pod_target, pod(a, 0))
+SUB_FN(set_pod_target, xen_pod_target, pod(a, a->target_pages))
 
-long memory_pod_set(u64 arg, u64 start)
+static long op_claim_pages(void *arg)
 {
-	return pod(arg, true);
+	const struct xen_memory_reservation *r = arg;
+	struct domain *d __domain_ref = NULL;
+
+	if (handle_gva(r->extent_start) || r->extent_order || r->mem_flags)
+		return -EINVAL;
+	d = domain_get_by_id(r->domid);
+	if (!d)
+		return -EINVAL;
+	return currd->is_control ? frames_claim(&d->account, r->nr_extents)
+				 : -EPERM;
 }
 
 // The M2P.
@@ -131,75 +114,62 @@ void m2p_share(void)
 	}
 }
 
-long memory_m2p_list(u64 arg, u64 start)
+static long op_m2p_list(void *arg)
 {
-	struct xen_machphys_mfn_list x;
+	struct xen_machphys_mfn_list *x = arg;
 	u64 n = DIV_UP(max_mfn * sizeof(u64), M2P_EXTENT), last = 0;
-	unsigned int i;
 
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
-	n = MIN(n, x.max_extents);
-	for (i = 0; i < n; i++) {
+	x->nr_extents = (u32)MIN(n, x->max_extents);
+	for (u32 i = 0; i < x->nr_extents; i++) {
 		u64 maddr = table_maddr(M2P_START + i * M2P_EXTENT);
 
 		// A hole shows its neighbour, which can at least be mapped.
 		last = maddr ? maddr >> PAGE_SHIFT : last;
-		if (frame_list_write(handle_gva(x.extent_start), i, last))
+		if (frame_list_write(handle_gva(x->extent_start), i, last))
 			return -EFAULT;
 	}
-	x.nr_extents = i;
-	return copy_struct_to_guest(arg, &x);
+	return 0;
 }
 
-long memory_m2p_mapping(u64 arg, u64 start)
+static long op_m2p_mapping(void *arg)
 {
-	struct xen_machphys_mapping x = {
+	*(struct xen_machphys_mapping *)arg = (struct xen_machphys_mapping){
 		.v_start = M2P_START,
 		.v_end = M2P_END,
 		.max_mfn = max_mfn - 1,
 	};
-
-	return copy_struct_to_guest(arg, &x);
+	return 0;
 }
 
 // Memory maps.
 
-long memory_map_get(u64 arg, u64 start)
+static long op_map_get(void *arg)
 {
+	struct xen_memory_map *x = arg;
 	struct domain *d = currd;
-	struct xen_memory_map x;
 	long rc = -ENOSYS;
 
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
 	spin_lock(&d->lock);
 	if (d->memory_map && d->memory_map->n) {
-		x.nr_entries = MIN(x.nr_entries, d->memory_map->n);
-		rc = copy_to_guest(handle_gva(x.buffer), d->memory_map->entry,
-				   x.nr_entries * sizeof(struct e820_entry));
+		x->nr_entries = MIN(x->nr_entries, d->memory_map->n);
+		rc = copy_to_guest(handle_gva(x->buffer), d->memory_map->entry,
+				   x->nr_entries * sizeof(struct e820_entry));
 	}
 	spin_unlock(&d->lock);
-	return rc ? rc : copy_struct_to_guest(arg, &x);
+	return rc;
 }
 
-long memory_map_machine(u64 arg, u64 start)
+static long op_map_machine(void *arg)
 {
-	struct xen_memory_map x;
-	u64 buffer;
+	struct xen_memory_map *x = arg;
+	u64 buffer = handle_gva(x->buffer);
 
-	if (!currd->is_control)
-		return -EPERM;
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
-	buffer = handle_gva(x.buffer);
-	if (buffer && x.nr_entries < e820_host.n)
+	if (buffer && x->nr_entries < e820_host.n)
 		return -EINVAL;
-	x.nr_entries = e820_host.n;
-	if (buffer && copy_to_guest(buffer, e820_host.entry,
-				    e820_host.n * sizeof(struct e820_entry)))
-		return -EFAULT;
-	return copy_struct_to_guest(arg, &x);
+	x->nr_entries = e820_host.n;
+	return buffer ? copy_to_guest(buffer, e820_host.entry,
+				      x->nr_entries * sizeof(struct e820_entry))
+		      : 0;
 }
 
 static int map_read(const struct xen_memory_map *x, struct memory_map **out)
@@ -221,19 +191,15 @@ static int map_read(const struct xen_memory_map *x, struct memory_map **out)
 	return 0;
 }
 
-long memory_map_set(u64 arg, u64 start)
+static long op_map_set(void *arg)
 {
-	struct xen_foreign_memory_map x;
+	const struct xen_foreign_memory_map *x = arg;
 	struct memory_map *m, *old;
-	struct domain *d;
-	long rc;
+	struct domain *d __domain_ref = NULL;
+	long rc = memory_target(x->domid, &d);
 
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
-	rc = memory_target(x.domid, &d);
-	if (rc)
-		return rc;
-	rc = map_read(&x.map, &m);
+	if (!rc)
+		rc = map_read(&x->map, &m);
 	if (!rc) {
 		spin_lock(&d->lock);
 		old = d->memory_map;
@@ -241,53 +207,51 @@ long memory_map_set(u64 arg, u64 start)
 		spin_unlock(&d->lock);
 		heap_free(old);
 	}
-	domain_put(d);
 	return rc;
 }
 
 // No device's firmware has memory of its own here.
-long memory_reserved_map(u64 arg, u64 start)
+static long op_reserved_map(void *arg)
 {
-	struct xen_reserved_device_memory_map x;
+	struct xen_reserved_device_memory_map *x = arg;
 
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
-	if (x.flags & ~XENMEM_RDM_ALL)
-		return -EINVAL;
-	x.nr_entries = 0;
-	return copy_struct_to_guest(arg, &x);
+	x->nr_entries = 0;
+	return x->flags & ~XENMEM_RDM_ALL ? -EINVAL : 0;
 }
 
 // Another domain, under current's control.
 static long remote_target(u16 domid, struct domain **out)
 {
-	struct domain *d = domain_get_by_id(domid);
-
-	if (!d)
+	*out = domain_get_by_id(domid);
+	if (!*out)
 		return -ESRCH;
-	if (d == currd || !currd->is_control) {
-		domain_put(d);
-		return -EPERM;
-	}
-	*out = d;
-	return 0;
+	return *out == currd || !currd->is_control ? -EPERM : 0;
 }
 
-// Access rights that PV guests' frames do not have.
-long memory_access(u64 arg, u64 start)
+// What only guests of another kind have: their callers are told so.
+
+static long refuse(u16 domid, bool remote, long error)
 {
-	struct xen_mem_access_op x;
-	struct domain *d;
-	long rc;
+	struct domain *d __domain_ref = NULL;
+	long rc = remote ? remote_target(domid, &d) : memory_target(domid, &d);
 
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
-	rc = remote_target(x.domid, &d);
-	if (rc)
-		return rc;
-	domain_put(d);
-	return -EINVAL;
+	return rc ? rc : error;
 }
+
+SUB_FN(access, xen_mem_access_op, refuse(a->domid, true, -EINVAL))
+
+SUB_FN(add_to_physmap, xen_add_to_physmap,
+       a->space == XENMAPSPACE_gmfn_foreign ? -ENOSYS
+					    : refuse(a->domid, false, -EACCES))
+SUB_FN(add_to_physmap_batch, xen_add_to_physmap_batch,
+       a->space == XENMAPSPACE_gmfn_range ? -EOPNOTSUPP
+					  : refuse(a->domid, false, -EACCES))
+SUB_FN(remove_from_physmap, xen_remove_from_physmap,
+       refuse(a->domid, false, -EACCES))
+SUB_FN(get_vnumainfo, xen_vnuma_topology_info,
+       a->pad ? -EINVAL : refuse(a->domid, false, -EOPNOTSUPP))
+
+// Resources.
 
 static u32 resource_size(const struct domain *d,
 			 const struct xen_mem_acquire_resource *x)
@@ -344,10 +308,10 @@ static long resource_of(struct domain *d, struct xen_mem_acquire_resource *x,
 		&size, sizeof(size));
 }
 
-long memory_resource(u64 arg, u64 start)
+static long memory_resource(u64 arg, u64 start)
 {
 	struct xen_mem_acquire_resource x;
-	struct domain *d;
+	struct domain *d __domain_ref = NULL;
 	long rc;
 
 	if (copy_struct_from_guest(&x, arg))
@@ -357,13 +321,54 @@ long memory_resource(u64 arg, u64 start)
 	    (start && start >= x.nr_frames))
 		return -EINVAL;
 	rc = remote_target(x.domid, &d);
-	if (rc)
-		return rc;
-	rc = resource_of(d, &x, arg, &start);
-	domain_put(d);
+	if (!rc)
+		rc = resource_of(d, &x, arg, &start);
 	return rc == -ERESTART
-		       ? call_again(__HYPERVISOR_memory_op, 2,
-				    XENMEM_acquire_resource | start << 6, arg,
-				    0, 0, 0)
+		       ? call_again(__HYPERVISOR_memory_op,
+				    XENMEM_acquire_resource | start << OP_SHIFT,
+				    arg)
 		       : rc;
+}
+
+static const struct sub_op ops[] = {
+	[XENMEM_maximum_ram_page] = { op_maximum_ram_page, 0, 0 },
+	[XENMEM_get_sharing_freed_pages] = { op_zero, 0, 0 },
+	[XENMEM_get_sharing_shared_pages] = { op_zero, 0, 0 },
+#define OP(nr, name, type, flags) SUB_OP(nr, name, xen_##type, flags)
+	OP(XENMEM_current_reservation, current_reservation, memory_domain, 0),
+	OP(XENMEM_maximum_reservation, maximum_reservation, memory_domain, 0),
+	OP(XENMEM_maximum_gpfn, maximum_gpfn, memory_domain, 0),
+	OP(XENMEM_set_pod_target, set_pod_target, pod_target, SUB_OUT),
+	OP(XENMEM_get_pod_target, get_pod_target, pod_target, SUB_OUT),
+	OP(XENMEM_claim_pages, claim_pages, memory_reservation, 0),
+	OP(XENMEM_machphys_mfn_list, m2p_list, machphys_mfn_list, SUB_OUT),
+	OP(XENMEM_machphys_mapping, m2p_mapping, machphys_mapping, SUB_OUT),
+	OP(XENMEM_memory_map, map_get, memory_map, SUB_OUT),
+	OP(XENMEM_machine_memory_map, map_machine, memory_map,
+	   SUB_OUT | SUB_CONTROL),
+	OP(XENMEM_set_memory_map, map_set, foreign_memory_map, 0),
+	OP(XENMEM_reserved_device_memory_map, reserved_map,
+	   reserved_device_memory_map, SUB_OUT),
+	OP(XENMEM_add_to_physmap, add_to_physmap, add_to_physmap, 0),
+	OP(XENMEM_add_to_physmap_batch, add_to_physmap_batch,
+	   add_to_physmap_batch, 0),
+	OP(XENMEM_remove_from_physmap, remove_from_physmap, remove_from_physmap,
+	   0),
+	OP(XENMEM_get_vnumainfo, get_vnumainfo, vnuma_topology_info, 0),
+	OP(XENMEM_access_op, access, mem_access_op, 0),
+	[XENMEM_exchange] = { memory_exchange,
+			      sizeof(struct xen_memory_exchange), SUB_OUT_ANY },
+};
+
+long memory_other(unsigned int op, u64 start, u64 arg)
+{
+	long rc;
+
+	if (op == XENMEM_acquire_resource)
+		return memory_resource(arg, start);
+	if (op < ARRAY_SIZE(ops) && ops[op].fn && start)
+		return -EINVAL;
+	rc = sub_op_call(ops, ARRAY_SIZE(ops), op, arg);
+	return rc == -ERESTART ? call_again(__HYPERVISOR_memory_op, op, arg)
+			       : rc;
 }

@@ -5,10 +5,6 @@
 #include "call/memory.h"
 #include "mm/alloc.h"
 
-// Sub-operation, and above it the extents that are done.
-#define OP_SHIFT 6
-#define OP_MASK	 ((1u << OP_SHIFT) - 1)
-
 // Defaults of Xen's memop-max-order.
 #define ORDER_DOMU    9
 #define ORDER_CONTROL MAX_ORDER
@@ -27,16 +23,10 @@ unsigned int memory_max_order(void)
 
 int memory_target(u16 domid, struct domain **out)
 {
-	struct domain *d = domain_get_self_or(domid);
-
-	if (!d)
+	*out = domain_get_self_or(domid);
+	if (!*out)
 		return -ESRCH;
-	if (!domain_may_control(currd, d)) {
-		domain_put(d);
-		return -EPERM;
-	}
-	*out = d;
-	return 0;
+	return domain_may_control(currd, *out) ? 0 : -EPERM;
 }
 
 int frame_list_read(u64 list, u64 i, u64 *out)
@@ -159,8 +149,8 @@ static bool reservation_run(struct reservation *r, extent_t *fn)
 static long reservation_op(unsigned int op, u64 start, u64 arg)
 {
 	struct xen_memory_reservation in;
+	struct domain *d __domain_ref = NULL;
 	struct reservation r;
-	bool again = false;
 
 	if (copy_struct_from_guest(&in, arg))
 		return (long)start;
@@ -174,153 +164,22 @@ static long reservation_op(unsigned int op, u64 start, u64 arg)
 	if (r.n > UINT32_MAX >> OP_SHIFT || start >= r.n ||
 	    (r.width && r.width <= PAGE_SHIFT) ||
 	    in.mem_flags & (XENMEMF_vnode | XENMEMF_populate_on_demand) ||
-	    r.order > memory_max_order() || memory_target(in.domid, &r.d))
+	    r.order > memory_max_order() || memory_target(in.domid, &d))
 		return (long)start;
-	again = reservation_run(&r, extent_op[op]);
-	domain_put(r.d);
-	if (again)
-		return call_again(__HYPERVISOR_memory_op, 2,
-				  op | r.done << OP_SHIFT, arg, 0, 0, 0);
+	r.d = d;
+	if (reservation_run(&r, extent_op[op]))
+		return call_again(__HYPERVISOR_memory_op,
+				  op | r.done << OP_SHIFT, arg);
 	return (long)r.done;
 }
-
-static long op_maximum_ram_page(u64 arg, u64 start)
-{
-	return (long)max_mfn;
-}
-
-// Nothing is ever shared.
-static long op_zero(u64 arg, u64 start)
-{
-	return 0;
-}
-
-static long op_claim_pages(u64 arg, u64 start)
-{
-	struct xen_memory_reservation r;
-	struct domain *d;
-	long rc;
-
-	if (copy_struct_from_guest(&r, arg))
-		return -EFAULT;
-	if (handle_gva(r.extent_start) || r.extent_order || r.mem_flags)
-		return -EINVAL;
-	d = domain_get_by_id(r.domid);
-	if (!d)
-		return -EINVAL;
-	rc = currd->is_control ? frames_claim(&d->account, r.nr_extents)
-			       : -EPERM;
-	domain_put(d);
-	return rc;
-}
-
-// PV guests keep their own translations: -EACCES is what they are told.
-static long op_add_to_physmap(u64 arg, u64 start)
-{
-	struct xen_add_to_physmap x;
-	struct domain *d;
-	int rc;
-
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
-	if (x.space == XENMAPSPACE_gmfn_foreign)
-		return -ENOSYS;
-	rc = memory_target(x.domid, &d);
-	if (rc)
-		return rc;
-	domain_put(d);
-	return -EACCES;
-}
-
-static long op_add_to_physmap_batch(u64 arg, u64 start)
-{
-	struct xen_add_to_physmap_batch x;
-	struct domain *d;
-	int rc;
-
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
-	if (x.space == XENMAPSPACE_gmfn_range)
-		return -EOPNOTSUPP;
-	rc = memory_target(x.domid, &d);
-	if (rc)
-		return rc;
-	domain_put(d);
-	return -EACCES;
-}
-
-// Only translated guests have a physmap that the caller does not write.
-static long op_remove_from_physmap(u64 arg, u64 start)
-{
-	struct xen_remove_from_physmap x;
-	struct domain *d;
-	long rc;
-
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
-	rc = memory_target(x.domid, &d);
-	if (rc)
-		return rc;
-	domain_put(d);
-	return -EACCES;
-}
-
-static long op_get_vnumainfo(u64 arg, u64 start)
-{
-	struct xen_vnuma_topology_info x;
-	struct domain *d;
-	int rc;
-
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
-	if (x.pad)
-		return -EINVAL;
-	rc = memory_target(x.domid, &d);
-	if (rc)
-		return rc;
-	domain_put(d);
-	return -EOPNOTSUPP;
-}
-
-static memory_op_t *const ops[] = {
-	[XENMEM_maximum_ram_page] = op_maximum_ram_page,
-	[XENMEM_current_reservation] = memory_reservation_now,
-	[XENMEM_maximum_reservation] = memory_reservation_max,
-	[XENMEM_machphys_mfn_list] = memory_m2p_list,
-	[XENMEM_add_to_physmap] = op_add_to_physmap,
-	[XENMEM_memory_map] = memory_map_get,
-	[XENMEM_machine_memory_map] = memory_map_machine,
-	[XENMEM_exchange] = memory_exchange,
-	[XENMEM_machphys_mapping] = memory_m2p_mapping,
-	[XENMEM_set_memory_map] = memory_map_set,
-	[XENMEM_maximum_gpfn] = memory_maximum_gpfn,
-	[XENMEM_remove_from_physmap] = op_remove_from_physmap,
-	[XENMEM_set_pod_target] = memory_pod_set,
-	[XENMEM_get_pod_target] = memory_pod_get,
-	[XENMEM_get_sharing_freed_pages] = op_zero,
-	[XENMEM_get_sharing_shared_pages] = op_zero,
-	[XENMEM_access_op] = memory_access,
-	[XENMEM_add_to_physmap_batch] = op_add_to_physmap_batch,
-	[XENMEM_claim_pages] = op_claim_pages,
-	[XENMEM_get_vnumainfo] = op_get_vnumainfo,
-	[XENMEM_reserved_device_memory_map] = memory_reserved_map,
-	[XENMEM_acquire_resource] = memory_resource,
-};
 
 long call_memory_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
 {
 	unsigned int op = cmd & OP_MASK;
 	u64 start = cmd >> OP_SHIFT;
 
-	if (op < ARRAY_SIZE(extent_op) &&
-	    extent_op[index_nospec(op, ARRAY_SIZE(extent_op))])
-		return reservation_op(op, start, arg);
-	if (op >= ARRAY_SIZE(ops))
-		return -ENOSYS;
-	op = index_nospec(op, ARRAY_SIZE(ops));
-	if (!ops[op])
-		return -ENOSYS;
-	if (start && op != XENMEM_acquire_resource)
-		return -EINVAL;
-	return ops[op](arg, start);
+	return op < ARRAY_SIZE(extent_op) && extent_op[index_nospec(
+						     op, ARRAY_SIZE(extent_op))]
+		       ? reservation_op(op, start, arg)
+		       : memory_other(op, start, arg);
 }

@@ -11,13 +11,9 @@
 #include "x86/pte.h"
 #include "x86/tlb.h"
 
-// The page-table page that a batch is at: its reference and its lock are
-// taken once for neighbouring updates of the same page.
-struct table_window {
-	struct page_info *pg;
-	u64 mfn;
-	bool locked; // else a plain page, writable reference held
-};
+// In a count: the call goes on after a preemption (Xen 4.17's own bit, not in
+// the public headers).
+#define MMU_UPDATE_PREEMPTED (1u << 31)
 
 static void window_close(struct table_window *w)
 {
@@ -35,7 +31,6 @@ static void window_close(struct table_window *w)
 static int window_open(struct table_window *w, u64 m, struct domain *d)
 {
 	struct page_info *pg = mfn_to_page(mfn(m));
-	int rc = 0;
 
 	if (w->pg && w->mfn == m)
 		return 0;
@@ -43,31 +38,28 @@ static int window_open(struct table_window *w, u64 m, struct domain *d)
 	if (!mfn_valid(mfn(m)) || !page_get(pg, &d->account))
 		return -EINVAL;
 	w->locked = page_lock(pg);
-	if (!w->locked) {
-		rc = page_type_begin(pg, PGT_WRITABLE, true);
-		if (rc) {
-			page_put(pg);
-			return -EINVAL;
-		}
+	if (!w->locked && page_type_begin(pg, PGT_WRITABLE, true)) {
+		page_put(pg);
+		return -EINVAL;
 	}
 	w->pg = pg;
 	w->mfn = m;
 	return 0;
 }
 
-static int entry_update(struct table_window *w, u64 ptr, u64 val, bool keep_ad,
-			struct domain *pt_owner, struct domain *from)
+static int entry_update(struct mmu_batch *b, u64 ptr, bool keep_ad)
 {
-	int rc = window_open(w, ptr >> PAGE_SHIFT, pt_owner);
+	struct table_window *w = &b->window;
+	int rc = window_open(w, ptr >> PAGE_SHIFT, b->tables);
 	u64 *t;
 
 	if (rc)
 		return rc;
 	if (w->locked)
-		return table_entry_set(w->pg, ptr & ~PAGE_MASK, val, keep_ad,
-				       current, from);
+		return table_entry_set(w->pg, ptr & ~PAGE_MASK, b->update.val,
+				       keep_ad, current, b->frames);
 	t = map_frame(mfn(w->mfn));
-	WRITE_ONCE(t[(ptr & ~PAGE_MASK) / 8], val);
+	WRITE_ONCE(t[(ptr & ~PAGE_MASK) / 8], b->update.val);
 	unmap_frame(t);
 	return 0;
 }
@@ -83,131 +75,103 @@ static int m2p_update(u64 m, u64 pfn, struct domain *from)
 	return 0;
 }
 
-// Both domains of a call, references held. 0, -ESRCH, -EPERM.
-struct mmu_targets {
-	struct domain *tables, *frames;
-};
-
-static void targets_put(struct mmu_targets *t)
-{
-	if (t->tables)
-		domain_put(t->tables);
-	if (t->frames)
-		domain_put(t->frames);
-}
-
 struct domain *mmu_frames_owner(u16 domid)
 {
-	struct domain *d;
+	struct domain *d = domid == DOMID_IO ? dom_io : dom_xen;
 
-	switch (domid) {
-	case DOMID_IO:
-	case DOMID_XEN:
-		d = domid == DOMID_IO ? dom_io : dom_xen;
-		if (!currd->is_control && domid == DOMID_XEN)
-			return NULL;
-		domain_get(d);
-		return d;
-	default:
+	if (domid != DOMID_IO && domid != DOMID_XEN)
 		return domain_get_self_or(domid);
-	}
+	domain_get(d);
+	return d;
 }
 
-static int targets_get(struct mmu_targets *t, u64 foreigndom)
+static void batch_end(struct mmu_batch *b)
 {
-	u32 tables = (u32)foreigndom >> 16;
+	window_close(&b->window);
+	if (b->tables)
+		domain_put(b->tables);
+	if (b->frames)
+		domain_put(b->frames);
+}
 
-	t->frames = NULL;
-	t->tables = tables ? domain_get_by_id((u16)(tables - 1))
+long mmu_batch_call(const struct mmu_batch_kind *k, u64 list, u64 ucount,
+		    u64 updone, u64 dom)
+{
+	u32 count = (u32)ucount & ~MMU_UPDATE_PREEMPTED, done = 0, i = 0;
+	struct mmu_batch b = { 0 };
+	int rc;
+
+	// Where the guest wants the number, but cannot have it, none goes.
+	if ((u32)ucount != count && updone)
+		(void)copy_struct_from_guest(&done, updone);
+	rc = k->begin(&b, dom);
+	if (rc) {
+		batch_end(&b);
+		return rc;
+	}
+	for (; i < count; i++, list += k->size) {
+		rc = -ERESTART;
+		if ((i && preempt_check()) || pv_settle(current))
+			break;
+		rc = copy_from_guest(&b.ext, list, k->size);
+		if (!rc)
+			rc = k->one(&b);
+		if (rc)
+			break;
+	}
+	batch_end(&b);
+	done += i;
+	if (updone)
+		(void)copy_struct_to_guest(updone, &done);
+	return rc == -ERESTART ? call_again(k->call, list,
+					    (count - i) | MMU_UPDATE_PREEMPTED,
+					    updone, dom)
+			       : rc;
+}
+
+// Device frames may be named by anybody.
+static int update_begin(struct mmu_batch *b, u64 dom)
+{
+	u32 tables = (u32)dom >> 16;
+
+	b->tables = tables ? domain_get_by_id((u16)(tables - 1))
 			   : domain_get_self_or(DOMID_SELF);
-	if (!t->tables)
-		return -EINVAL;
-	t->frames = mmu_frames_owner((u16)foreigndom);
-	if (!t->frames) {
-		targets_put(t);
+	b->frames = mmu_frames_owner((u16)dom);
+	if (!b->tables || !b->frames)
 		return -ESRCH;
-	}
-	if ((t->tables != currd && !domain_may_control(currd, t->tables)) ||
-	    (t->frames != currd && t->frames != dom_io &&
-	     !domain_may_control(currd, t->frames))) {
-		targets_put(t);
-		return -EPERM;
-	}
-	return 0;
+	return domain_may_control(currd, b->tables) &&
+			       (b->frames == dom_io ||
+				domain_may_control(currd, b->frames))
+		       ? 0
+		       : -EPERM;
 }
 
-static int update_one(struct table_window *w, const struct mmu_update *req,
-		      struct mmu_targets *t)
+static int update_one(struct mmu_batch *b)
 {
-	u64 ptr = req->ptr & ~7UL;
+	u64 ptr = b->update.ptr & ~7UL, kind = b->update.ptr & 7;
 
-	switch (req->ptr & 7) {
+	switch (kind) {
 	case MMU_NORMAL_PT_UPDATE:
 	case MMU_PT_UPDATE_NO_TRANSLATE:
-		return entry_update(w, ptr, req->val, false, t->tables,
-				    t->frames);
 	case MMU_PT_UPDATE_PRESERVE_AD:
-		return entry_update(w, ptr, req->val, true, t->tables,
-				    t->frames);
+		return entry_update(b, ptr, kind == MMU_PT_UPDATE_PRESERVE_AD);
 	case MMU_MACHPHYS_UPDATE:
-		return m2p_update(ptr >> PAGE_SHIFT, req->val, t->frames);
+		return m2p_update(ptr >> PAGE_SHIFT, b->update.val, b->frames);
 	default:
 		return -ENOSYS;
 	}
 }
 
-// Upper half of count in a continuation: how many have been done before.
 long call_mmu_update(u64 ureqs, u64 ucount, u64 updone, u64 foreigndom, u64 a5)
 {
-	struct mmu_targets t;
-	struct table_window w = { 0 };
-	struct mmu_update req;
-	u32 count = (u32)ucount, done = 0, i;
-	int rc;
+	static const struct mmu_batch_kind kind = {
+		.call = __HYPERVISOR_mmu_update,
+		.size = sizeof(struct mmu_update),
+		.begin = update_begin,
+		.one = update_one,
+	};
 
-	(void)a5;
-	if (count & MMU_UPDATE_PREEMPTED) {
-		count &= ~MMU_UPDATE_PREEMPTED;
-		if (updone && copy_from_guest(&done, updone, sizeof(done)))
-			return -EFAULT;
-	}
-	if (pv_settle(current))
-		return call_again(__HYPERVISOR_mmu_update, 4, ureqs,
-				  count | MMU_UPDATE_PREEMPTED, updone,
-				  foreigndom, 0);
-	rc = targets_get(&t, foreigndom);
-	if (rc)
-		return rc;
-	for (i = 0; i < count && !rc; i++, ureqs += sizeof(req)) {
-		if (i && preempt_check()) {
-			rc = -ERESTART;
-			break;
-		}
-		if (copy_struct_from_guest(&req, ureqs))
-			rc = -EFAULT;
-		else
-			rc = update_one(&w, &req, &t);
-		if (rc)
-			break;
-		if (pv_settle(current)) {
-			rc = -ERESTART;
-			i++, ureqs += sizeof(req);
-			break;
-		}
-	}
-	window_close(&w);
-	targets_put(&t);
-	done += i;
-	if (updone && copy_to_guest(updone, &done, sizeof(done)))
-		return -EFAULT;
-	if (rc == -ERESTART) {
-		if (i == count)
-			return 0;
-		return call_again(__HYPERVISOR_mmu_update, 4, ureqs,
-				  (count - i) | MMU_UPDATE_PREEMPTED, updone,
-				  foreigndom, 0);
-	}
-	return rc;
+	return mmu_batch_call(&kind, ureqs, ucount, updone, foreigndom);
 }
 
 static int flush_after(u64 va, u64 flags)
@@ -250,28 +214,23 @@ static long va_mapping(u64 va, u64 val, u64 flags, struct domain *from)
 
 long call_update_va_mapping(u64 va, u64 val, u64 flags, u64 a4, u64 a5)
 {
-	(void)a4, (void)a5;
 	if (pv_settle(current))
-		return call_again(__HYPERVISOR_update_va_mapping, 3, va, val,
-				  flags, 0, 0);
+		return call_again(__HYPERVISOR_update_va_mapping, va, val,
+				  flags);
 	return va_mapping(va, val, flags, currd);
 }
 
 long call_update_va_mapping_otherdomain(u64 va, u64 val, u64 flags, u64 domid,
 					u64 a5)
 {
-	struct domain *d;
-	long rc = -EPERM;
+	struct domain *d __domain_ref = NULL;
 
-	(void)a5;
 	if (pv_settle(current))
-		return call_again(__HYPERVISOR_update_va_mapping_otherdomain, 4,
-				  va, val, flags, domid, 0);
+		return call_again(__HYPERVISOR_update_va_mapping_otherdomain,
+				  va, val, flags, domid);
 	d = mmu_frames_owner((u16)domid);
 	if (!d)
 		return -ESRCH;
-	if (d == currd || d == dom_io || domain_may_control(currd, d))
-		rc = va_mapping(va, val, flags, d);
-	domain_put(d);
-	return rc;
+	return domain_may_control(currd, d) ? va_mapping(va, val, flags, d)
+					    : -EPERM;
 }

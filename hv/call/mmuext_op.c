@@ -35,64 +35,45 @@ int vcpu_bitmap_to_cpus(u64 gva, cpumask_t *out)
 	return 0;
 }
 
-struct mmuext {
-	struct mmuext_op op;
-	struct domain *d; // whose frames: pins, clear, copy
-};
-
-static int do_pin(struct mmuext *m)
+static int do_pin(struct mmu_batch *b)
 {
-	u64 type = (u64)(m->op.cmd - MMUEXT_PIN_L1_TABLE + 1) << 60;
+	u64 type = (u64)(b->ext.cmd - MMUEXT_PIN_L1_TABLE + 1) << 60;
 
-	return table_pin(m->d, gfn(m->op.arg1.mfn), type);
+	return table_pin(b->frames, gfn(b->ext.arg1.mfn), type);
 }
 
-static int do_unpin(struct mmuext *m)
+static int do_unpin(struct mmu_batch *b)
 {
-	return table_unpin(m->d, gfn(m->op.arg1.mfn));
+	return table_unpin(b->frames, gfn(b->ext.arg1.mfn));
 }
 
-static int do_new_base(struct mmuext *m)
+static int do_new_base(struct mmu_batch *b)
 {
-	return m->d == currd ? pv_new_base(current, gfn(m->op.arg1.mfn))
-			     : -EPERM;
+	if (b->frames != currd)
+		return -EPERM;
+	return b->ext.cmd == MMUEXT_NEW_BASEPTR
+		       ? pv_new_base(current, gfn(b->ext.arg1.mfn))
+		       : pv_new_user_base(current, gfn(b->ext.arg1.mfn));
 }
 
-static int do_new_user_base(struct mmuext *m)
-{
-	return m->d == currd ? pv_new_user_base(current, gfn(m->op.arg1.mfn))
-			     : -EPERM;
-}
-
-static int do_flush(struct mmuext *m)
+static int do_flush(struct mmu_batch *b)
 {
 	cpumask_t mask = cpumask_of(smp_cpu_id());
-	u64 va = m->op.arg1.linear_addr;
+	u64 va = b->ext.arg1.linear_addr;
+	u32 cmd = b->ext.cmd;
 
-	switch (m->op.cmd) {
-	case MMUEXT_TLB_FLUSH_MULTI:
-	case MMUEXT_INVLPG_MULTI:
-		if (vcpu_bitmap_to_cpus((u64)m->op.arg2.vcpumask.p, &mask))
-			return -EINVAL;
-		break;
-	case MMUEXT_TLB_FLUSH_ALL:
-	case MMUEXT_INVLPG_ALL:
+	if (cmd == MMUEXT_TLB_FLUSH_ALL || cmd == MMUEXT_INVLPG_ALL)
 		mask = READ_ONCE(currd->account.tlb_cpus);
-		break;
-	default:
-		break;
-	}
-	switch (m->op.cmd) {
-	case MMUEXT_INVLPG_LOCAL:
-	case MMUEXT_INVLPG_MULTI:
-	case MMUEXT_INVLPG_ALL:
-		if (va_canonical(va) && va_is_guest(va))
-			tlb_flush_va_mask(mask, va);
-		return 0;
-	default:
+	else if ((cmd == MMUEXT_TLB_FLUSH_MULTI ||
+		  cmd == MMUEXT_INVLPG_MULTI) &&
+		 vcpu_bitmap_to_cpus((u64)b->ext.arg2.vcpumask.p, &mask))
+		return -EINVAL;
+	if (cmd == MMUEXT_TLB_FLUSH_LOCAL || cmd == MMUEXT_TLB_FLUSH_MULTI ||
+	    cmd == MMUEXT_TLB_FLUSH_ALL)
 		tlb_flush_mask(mask);
-		return 0;
-	}
+	else if (va_canonical(va) && va_is_guest(va))
+		tlb_flush_va_mask(mask, va);
+	return 0;
 }
 
 static bool may_flush_caches(const struct domain *d)
@@ -100,24 +81,24 @@ static bool may_flush_caches(const struct domain *d)
 	return d->is_hardware || d->io_mem->used || d->io_ports->used;
 }
 
-static int do_flush_cache(struct mmuext *m)
+static int do_flush_cache(struct mmu_batch *b)
 {
 	if (!may_flush_caches(currd))
 		return -EACCES;
-	if (m->op.cmd == MMUEXT_FLUSH_CACHE_GLOBAL)
+	if (b->ext.cmd == MMUEXT_FLUSH_CACHE_GLOBAL)
 		cache_flush_mask(cpu_online);
 	else
 		wbinvd();
 	return 0;
 }
 
-static int do_set_ldt(struct mmuext *m)
+static int do_set_ldt(struct mmu_batch *b)
 {
-	u64 base = m->op.arg1.linear_addr;
-	u32 entries = m->op.arg2.nr_ents;
+	u64 base = b->ext.arg1.linear_addr;
+	u32 entries = b->ext.arg2.nr_ents;
 	struct vcpu *v = current;
 
-	if (m->d != currd)
+	if (b->frames != currd)
 		return -EPERM;
 	if ((base & ~PAGE_MASK) || entries > 8192 ||
 	    (entries && (!va_canonical(base) || !access_ok(base, entries * 8))))
@@ -133,50 +114,49 @@ static int do_set_ldt(struct mmuext *m)
 	return 0;
 }
 
-static int do_clear_page(struct mmuext *m)
+static int do_clear_page(struct mmu_batch *b)
 {
-	struct page_info *pg = mfn_to_page(mfn(m->op.arg1.mfn));
+	struct page_info *pg = mfn_to_page(mfn(b->ext.arg1.mfn));
 	void *p;
 
-	if (!mfn_valid(mfn(m->op.arg1.mfn)) ||
-	    page_get_writable(pg, &m->d->account))
+	if (!mfn_valid(mfn(b->ext.arg1.mfn)) ||
+	    page_get_writable(pg, &b->frames->account))
 		return -EINVAL;
-	p = map_frame(mfn(m->op.arg1.mfn));
+	p = map_frame(mfn(b->ext.arg1.mfn));
 	memset(p, 0, PAGE_SIZE);
 	unmap_frame(p);
 	page_put_writable(pg);
 	return 0;
 }
 
-static int do_copy_page(struct mmuext *m)
+static int do_copy_page(struct mmu_batch *b)
 {
-	mfn_t to = mfn(m->op.arg1.mfn), from = mfn(m->op.arg2.src_mfn);
+	mfn_t to = mfn(b->ext.arg1.mfn), from = mfn(b->ext.arg2.src_mfn);
 	struct page_info *src = mfn_to_page(from), *dst = mfn_to_page(to);
-	void *a, *b;
+	void *p, *q;
 
-	if (!mfn_valid(from) || !page_get(src, &m->d->account))
+	if (!mfn_valid(from) || !page_get(src, &b->frames->account))
 		return -EINVAL;
-	if (!mfn_valid(to) || page_get_writable(dst, &m->d->account)) {
+	if (!mfn_valid(to) || page_get_writable(dst, &b->frames->account)) {
 		page_put(src);
 		return -EINVAL;
 	}
-	a = map_frame(to);
-	b = map_frame(from);
-	memcpy(a, b, PAGE_SIZE);
-	unmap_frame(b);
-	unmap_frame(a);
+	p = map_frame(to);
+	q = map_frame(from);
+	memcpy(p, q, PAGE_SIZE);
+	unmap_frame(q);
+	unmap_frame(p);
 	page_put_writable(dst);
 	page_put(src);
 	return 0;
 }
 
-static int do_super(struct mmuext *m)
+static int do_super(struct mmu_batch *b)
 {
-	(void)m;
 	return -EOPNOTSUPP;
 }
 
-static int (*const handlers[])(struct mmuext *m) = {
+static int (*const handlers[])(struct mmu_batch *b) = {
 	[MMUEXT_PIN_L1_TABLE] = do_pin,
 	[MMUEXT_PIN_L2_TABLE] = do_pin,
 	[MMUEXT_PIN_L3_TABLE] = do_pin,
@@ -191,7 +171,7 @@ static int (*const handlers[])(struct mmuext *m) = {
 	[MMUEXT_INVLPG_ALL] = do_flush,
 	[MMUEXT_FLUSH_CACHE] = do_flush_cache,
 	[MMUEXT_SET_LDT] = do_set_ldt,
-	[MMUEXT_NEW_USER_BASEPTR] = do_new_user_base,
+	[MMUEXT_NEW_USER_BASEPTR] = do_new_base,
 	[MMUEXT_CLEAR_PAGE] = do_clear_page,
 	[MMUEXT_COPY_PAGE] = do_copy_page,
 	[MMUEXT_FLUSH_CACHE_GLOBAL] = do_flush_cache,
@@ -199,57 +179,36 @@ static int (*const handlers[])(struct mmuext *m) = {
 	[MMUEXT_UNMARK_SUPER] = do_super,
 };
 
-static int one(struct mmuext *m)
+static int ext_one(struct mmu_batch *b)
 {
-	u32 cmd = m->op.cmd;
+	u32 cmd = b->ext.cmd;
 
 	if (cmd >= ARRAY_SIZE(handlers))
 		return -ENOSYS;
 	cmd = (u32)index_nospec(cmd, ARRAY_SIZE(handlers));
-	return handlers[cmd] ? handlers[cmd](m) : -ENOSYS;
+	return handlers[cmd] ? handlers[cmd](b) : -ENOSYS;
+}
+
+static int ext_begin(struct mmu_batch *b, u64 dom)
+{
+	struct domain *d = b->frames = mmu_frames_owner((u16)dom);
+
+	if (!d)
+		return -ESRCH;
+	return d == currd || (d != dom_io && domain_may_control(currd, d) &&
+			      d->ops == currd->ops)
+		       ? 0
+		       : -EPERM;
 }
 
 long call_mmuext_op(u64 uops, u64 ucount, u64 updone, u64 domid, u64 a5)
 {
-	u32 count = (u32)ucount & ~MMU_UPDATE_PREEMPTED, done = 0, i;
-	struct mmuext m;
-	int rc = 0;
+	static const struct mmu_batch_kind kind = {
+		.call = __HYPERVISOR_mmuext_op,
+		.size = sizeof(struct mmuext_op),
+		.begin = ext_begin,
+		.one = ext_one,
+	};
 
-	(void)a5;
-	if (((u32)ucount & MMU_UPDATE_PREEMPTED) && updone &&
-	    copy_from_guest(&done, updone, sizeof(done)))
-		return -EFAULT;
-	if (pv_settle(current))
-		return call_again(__HYPERVISOR_mmuext_op, 4, uops,
-				  count | MMU_UPDATE_PREEMPTED, updone, domid,
-				  0);
-	m.d = mmu_frames_owner((u16)domid);
-	if (!m.d)
-		return -ESRCH;
-	if (m.d != currd && (m.d == dom_io || !domain_may_control(currd, m.d) ||
-			     m.d->ops != currd->ops)) {
-		domain_put(m.d);
-		return -EPERM;
-	}
-	for (i = 0; i < count; i++, uops += sizeof(m.op)) {
-		if ((i && preempt_check()) || pv_settle(current)) {
-			rc = -ERESTART;
-			break;
-		}
-		if (copy_struct_from_guest(&m.op, uops))
-			rc = -EFAULT;
-		else
-			rc = one(&m);
-		if (rc)
-			break;
-	}
-	domain_put(m.d);
-	done += i;
-	if (updone && copy_to_guest(updone, &done, sizeof(done)))
-		return -EFAULT;
-	if (rc == -ERESTART)
-		return call_again(__HYPERVISOR_mmuext_op, 4, uops,
-				  (count - i) | MMU_UPDATE_PREEMPTED, updone,
-				  domid, 0);
-	return rc;
+	return mmu_batch_call(&kind, uops, ucount, updone, domid);
 }

@@ -9,61 +9,46 @@
 #include "x86/irq.h"
 #include "x86/platform.h"
 
-union physdev_arg {
-	struct physdev_eoi eoi;
-	struct physdev_pirq_eoi_gmfn eoi_map;
-	struct physdev_irq_status_query irq_status_query;
-	struct physdev_set_iopl set_iopl;
-	struct physdev_set_iobitmap set_iobitmap;
-	struct physdev_apic apic;
-	struct physdev_irq irq;
-	struct physdev_map_pirq map_pirq;
-	struct physdev_unmap_pirq unmap_pirq;
-	struct physdev_manage_pci manage_pci; // also restore_msi
-	struct physdev_manage_pci_ext manage_pci_ext;
-	struct physdev_setup_gsi setup_gsi;
-	struct physdev_get_free_pirq get_free_pirq;
-	struct physdev_pci_mmcfg_reserved mmcfg;
-	struct physdev_pci_device_add device_add;
-	struct physdev_pci_device device;
-	struct physdev_dbgp_op dbgp;
-};
+#define DO(name, type, result) SUB_FN(name, physdev_##type, result)
+#define BDF(a)		       PCI_BDF((a)->bus, (a)->devfn)
 
-// An operation that is one call.
-#define DO(name, result)                           \
-	static int op_##name(union physdev_arg *a) \
-	{                                          \
-		return result;                     \
-	}
-
-DO(eoi, pirq_eoi(currd, a->eoi.irq))
-DO(eoi_map_v1, pirq_set_eoi_map(currd, a->eoi_map.gmfn, true))
-DO(eoi_map_v2, pirq_set_eoi_map(currd, a->eoi_map.gmfn, false))
+DO(eoi, eoi, pirq_eoi(currd, a->irq))
+DO(eoi_map_v1, pirq_eoi_gmfn, pirq_set_eoi_map(currd, a->gmfn, true))
+DO(eoi_map_v2, pirq_eoi_gmfn, pirq_set_eoi_map(currd, a->gmfn, false))
 
 // A guest that does not look at the eoi map is to call eoi always.
-static int op_irq_status_query(union physdev_arg *a)
+static long op_irq_status_query(void *arg)
 {
-	a->irq_status_query.flags = XENIRQSTAT_needs_eoi;
-	return a->irq_status_query.irq < pirq_count(currd) ? 0 : -EINVAL;
+	struct physdev_irq_status_query *a = arg;
+
+	a->flags = XENIRQSTAT_needs_eoi;
+	return a->irq < pirq_count(currd) ? 0 : -EINVAL;
 }
 
-DO(set_iopl, pv_set_iopl(current, a->set_iopl.iopl))
-DO(set_iobitmap, pv_set_iobitmap(current, handle_gva(a->set_iobitmap.bitmap),
-				 a->set_iobitmap.nr_ports))
-DO(apic_read, ioapic_read(a->apic.apic_physbase, a->apic.reg, &a->apic.value)
-		      ? -EINVAL
-		      : 0)
+DO(set_iopl, set_iopl, pv_set_iopl(current, a->iopl))
+DO(set_iobitmap, set_iobitmap,
+   pv_set_iobitmap(current, handle_gva(a->bitmap), a->nr_ports))
 
-// The lines are the hypervisor's; what it has to know setup_gsi tells.
-DO(apic_write, 0)
+// The lines are the hypervisor's; what it has to know setup_gsi tells, so that
+// a write only answers as a read does.
+DO(apic, apic, ioapic_read(a->apic_physbase, a->reg, &a->value) ? -EINVAL : 0)
 
-// The vector is a word for apic_write, which does not look at it.
-static int op_alloc_irq_vector(union physdev_arg *a)
+// The vector is a word for apic_write, which does not look at it; a line that
+// is there is mapped.
+static long op_alloc_irq_vector(void *arg)
 {
-	int pirq = (int)a->irq.irq;
+	struct physdev_irq *a = arg;
+	int pirq = (int)a->irq;
 
-	a->irq.vector = 0x20 + (a->irq.irq & 0x7f);
-	return pirq_map_gsi(currd, pirq, &pirq);
+	a->vector = a->irq;
+	pirq_map_gsi(currd, pirq, &pirq);
+	return 0;
+}
+
+// No debug port of ours is on USB.
+static long op_dbgp(void *arg)
+{
+	return 0;
 }
 
 static int map_pirq(struct domain *d, struct physdev_map_pirq *op)
@@ -72,8 +57,10 @@ static int map_pirq(struct domain *d, struct physdev_map_pirq *op)
 		.bdf = PCI_BDF(op->bus & 0xff, op->devfn & 0xff),
 		.seg = (u16)((u32)op->bus >> 16),
 		.entry = (u32)op->entry_nr,
+		.vectors = 1,
 		.table_base = op->table_base,
 	};
+	int rc;
 
 	switch (op->type) {
 	case MAP_PIRQ_TYPE_GSI:
@@ -86,155 +73,106 @@ static int map_pirq(struct domain *d, struct physdev_map_pirq *op)
 	case MAP_PIRQ_TYPE_MULTI_MSI:
 		if (op->entry_nr <= 0 || op->entry_nr > 32)
 			return -EDOM;
-		if (op->entry_nr != 1) // takes interrupt remapping
-			return -EOPNOTSUPP;
+		while (rq.vectors < rq.entry)
+			rq.vectors *= 2;
 		rq.table_base = 0;
-		return pci_msi_map(d, &rq, &op->pirq);
+		rc = pci_msi_map(d, &rq, &op->pirq);
+		op->entry_nr = (int)rq.vectors;
+		return rc;
 	}
 	return -EINVAL;
 }
 
 static int pirq_for_domain(u16 domid, struct physdev_map_pirq *map, int unmap)
 {
-	struct domain *d = domain_get_self_or(domid);
-	int rc = -EPERM;
+	struct domain *d __domain_ref = domain_get_self_or(domid);
 
 	if (!d)
 		return -ESRCH;
-	if (currd->is_control)
-		rc = map ? map_pirq(d, map) : pci_pirq_unmap(d, unmap);
-	domain_put(d);
-	return rc;
+	if (!currd->is_control)
+		return -EPERM;
+	return map ? map_pirq(d, map) : pci_pirq_unmap(d, unmap);
 }
 
-DO(map_pirq, pirq_for_domain(a->map_pirq.domid, &a->map_pirq, 0))
-DO(unmap_pirq, pirq_for_domain(a->unmap_pirq.domid, NULL, a->unmap_pirq.pirq))
+DO(map_pirq, map_pirq, pirq_for_domain(a->domid, a, 0))
+DO(unmap_pirq, unmap_pirq, pirq_for_domain(a->domid, NULL, a->pirq))
 
-static int op_get_free_pirq(union physdev_arg *a)
+static long op_get_free_pirq(void *arg)
 {
-	int pirq = pirq_get_free(currd,
-				 a->get_free_pirq.type == MAP_PIRQ_TYPE_GSI);
+	struct physdev_get_free_pirq *a = arg;
+	int pirq = pirq_get_free(currd, a->type == MAP_PIRQ_TYPE_GSI);
 
-	a->get_free_pirq.pirq = (u32)pirq;
+	a->pirq = (u32)pirq;
 	return pirq < 0 ? pirq : 0;
 }
 
-DO(setup_gsi,
-   a->setup_gsi.gsi < 0
+DO(setup_gsi, setup_gsi,
+   a->gsi < 0 ? -EINVAL
+	      : irq_setup_gsi((unsigned int)a->gsi, a->triggering, a->polarity))
+DO(manage_pci_add, manage_pci, pci_device_add(0, BDF(a), false))
+DO(manage_pci_remove, manage_pci, pci_device_remove(0, BDF(a)))
+DO(manage_pci_add_ext, manage_pci_ext,
+   a->is_extfn > 1 || a->is_virtfn > 1
 	   ? -EINVAL
-	   : irq_setup_gsi((unsigned int)a->setup_gsi.gsi,
-			   a->setup_gsi.triggering, a->setup_gsi.polarity))
-
-static u16 device_bdf(const union physdev_arg *a)
-{
-	return PCI_BDF(a->device.bus, a->device.devfn);
-}
-
-static u16 manage_bdf(const union physdev_arg *a)
-{
-	return PCI_BDF(a->manage_pci.bus, a->manage_pci.devfn);
-}
-
-DO(manage_pci_add, pci_device_add(0, manage_bdf(a), false))
-DO(manage_pci_remove, pci_device_remove(0, manage_bdf(a)))
-
-static int op_manage_pci_add_ext(union physdev_arg *a)
-{
-	if (a->manage_pci_ext.is_extfn > 1 || a->manage_pci_ext.is_virtfn > 1)
-		return -EINVAL;
-	return pci_device_add(0, manage_bdf(a), a->manage_pci_ext.is_virtfn);
-}
-
-DO(restore_msi, pci_msi_restore(0, manage_bdf(a)))
-DO(pci_device_add,
-   pci_device_add(a->device_add.seg, device_bdf(a),
-		  (a->device_add.flags & XEN_PCI_DEV_VIRTFN) != 0))
-DO(pci_device_remove, pci_device_remove(a->device.seg, device_bdf(a)))
-DO(restore_msi_ext, pci_msi_restore(a->device.seg, device_bdf(a)))
-DO(prepare_msix, pci_msix_prepare(a->device.seg, device_bdf(a), true))
-DO(release_msix, pci_msix_prepare(a->device.seg, device_bdf(a), false))
+	   : pci_device_add(0, BDF(a), a->is_virtfn))
+DO(restore_msi, restore_msi, pci_msi_restore(0, BDF(a)))
+DO(pci_device_add, pci_device_add,
+   pci_device_add(a->seg, BDF(a), (a->flags & XEN_PCI_DEV_VIRTFN) != 0))
+DO(pci_device_remove, pci_device, pci_device_remove(a->seg, BDF(a)))
+DO(restore_msi_ext, pci_device, pci_msi_restore(a->seg, BDF(a)))
+DO(prepare_msix, pci_device, pci_msix_prepare(a->seg, BDF(a), true))
+DO(release_msix, pci_device, pci_msix_prepare(a->seg, BDF(a), false))
 
 // Configuration space is reached through ports only; what Dom0 reserved
 // matters to nobody here. -ENODEV: the firmware's table has no such range.
-static int op_mmcfg_reserved(union physdev_arg *a)
+static long op_mmcfg_reserved(void *arg)
 {
+	const struct physdev_pci_mmcfg_reserved *a = arg;
+
 	for (u32 i = 0; i < platform.nr_mcfg; i++)
-		if (platform.mcfg[i].maddr == a->mmcfg.address &&
-		    platform.mcfg[i].segment == a->mmcfg.segment)
+		if (platform.mcfg[i].maddr == a->address &&
+		    platform.mcfg[i].segment == a->segment)
 			return 0;
 	return -ENODEV;
 }
 
-// No debug port of ours is on USB.
-DO(dbgp, 0)
+#define HW SUB_HARDWARE
 
-#define SIZE(member) sizeof(((union physdev_arg *)NULL)->member)
-#define IN	     0
-#define BOTH	     1 // copied out, too
-#define HARDWARE     2 // for the hardware domain only
-
-static const struct {
-	int (*fn)(union physdev_arg *a);
-	u8 size, flags;
-} op_table[] = {
-#define OP(nr, name, member, flags) [nr] = { op_##name, SIZE(member), flags }
+static const struct sub_op ops[] = {
+#define OP(nr, name, type, flags) SUB_OP(nr, name, physdev_##type, flags)
 	OP(PHYSDEVOP_irq_status_query, irq_status_query, irq_status_query,
-	   BOTH),
-	OP(PHYSDEVOP_set_iopl, set_iopl, set_iopl, IN),
-	OP(PHYSDEVOP_set_iobitmap, set_iobitmap, set_iobitmap, IN),
-	OP(PHYSDEVOP_apic_read, apic_read, apic, HARDWARE | BOTH),
-	OP(PHYSDEVOP_apic_write, apic_write, apic, HARDWARE),
-	OP(PHYSDEVOP_alloc_irq_vector, alloc_irq_vector, irq, HARDWARE | BOTH),
-	OP(PHYSDEVOP_eoi, eoi, eoi, IN),
-	OP(PHYSDEVOP_map_pirq, map_pirq, map_pirq, BOTH),
-	OP(PHYSDEVOP_unmap_pirq, unmap_pirq, unmap_pirq, IN),
-	OP(PHYSDEVOP_manage_pci_add, manage_pci_add, manage_pci, HARDWARE),
-	OP(PHYSDEVOP_manage_pci_remove, manage_pci_remove, manage_pci,
-	   HARDWARE),
-	OP(PHYSDEVOP_pirq_eoi_gmfn_v1, eoi_map_v1, eoi_map, IN),
-	OP(PHYSDEVOP_restore_msi, restore_msi, manage_pci, HARDWARE),
+	   SUB_OUT),
+	OP(PHYSDEVOP_set_iopl, set_iopl, set_iopl, 0),
+	OP(PHYSDEVOP_set_iobitmap, set_iobitmap, set_iobitmap, 0),
+	OP(PHYSDEVOP_apic_read, apic, apic, HW | SUB_OUT),
+	OP(PHYSDEVOP_apic_write, apic, apic, HW),
+	OP(PHYSDEVOP_alloc_irq_vector, alloc_irq_vector, irq, HW | SUB_OUT),
+	OP(PHYSDEVOP_eoi, eoi, eoi, 0),
+	OP(PHYSDEVOP_map_pirq, map_pirq, map_pirq, SUB_OUT),
+	OP(PHYSDEVOP_unmap_pirq, unmap_pirq, unmap_pirq, 0),
+	OP(PHYSDEVOP_manage_pci_add, manage_pci_add, manage_pci, HW),
+	OP(PHYSDEVOP_manage_pci_remove, manage_pci_remove, manage_pci, HW),
+	OP(PHYSDEVOP_pirq_eoi_gmfn_v1, eoi_map_v1, pirq_eoi_gmfn, 0),
+	OP(PHYSDEVOP_restore_msi, restore_msi, restore_msi, HW),
 	OP(PHYSDEVOP_manage_pci_add_ext, manage_pci_add_ext, manage_pci_ext,
-	   HARDWARE),
-	OP(PHYSDEVOP_setup_gsi, setup_gsi, setup_gsi, HARDWARE),
-	OP(PHYSDEVOP_get_free_pirq, get_free_pirq, get_free_pirq, BOTH),
-	OP(PHYSDEVOP_pci_mmcfg_reserved, mmcfg_reserved, mmcfg, HARDWARE),
-	OP(PHYSDEVOP_pci_device_add, pci_device_add, device_add, HARDWARE),
-	OP(PHYSDEVOP_pci_device_remove, pci_device_remove, device, HARDWARE),
-	OP(PHYSDEVOP_restore_msi_ext, restore_msi_ext, device, HARDWARE),
-	OP(PHYSDEVOP_pirq_eoi_gmfn_v2, eoi_map_v2, eoi_map, IN),
-	OP(PHYSDEVOP_dbgp_op, dbgp, dbgp, HARDWARE),
-	OP(PHYSDEVOP_prepare_msix, prepare_msix, device, HARDWARE),
-	OP(PHYSDEVOP_release_msix, release_msix, device, HARDWARE),
+	   HW),
+	OP(PHYSDEVOP_setup_gsi, setup_gsi, setup_gsi, HW),
+	OP(PHYSDEVOP_get_free_pirq, get_free_pirq, get_free_pirq, SUB_OUT),
+	OP(PHYSDEVOP_pci_mmcfg_reserved, mmcfg_reserved, pci_mmcfg_reserved,
+	   HW),
+	OP(PHYSDEVOP_pci_device_add, pci_device_add, pci_device_add, HW),
+	OP(PHYSDEVOP_pci_device_remove, pci_device_remove, pci_device, HW),
+	OP(PHYSDEVOP_restore_msi_ext, restore_msi_ext, pci_device, HW),
+	OP(PHYSDEVOP_pirq_eoi_gmfn_v2, eoi_map_v2, pirq_eoi_gmfn, 0),
+	OP(PHYSDEVOP_dbgp_op, dbgp, dbgp_op, HW),
+	OP(PHYSDEVOP_prepare_msix, prepare_msix, pci_device, HW),
+	OP(PHYSDEVOP_release_msix, release_msix, pci_device, HW),
 };
-
-// The structures that name a device begin alike.
-_Static_assert(offsetof(struct physdev_pci_device_add, devfn) ==
-		       offsetof(struct physdev_pci_device, devfn),
-	       "device_bdf");
-_Static_assert(offsetof(struct physdev_manage_pci_ext, devfn) ==
-		       offsetof(struct physdev_restore_msi, devfn),
-	       "manage_bdf");
 
 // a1: PHYSDEVOP_*, a2: its argument.
 long call_physdev_op(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
-	union physdev_arg arg;
-	u32 op = (u32)a1;
-	int rc;
-
-	if (op >= ARRAY_SIZE(op_table))
-		return -ENOSYS;
-	op = (u32)index_nospec(op, ARRAY_SIZE(op_table));
-	if (!op_table[op].fn)
-		return -ENOSYS;
-	if (op_table[op].flags & HARDWARE && !currd->is_hardware)
-		return -EPERM;
-	if (copy_from_guest(&arg, a2, op_table[op].size))
-		return -EFAULT;
-	rc = op_table[op].fn(&arg);
-	if (!rc && op_table[op].flags & BOTH)
-		rc = copy_to_guest(a2, &arg, op_table[op].size);
-	return rc;
+	return sub_op_call(ops, ARRAY_SIZE(ops), a1, a2);
 }
 
 // The old form: number and argument in one structure, for the first few.

@@ -16,7 +16,6 @@ long call_set_trap_table(u64 list, u64 a2, u64 a3, u64 a4, u64 a5)
 {
 	struct trap_info *traps = current->pv->traps, t;
 
-	(void)a2, (void)a3, (void)a4, (void)a5;
 	if (!list) {
 		memset(traps, 0, 256 * sizeof(*traps));
 		return 0;
@@ -24,8 +23,7 @@ long call_set_trap_table(u64 list, u64 a2, u64 a3, u64 a4, u64 a5)
 	// At most one entry a vector, and the end mark.
 	for (unsigned int i = 0;; i++, list += sizeof(t)) {
 		if (i && preempt_check())
-			return call_again(__HYPERVISOR_set_trap_table, 1, list,
-					  0, 0, 0, 0);
+			return call_again(__HYPERVISOR_set_trap_table, list);
 		if (copy_struct_from_guest(&t, list))
 			return -EFAULT;
 		if (!t.address)
@@ -43,7 +41,6 @@ long call_set_gdt(u64 list, u64 entries, u64 a3, u64 a4, u64 a5)
 	unsigned int n = (unsigned int)((entries + 511) / 512);
 	int rc;
 
-	(void)a3, (void)a4, (void)a5;
 	if (entries > PV_GDT_FRAMES * 512)
 		return -EINVAL;
 	if (copy_from_guest(frames, list, n * sizeof(frames[0])))
@@ -58,7 +55,6 @@ long call_set_gdt(u64 list, u64 entries, u64 a3, u64 a4, u64 a5)
 
 long call_stack_switch(u64 ss, u64 sp, u64 a3, u64 a4, u64 a5)
 {
-	(void)a3, (void)a4, (void)a5;
 	current->hot.kernel_ss = ss | 3;
 	current->hot.kernel_sp = sp;
 	return 0;
@@ -66,7 +62,6 @@ long call_stack_switch(u64 ss, u64 sp, u64 a3, u64 a4, u64 a5)
 
 long call_fpu_taskswitch(u64 set, u64 a2, u64 a3, u64 a4, u64 a5)
 {
-	(void)a2, (void)a3, (void)a4, (void)a5;
 	irq_disable();
 	pv_set_ts(current, (u32)set);
 	irq_enable();
@@ -77,7 +72,6 @@ long call_set_debugreg(u64 reg, u64 value, u64 a3, u64 a4, u64 a5)
 {
 	int rc;
 
-	(void)a3, (void)a4, (void)a5;
 	irq_disable();
 	rc = pv_set_debugreg(current, (unsigned int)reg, value);
 	irq_enable();
@@ -86,7 +80,6 @@ long call_set_debugreg(u64 reg, u64 value, u64 a3, u64 a4, u64 a5)
 
 long call_get_debugreg(u64 reg, u64 a2, u64 a3, u64 a4, u64 a5)
 {
-	(void)a2, (void)a3, (void)a4, (void)a5;
 	if (reg > 7)
 		return -ENODEV;
 	return (long)pv_get_debugreg(current, (unsigned int)reg);
@@ -101,7 +94,6 @@ long call_update_descriptor(u64 maddr, u64 desc, u64 a3, u64 a4, u64 a5)
 	int rc;
 	u64 *t;
 
-	(void)a3, (void)a4, (void)a5;
 	if ((maddr & 7) || !mfn_valid(m) || !pv_descriptor_check(&desc))
 		return -EINVAL;
 	if (!page_get(pg, &currd->account))
@@ -124,7 +116,6 @@ long call_set_segment_base(u64 which, u64 base, u64 a3, u64 a4, u64 a5)
 	struct vcpu *v = current;
 	u64 mine;
 
-	(void)a3, (void)a4, (void)a5;
 	if (which != SEGBASE_GS_USER_SEL && !va_canonical(base))
 		return -EINVAL;
 	switch (which) {
@@ -153,46 +144,36 @@ long call_set_segment_base(u64 which, u64 base, u64 a3, u64 a4, u64 a5)
 	}
 }
 
-static void mask_flag(struct vcpu *v, u32 flag, bool on)
-{
-	v->hot.cb_flags = on ? v->hot.cb_flags | flag : v->hot.cb_flags & ~flag;
-}
-
 static long callback_set(const struct callback_register *r)
 {
 	struct vcpu_hot *h = &current->hot;
-	bool mask = r->flags & CALLBACKF_mask_events;
+	u64 *const slots[] = {
+		[CALLBACKTYPE_event] = &h->event_cb,
+		[CALLBACKTYPE_failsafe] = &h->failsafe_cb,
+		[CALLBACKTYPE_syscall] = &h->syscall_cb,
+		[CALLBACKTYPE_syscall32] = &h->syscall32_cb,
+		[CALLBACKTYPE_sysenter] = &h->sysenter_cb,
+		[CALLBACKTYPE_nmi] = &current->pv->nmi_address,
+	};
+	static const u8 flags[ARRAY_SIZE(slots)] = {
+		[CALLBACKTYPE_failsafe] = CB_FAILSAFE_MASKS_EVENTS,
+		[CALLBACKTYPE_syscall] = CB_SYSCALL_MASKS_EVENTS,
+		[CALLBACKTYPE_syscall32] = CB_SYSCALL32_MASKS_EVENTS,
+		[CALLBACKTYPE_sysenter] = CB_SYSENTER_MASKS_EVENTS,
+	};
+	u64 type = index_nospec(r->type, ARRAY_SIZE(slots));
 
 	if (!va_canonical(r->address))
 		return -EINVAL;
-	switch (r->type) {
-	case CALLBACKTYPE_event:
-		h->event_cb = r->address;
-		return 0;
-	case CALLBACKTYPE_failsafe:
-		h->failsafe_cb = r->address;
-		mask_flag(current, CB_FAILSAFE_MASKS_EVENTS, mask);
-		return 0;
-	case CALLBACKTYPE_syscall:
-		h->syscall_cb = r->address;
-		mask_flag(current, CB_SYSCALL_MASKS_EVENTS, mask);
-		return 0;
-	case CALLBACKTYPE_syscall32:
-		h->syscall32_cb = r->address;
-		mask_flag(current, CB_SYSCALL32_MASKS_EVENTS, mask);
-		return 0;
-	case CALLBACKTYPE_sysenter:
-		h->sysenter_cb = r->address;
-		mask_flag(current, CB_SYSENTER_MASKS_EVENTS, mask);
-		return 0;
-	case CALLBACKTYPE_nmi:
-		if (current->id)
-			return -EINVAL;
-		current->pv->nmi_address = r->address;
-		return 0;
-	default:
+	if (r->type >= ARRAY_SIZE(slots) || !slots[type])
 		return -ENOSYS;
-	}
+	if (type == CALLBACKTYPE_nmi && current->id)
+		return -EINVAL;
+	*slots[type] = r->address;
+	h->cb_flags &= ~flags[type];
+	if (r->flags & CALLBACKF_mask_events)
+		h->cb_flags |= flags[type];
+	return 0;
 }
 
 static long callback_unset(const struct callback_unregister *r)
@@ -216,7 +197,6 @@ long call_callback_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
 	struct callback_register r;
 	struct callback_unregister u;
 
-	(void)a3, (void)a4, (void)a5;
 	switch (cmd) {
 	case CALLBACKOP_register:
 		if (copy_struct_from_guest(&r, arg))
@@ -239,7 +219,6 @@ long call_set_callbacks(u64 event, u64 failsafe, u64 syscall_, u64 a4, u64 a5)
 		{ CALLBACKTYPE_syscall, 0, syscall_ },
 	};
 
-	(void)a4, (void)a5;
 	for (unsigned int i = 0; i < ARRAY_SIZE(r); i++)
 		callback_set(&r[i]);
 	return 0;

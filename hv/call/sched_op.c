@@ -8,25 +8,23 @@
 
 #define POLL_PORTS_MAX 128
 
-static long op_yield(u64 arg)
+static long op_yield(void *arg)
 {
 	sched_yield();
 	return 0;
 }
 
-static long op_block(u64 arg)
+static long op_block(void *arg)
 {
 	vcpu_block_current();
 	return 0;
 }
 
-static long op_shutdown(u64 arg)
+static long op_shutdown(void *arg)
 {
-	struct sched_shutdown op;
+	const struct sched_shutdown *op = arg;
 
-	if (copy_struct_from_guest(&op, arg))
-		return -EFAULT;
-	domain_shutdown(currd, (u8)op.reason);
+	domain_shutdown(currd, (u8)op->reason);
 	return 0;
 }
 
@@ -72,97 +70,69 @@ static long poll_ports(const struct sched_poll *op, int wait_for)
 	return r < 0 ? r : 0;
 }
 
-static long op_poll(u64 arg)
+static long op_poll(void *arg)
 {
-	struct sched_poll op;
+	const struct sched_poll *op = arg;
 	u32 port;
 
-	if (copy_struct_from_guest(&op, arg))
-		return -EFAULT;
-	if (op.nr_ports > POLL_PORTS_MAX)
+	if (op->nr_ports > POLL_PORTS_MAX)
 		return -EINVAL;
-	if (!access_ok(handle_gva(op.ports), op.nr_ports * sizeof(port)))
+	if (!access_ok(handle_gva(op->ports), op->nr_ports * sizeof(port)))
 		return -EFAULT;
-	if (op.nr_ports != 1)
-		return poll_ports(&op, -1);
-	if (copy_struct_from_guest(&port, handle_gva(op.ports)))
+	if (op->nr_ports != 1)
+		return poll_ports(op, -1);
+	if (copy_struct_from_guest(&port, handle_gva(op->ports)))
 		return -EFAULT;
 	// Port 0 is nobody's; every other one fits.
-	return port && port <= 0x7fffffff ? poll_ports(&op, (int)port)
-					  : -EINVAL;
+	return port && port <= 0x7fffffff ? poll_ports(op, (int)port) : -EINVAL;
 }
 
-static long op_remote_shutdown(u64 arg)
+static long op_remote_shutdown(void *arg)
 {
-	struct sched_remote_shutdown op;
-	struct domain *d;
-	long r = -EPERM;
+	const struct sched_remote_shutdown *op = arg;
+	struct domain *d __domain_ref = domain_get_by_id(op->domain_id);
 
-	if (copy_struct_from_guest(&op, arg))
-		return -EFAULT;
-	d = domain_get_by_id(op.domain_id);
 	if (!d)
 		return -ESRCH;
-	if (currd->is_control) {
-		domain_shutdown(d, (u8)op.reason);
-		r = 0;
-	}
-	domain_put(d);
-	return r;
+	if (!currd->is_control)
+		return -EPERM;
+	domain_shutdown(d, (u8)op->reason);
+	return 0;
 }
 
 // The code that a shutdown which comes later will be known by.
-static long op_shutdown_code(u64 arg)
+static long op_shutdown_code(void *arg)
 {
-	struct sched_shutdown op;
+	const struct sched_shutdown *op = arg;
 	struct domain *d = currd;
 
-	if (copy_struct_from_guest(&op, arg))
-		return -EFAULT;
 	spin_lock(&d->lock);
 	if (!d->shutting_down)
-		d->shutdown_code = (u8)op.reason;
+		d->shutdown_code = (u8)op->reason;
 	spin_unlock(&d->lock);
 	return 0;
 }
 
-static long op_watchdog(u64 arg)
-{
-	struct sched_watchdog op;
+SUB_FN(watchdog, sched_watchdog, domain_watchdog_set(currd, a->id, a->timeout))
 
-	if (copy_struct_from_guest(&op, arg))
-		return -EFAULT;
-	return domain_watchdog_set(currd, op.id, op.timeout);
-}
+SUB_FN(pin_override, sched_pin_override, sched_pin_override(current, a->pcpu))
 
-static long op_pin_override(u64 arg)
-{
-	struct sched_pin_override op;
-
-	if (!currd->is_hardware)
-		return -EPERM;
-	if (copy_struct_from_guest(&op, arg))
-		return -EFAULT;
-	return sched_pin_override(current, op.pcpu);
-}
-
-static long (*const ops[])(u64 arg) = {
-	[SCHEDOP_yield] = op_yield,
-	[SCHEDOP_block] = op_block,
-	[SCHEDOP_shutdown] = op_shutdown,
-	[SCHEDOP_poll] = op_poll,
-	[SCHEDOP_remote_shutdown] = op_remote_shutdown,
-	[SCHEDOP_shutdown_code] = op_shutdown_code,
-	[SCHEDOP_watchdog] = op_watchdog,
-	[SCHEDOP_pin_override] = op_pin_override,
+static const struct sub_op ops[] = {
+	[SCHEDOP_yield] = { op_yield, 0, 0 },
+	[SCHEDOP_block] = { op_block, 0, 0 },
+	SUB_OP(SCHEDOP_shutdown, shutdown, sched_shutdown, 0),
+	SUB_OP(SCHEDOP_poll, poll, sched_poll, 0),
+	SUB_OP(SCHEDOP_remote_shutdown, remote_shutdown, sched_remote_shutdown,
+	       0),
+	SUB_OP(SCHEDOP_shutdown_code, shutdown_code, sched_shutdown, 0),
+	SUB_OP(SCHEDOP_watchdog, watchdog, sched_watchdog, 0),
+	SUB_OP(SCHEDOP_pin_override, pin_override, sched_pin_override,
+	       SUB_HARDWARE),
 };
 
 long call_sched_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
 {
-	cmd = (u32)cmd;
-	if (cmd >= ARRAY_SIZE(ops))
-		return -ENOSYS;
-	return ops[index_nospec(cmd, ARRAY_SIZE(ops))](arg);
+	return sub_op_call(ops, ARRAY_SIZE(ops), cmd, arg);
 }
 
 // The first form had three of them, the reason of a shutdown by value.
@@ -170,12 +140,11 @@ long call_sched_op_compat(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
 {
 	switch ((u32)cmd) {
 	case SCHEDOP_yield:
-		return op_yield(arg);
+		return op_yield(NULL);
 	case SCHEDOP_block:
-		return op_block(arg);
+		return op_block(NULL);
 	case SCHEDOP_shutdown:
-		domain_shutdown(currd, (u8)arg);
-		return 0;
+		return op_shutdown(&(struct sched_shutdown){ (u8)arg });
 	default:
 		return -ENOSYS;
 	}

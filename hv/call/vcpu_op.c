@@ -25,8 +25,8 @@ static long op_initialise(struct vcpu *v, u64 arg)
 		spin_unlock(&v->domain->lock);
 	}
 	heap_free(c);
-	return r == -ERESTART ? call_again(__HYPERVISOR_vcpu_op, 3,
-					   VCPUOP_initialise, v->id, arg, 0, 0)
+	return r == -ERESTART ? call_again(__HYPERVISOR_vcpu_op,
+					   VCPUOP_initialise, v->id, arg)
 			      : r;
 }
 

@@ -28,15 +28,23 @@ static long put_string(u64 arg, const char *s, size_t size)
 	return 0;
 }
 
-static long ver_version(u64 arg)
-{
-	return ABI_MAJOR << 16 | ABI_MINOR;
-}
+#define VER(name, result)               \
+	static long ver_##name(u64 arg) \
+	{                               \
+		return result;          \
+	}
 
-static long ver_extraversion(u64 arg)
-{
-	return put_string(arg, EXTRA_VERSION, sizeof(xen_extraversion_t));
-}
+VER(version, ABI_MAJOR << 16 | ABI_MINOR)
+VER(extraversion, put_string(arg, EXTRA_VERSION, sizeof(xen_extraversion_t)))
+VER(capabilities,
+    put_string(arg, CAPABILITIES, sizeof(xen_capabilities_info_t)))
+VER(changeset, put_string(arg, RELEASE, sizeof(xen_changeset_info_t)))
+VER(pagesize, PAGE_SIZE)
+VER(guest_handle, copy_struct_to_guest(arg, &currd->handle))
+VER(commandline,
+    put_string(arg, currd->is_control ? hv_command_line : "<denied>",
+	       sizeof(xen_commandline_t)))
+VER(build_id, currd->is_control ? -ENODATA : -EPERM)
 
 static long ver_compile_info(u64 arg)
 {
@@ -47,16 +55,6 @@ static long ver_compile_info(u64 arg)
 	// No date: the same sources make the same image.
 	str_copy(x.compile_date, RELEASE, sizeof(x.compile_date));
 	return copy_struct_to_guest(arg, &x);
-}
-
-static long ver_capabilities(u64 arg)
-{
-	return put_string(arg, CAPABILITIES, sizeof(xen_capabilities_info_t));
-}
-
-static long ver_changeset(u64 arg)
-{
-	return put_string(arg, RELEASE, sizeof(xen_changeset_info_t));
 }
 
 static long ver_platform_parameters(u64 arg)
@@ -85,28 +83,6 @@ static long ver_get_features(u64 arg)
 	if (d->is_hardware)
 		x.submap |= BIT(XENFEAT_dom0);
 	return copy_struct_to_guest(arg, &x);
-}
-
-static long ver_pagesize(u64 arg)
-{
-	return PAGE_SIZE;
-}
-
-static long ver_guest_handle(u64 arg)
-{
-	return copy_struct_to_guest(arg, &currd->handle);
-}
-
-static long ver_commandline(u64 arg)
-{
-	const char *s = currd->is_control ? hv_command_line : "<denied>";
-
-	return put_string(arg, s, sizeof(xen_commandline_t));
-}
-
-static long ver_build_id(u64 arg)
-{
-	return currd->is_control ? -ENODATA : -EPERM;
 }
 
 static long (*const ops[])(u64 arg) = {

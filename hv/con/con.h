@@ -33,7 +33,6 @@ bool con_option_console(const char *value);
 bool con_option_com1(const char *value);
 bool con_option_loglvl(const char *value);
 bool con_option_guest_loglvl(const char *value);
-extern bool con_sync; // sync_console
 extern bool con_noreboot;
 
 void con_init_early(void); // serial with default or given settings

@@ -25,8 +25,6 @@ static bool dom0_has_input;  // focus; changed by the input interrupt only
 static unsigned int ctrl_as; // typed in a row
 static void (*input_hook)(void);
 bool con_panicking;
-// Output always waits for the device, so that this has nothing to add.
-bool con_sync;
 
 u64 con_enter(void)
 {
@@ -46,12 +44,6 @@ void con_leave(u64 flags)
 		spin_unlock(&lock);
 	}
 	irq_restore(flags);
-}
-
-void con_panic_mode(void)
-{
-	con_panicking = true;
-	con_sync = true;
 }
 
 void con_devices_write(const char *text, size_t n)
@@ -181,11 +173,6 @@ bool con_option_console(const char *value)
 	use_vga = vga;
 	keep_vga = keep;
 	return true;
-}
-
-bool con_option_com1(const char *value)
-{
-	return serial_set(value);
 }
 
 void con_init_early(void)

@@ -86,7 +86,7 @@ static void report(const struct cpu_regs *regs, const char *fmt, va_list ap)
 {
 	u64 sp = (u64)__builtin_frame_address(0), end = stack_end(sp);
 
-	con_panic_mode();
+	con_panicking = true;
 	if (on_cpu_stack() && (cpu_online & (cpu_online - 1)))
 		smp_stop_others();
 	printk(LOG_ERR "\nRinglet panic on CPU %u: ", this_cpu_id());
@@ -98,12 +98,6 @@ static void report(const struct cpu_regs *regs, const char *fmt, va_list ap)
 		show_regs(regs);
 	else
 		show_stack(sp, end ? end : (sp | (PAGE_SIZE - 1)) + 1);
-}
-
-static __noreturn void stop_here(void)
-{
-	for (;;)
-		halt();
 }
 
 // A panic of the same CPU within this one goes on to the restart; one that
@@ -119,7 +113,8 @@ static void die(const struct cpu_regs *regs, const char *fmt, va_list ap)
 		WRITE_ONCE(panic_cpu, this_cpu_id());
 		report(regs, fmt, ap);
 	} else if (before > 1 || this_cpu_id() != READ_ONCE(panic_cpu)) {
-		stop_here();
+		for (;;)
+			halt();
 	} else {
 		printk(LOG_ERR "Panic within the panic: %s\n", fmt);
 	}

@@ -10,16 +10,13 @@
 // is not taken: then there is one writer. Returns what con_leave wants.
 u64 con_enter(void);
 void con_leave(u64 flags);
-// For panic: from now on no lock and no level.
-void con_panic_mode(void);
-extern bool con_panicking;
+extern bool con_panicking; // from now on no lock and no level
 
 // Console lock held: to all devices.
 void con_devices_write(const char *text, size_t n);
 
 // The UART. init: programs it, false when there is none; may be repeated.
 bool serial_init(void);
-bool serial_set(const char *value); // com1=
 void serial_write(const char *text, size_t n);
 // Calls fn with each character, interrupts off.
 void serial_start_input(void (*fn)(char c));

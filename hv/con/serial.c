@@ -5,7 +5,6 @@
 #include "lib/string.h"
 #include "x86/insn.h"
 #include "x86/irq.h"
-#include "x86/platform.h"
 #include "x86/time.h"
 
 #define REG_DATA    0 // with DLAB: divisor, low byte
@@ -119,7 +118,7 @@ static bool parse(const char *s)
 	return !*s;
 }
 
-bool serial_set(const char *value)
+bool con_option_com1(const char *value)
 {
 	typeof(uart) before = uart;
 
@@ -220,29 +219,13 @@ static void on_poll(void *data)
 	timer_set(&poll_timer, time_now() + POLL_NS);
 }
 
-// An ISA line's GSI; its trigger is set up on the way.
-static u32 find_gsi(u8 line)
-{
-	for (u32 i = 0; i < platform.nr_overrides; i++) {
-		if (platform.override[i].isa != line)
-			continue;
-		irq_setup_gsi(platform.override[i].gsi,
-			      platform.override[i].level,
-			      platform.override[i].active_low);
-		return platform.override[i].gsi;
-	}
-	if (line < 16)
-		irq_setup_gsi(line, false, false);
-	return line;
-}
-
 void serial_start_input(void (*fn)(char c))
 {
 	u32 gsi;
 
 	receive = fn;
 	if (uart.irq) {
-		gsi = find_gsi(uart.irq);
+		gsi = irq_of_isa(uart.irq);
 		if (!irq_request(gsi, on_irq, NULL)) {
 			set(REG_IER, IER_RX);
 			irq_unmask(gsi);

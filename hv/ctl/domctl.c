@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// domctl: dispatch, and the life of domains (public header domctl.h).
+// domctl: the life of domains, and what there is to know of them.
 #include "access/access.h"
 #include "con/con.h"
 #include "ctl/private.h"
@@ -9,108 +9,31 @@
 #include "sched/sched.h"
 #include "x86/cpuid.h"
 
-#define CTL_ANY	   1u
-#define CTL_OTHER  2u
-#define CTL_PAUSED (4u | CTL_OTHER)
-
-struct entry {
-	domctl_fn *fn;
-	s16 error;
-	u16 flags;
-};
-
-#define DOMCTL(name, flags)  [XEN_DOMCTL_##name] = { domctl_##name, 0, flags },
-#define REFUSED(name, error) [XEN_DOMCTL_##name] = { NULL, error, 0 },
-static const struct entry table[] = {
-#include "ctl/domctl.def"
-};
-#undef DOMCTL
-#undef REFUSED
-
-static bool may_call(const struct domctl *c)
-{
-	return currd->is_control ||
-	       (c->op.cmd == XEN_DOMCTL_getdomaininfo &&
-		currd->create_flags & XEN_DOMCTL_CDF_xs_domain);
-}
-
-static long locked_call(struct domctl *c, const struct entry *e)
-{
-	bool pause = (e->flags & CTL_PAUSED) == CTL_PAUSED;
-	long rc;
-
-	if (!e->fn)
-		return e->error ? e->error : -ENOSYS;
-	if (e->flags & CTL_OTHER && c->d == currd)
-		return -EINVAL;
-	if (!control_lock())
-		return -ERESTART;
-	if (!pause) {
-		rc = e->fn(c);
-	} else if (c->d && c->d->state == DOM_ALIVE) {
-		domain_pause(c->d);
-		rc = e->fn(c);
-		domain_unpause(c->d);
-	} else {
-		rc = -EINVAL;
-	}
-	control_unlock();
-	return rc;
-}
-
-long call_domctl(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
-{
-	static const struct entry unknown;
-	const struct entry *e = &unknown;
-	struct domctl c = { 0 };
-	long rc;
-
-	if (copy_struct_from_guest(&c.op, a1))
-		return -EFAULT;
-	if (c.op.interface_version != CTL_DOMCTL_VERSION)
-		return -EACCES;
-	if (c.op.cmd < ARRAY_SIZE(table))
-		e = &table[index_nospec(c.op.cmd, ARRAY_SIZE(table))];
-	c.d = domain_get_by_id(c.op.domain);
-	if (!c.d && !(e->flags & CTL_ANY))
-		return -ESRCH;
-	rc = may_call(&c) ? locked_call(&c, e) : -EPERM;
-	if (c.d)
-		domain_put(c.d);
-	if (c.copy_back && copy_struct_to_guest(a1, &c.op))
-		return -EFAULT;
-	return rc == -ERESTART
-		       ? call_again(__HYPERVISOR_domctl, 1, a1, 0, 0, 0, 0)
-		       : rc;
-}
-
 // Creation.
+
+static bool id_used(u16 id)
+{
+	bool used = false;
+
+	spin_lock(&domain_list_lock);
+	list_for_each(l, &domain_list) {
+		used |= list_entry(l, struct domain, all)->id == id;
+	}
+	spin_unlock(&domain_list_lock);
+	return used;
+}
 
 // A number that no domain has, the next one after the last pick; 0: none.
 static u16 pick_id(void)
 {
-	static u32 last;
-	u32 id = 0;
+	static u16 last;
 
-	spin_lock(&domain_list_lock);
-	for (u32 from = last + 1;; from = 1) {
-		id = from;
-		list_for_each(l, &domain_list) {
-			u16 used = list_entry(l, struct domain, all)->id;
-
-			if (used == id)
-				id++;
-			else if (used > id)
-				break;
-		}
-		if (id < DOMID_FIRST_RESERVED || from == 1)
-			break;
+	for (u32 i = 1; i < DOMID_FIRST_RESERVED; i++) {
+		last = last % (DOMID_FIRST_RESERVED - 1) + 1;
+		if (!id_used(last))
+			return last;
 	}
-	spin_unlock(&domain_list_lock);
-	if (id >= DOMID_FIRST_RESERVED)
-		return 0;
-	last = id;
-	return (u16)id;
+	return 0;
 }
 
 // Kinds and options that there are; -EINVAL, -EOPNOTSUPP, -ENOENT.
@@ -132,13 +55,14 @@ static int check_config(const struct xen_domctl_createdomain *a)
 	return a->cpupool_id ? -ENOENT : 0;
 }
 
-long domctl_createdomain(struct domctl *c)
+long domctl_createdomain(struct ctl *c)
 {
-	const struct xen_domctl_createdomain *a = &c->op.u.createdomain;
+	const struct xen_domctl_createdomain *a = &c->domctl.u.createdomain;
 	const struct xen_domctl_tsc_info tsc = { 0 };
-	bool chosen = c->op.domain && c->op.domain < DOMID_FIRST_RESERVED;
+	bool chosen =
+		c->domctl.domain && c->domctl.domain < DOMID_FIRST_RESERVED;
 	struct domain_config cfg = {
-		.domid = chosen ? c->op.domain : 0,
+		.domid = chosen ? c->domctl.domain : 0,
 		.max_vcpus = a->max_vcpus,
 		.flags = a->flags,
 		.ssidref = a->ssidref,
@@ -167,53 +91,43 @@ long domctl_createdomain(struct domctl *c)
 	if (rc)
 		return rc;
 	domain_tsc_set(d, &tsc);
-	c->op.domain = d->id;
-	c->copy_back = true;
+	c->domctl.domain = d->id;
 	return 0;
 }
 
-long domctl_max_vcpus(struct domctl *c)
+long domctl_max_vcpus(struct ctl *c)
 {
 	struct domain *d = c->d;
 	int rc = 0;
 
-	if (c->op.u.max_vcpus.max != d->max_vcpus)
+	if (c->domctl.u.max_vcpus.max != d->max_vcpus)
 		return -EINVAL;
 	for (u32 i = 0; i < d->max_vcpus && !rc; i++)
 		rc = d->vcpu[i] ? 0 : vcpu_create(d, i, NULL);
 	return rc;
 }
 
-long domctl_destroydomain(struct domctl *c)
-{
-	return domain_kill(c->d);
-}
+CTL_FN(domctl_destroydomain, domain_kill(c->d))
 
-long domctl_pausedomain(struct domctl *c)
-{
-	return domain_pause_by_controller(c->d);
-}
+CTL_FN(domctl_pausedomain, domain_pause_by_controller(c->d))
 
-long domctl_unpausedomain(struct domctl *c)
-{
-	return domain_unpause_by_controller(c->d);
-}
+CTL_FN(domctl_unpausedomain, domain_unpause_by_controller(c->d))
 
-long domctl_resumedomain(struct domctl *c)
+long domctl_resumedomain(struct ctl *c)
 {
 	domain_resume(c->d);
 	return 0;
 }
 
-long domctl_setdebugging(struct domctl *c)
+long domctl_setdebugging(struct ctl *c)
 {
-	c->d->debugger_attached = c->op.u.setdebugging.enable;
+	c->d->debugger_attached = c->domctl.u.setdebugging.enable;
 	return 0;
 }
 
-long domctl_setdomainhandle(struct domctl *c)
+long domctl_setdomainhandle(struct ctl *c)
 {
-	memcpy(c->d->handle, c->op.u.setdomainhandle.handle,
+	memcpy(c->d->handle, c->domctl.u.setdomainhandle.handle,
 	       sizeof(c->d->handle));
 	return 0;
 }
@@ -246,7 +160,9 @@ static void vcpus_info(struct domain *d, struct xen_domctl_getdomaininfo *i)
 
 void domain_info_fill(struct domain *d, struct xen_domctl_getdomaininfo *i)
 {
-	u32 code = d->shut_down ? d->shutdown_code : XEN_DOMINF_shutdownmask;
+	// Once: it may end right now.
+	bool ended = READ_ONCE(d->shut_down);
+	u32 code = ended ? d->shutdown_code : XEN_DOMINF_shutdownmask;
 
 	memset(i, 0, sizeof(*i));
 	i->domain = d->id;
@@ -254,7 +170,7 @@ void domain_info_fill(struct domain *d, struct xen_domctl_getdomaininfo *i)
 	i->flags |= code << XEN_DOMINF_shutdownshift;
 	if (d->state == DOM_DEAD)
 		i->flags |= XEN_DOMINF_dying;
-	if (d->shut_down)
+	if (ended)
 		i->flags |= XEN_DOMINF_shutdown;
 	if (d->controller_pauses)
 		i->flags |= XEN_DOMINF_paused;
@@ -271,18 +187,16 @@ void domain_info_fill(struct domain *d, struct xen_domctl_getdomaininfo *i)
 	i->gpaddr_bits = cpu_host.phys_bits;
 }
 
-long domctl_getdomaininfo(struct domctl *c)
+long domctl_getdomaininfo(struct ctl *c)
 {
-	struct domain *d;
+	struct domain *d __domain_ref = NULL;
 
-	if (c->op.domain >= DOMID_FIRST_RESERVED)
+	if (c->domctl.domain >= DOMID_FIRST_RESERVED)
 		return -EINVAL;
-	d = domain_get_from(c->op.domain);
+	d = domain_get_from(c->domctl.domain);
 	if (!d)
 		return -ESRCH;
-	domain_info_fill(d, &c->op.u.getdomaininfo);
-	c->op.domain = d->id;
-	c->copy_back = true;
-	domain_put(d);
+	domain_info_fill(d, &c->domctl.u.getdomaininfo);
+	c->domctl.domain = d->id;
 	return 0;
 }

@@ -8,15 +8,15 @@
 #include "lib/rangeset.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
-#include "pv/hypercall_page.h"
+#include "pv/pv.h"
 #include "sched/sched.h"
 #include "x86/pte.h"
 
 // Memory.
 
-long domctl_max_mem(struct domctl *c)
+long domctl_max_mem(struct ctl *c)
 {
-	u64 max = c->op.u.max_mem.max_memkb >> (PAGE_SHIFT - 10);
+	u64 max = c->domctl.u.max_mem.max_memkb >> (PAGE_SHIFT - 10);
 
 	spin_lock(&c->d->account.lock);
 	c->d->account.max = MIN(max, 0xffffffffUL);
@@ -24,19 +24,8 @@ long domctl_max_mem(struct domctl *c)
 	return 0;
 }
 
-long domctl_hypercall_init(struct domctl *c)
-{
-	mfn_t m = mfn(c->op.u.hypercall_init.gmfn);
-	void *page;
-
-	if (!mfn_valid(m) || page_get_writable(mfn_to_page(m), &c->d->account))
-		return -EACCES;
-	page = map_frame(m);
-	hypercall_page_fill(page);
-	unmap_frame(page);
-	page_put_writable(mfn_to_page(m));
-	return 0;
-}
+CTL_FN(domctl_hypercall_init,
+       pv_hypercall_page_set(c->d, c->domctl.u.hypercall_init.gmfn))
 
 static u64 frame_kind(const struct domain *d, u64 frame)
 {
@@ -59,38 +48,35 @@ static u64 frame_kind(const struct domain *d, u64 frame)
 }
 
 // Each frame number is replaced by what the frame is.
-long domctl_getpageframeinfo3(struct domctl *c)
+long domctl_getpageframeinfo3(struct ctl *c)
 {
-	struct xen_domctl_getpageframeinfo3 *a = &c->op.u.getpageframeinfo3;
-	u64 gva = handle_gva(a->array), frame;
+	struct xen_domctl_getpageframeinfo3 *a = &c->domctl.u.getpageframeinfo3;
+	u64 gva = handle_gva(a->array), left = a->num, frame;
 
-	if (a->num > 1024)
+	if (left > 1024)
 		return -E2BIG;
-	for (; a->num; a->num--, gva += sizeof(frame)) {
+	for (; left; left--, gva += sizeof(frame)) {
+		if (left != a->num && preempt_check()) {
+			a->num = left;
+			a->array.p = (typeof(a->array.p))gva;
+			c->copy_back = true;
+			return -ERESTART;
+		}
 		if (copy_struct_from_guest(&frame, gva))
 			return -EFAULT;
 		frame = frame_kind(c->d, frame);
 		if (copy_struct_to_guest(gva, &frame))
 			return -EFAULT;
-		if (a->num > 1 && preempt_check()) {
-			a->num--;
-			a->array.p = (typeof(a->array.p))(gva + sizeof(frame));
-			c->copy_back = true;
-			return -ERESTART;
-		}
 	}
 	return 0;
 }
 
-long domctl_set_address_size(struct domctl *c)
-{
-	return c->op.u.address_size.size == c->d->address_size ? 0 : -EINVAL;
-}
+CTL_FN(domctl_set_address_size,
+       c->domctl.u.address_size.size == c->d->address_size ? 0 : -EINVAL)
 
-long domctl_get_address_size(struct domctl *c)
+long domctl_get_address_size(struct ctl *c)
 {
-	c->op.u.address_size.size = c->d->address_size;
-	c->copy_back = true;
+	c->domctl.u.address_size.size = c->d->address_size;
 	return 0;
 }
 
@@ -113,12 +99,12 @@ static bool may_use(struct domain *d, u32 cmd, u64 first, u64 last)
 	return has;
 }
 
-static long permit(struct domctl *c, u64 first, u64 last, bool allow)
+static long permit(struct ctl *c, u64 first, u64 last, bool allow)
 {
-	struct rangeset *set = set_of(c->d, c->op.cmd);
+	struct rangeset *set = set_of(c->d, c->domctl.cmd);
 	long rc;
 
-	if (!may_use(currd, c->op.cmd, first, last))
+	if (!may_use(currd, c->domctl.cmd, first, last))
 		return -EPERM;
 	spin_lock(&c->d->lock);
 	rc = allow ? rangeset_add(set, first, last)
@@ -127,18 +113,19 @@ static long permit(struct domctl *c, u64 first, u64 last, bool allow)
 	return rc;
 }
 
-long domctl_irq_permission(struct domctl *c)
+long domctl_irq_permission(struct ctl *c)
 {
-	const struct xen_domctl_irq_permission *a = &c->op.u.irq_permission;
+	const struct xen_domctl_irq_permission *a = &c->domctl.u.irq_permission;
 	int irq = pirq_irq(currd, a->pirq);
 
 	return irq < 0 ? -EPERM
 		       : permit(c, (u32)irq, (u32)irq, a->allow_access);
 }
 
-long domctl_iomem_permission(struct domctl *c)
+long domctl_iomem_permission(struct ctl *c)
 {
-	const struct xen_domctl_iomem_permission *a = &c->op.u.iomem_permission;
+	const struct xen_domctl_iomem_permission *a =
+		&c->domctl.u.iomem_permission;
 	u64 last = a->first_mfn + a->nr_mfns - 1;
 
 	if (last < a->first_mfn)
@@ -146,10 +133,10 @@ long domctl_iomem_permission(struct domctl *c)
 	return permit(c, a->first_mfn, last, a->allow_access);
 }
 
-long domctl_ioport_permission(struct domctl *c)
+long domctl_ioport_permission(struct ctl *c)
 {
 	const struct xen_domctl_ioport_permission *a =
-		&c->op.u.ioport_permission;
+		&c->domctl.u.ioport_permission;
 	u64 end = (u64)a->first_port + a->nr_ports;
 
 	if (!a->nr_ports || end > 0x10000)
@@ -158,32 +145,30 @@ long domctl_ioport_permission(struct domctl *c)
 }
 
 // Guests of this kind map device frames themselves.
-long domctl_memory_mapping(struct domctl *c)
+long domctl_memory_mapping(struct ctl *c)
 {
-	const struct xen_domctl_memory_mapping *a = &c->op.u.memory_mapping;
+	const struct xen_domctl_memory_mapping *a = &c->domctl.u.memory_mapping;
 	u64 last = a->first_mfn + a->nr_mfns - 1;
 
 	if (last < a->first_mfn || last > PTE_ADDR >> PAGE_SHIFT ||
 	    a->first_gfn + a->nr_mfns - 1 < a->first_gfn)
 		return -EINVAL;
-	return may_use(currd, c->op.cmd, a->first_mfn, last) &&
-			       may_use(c->d, c->op.cmd, a->first_mfn, last)
+	return may_use(currd, c->domctl.cmd, a->first_mfn, last) &&
+			       may_use(c->d, c->domctl.cmd, a->first_mfn, last)
 		       ? 0
 		       : -EPERM;
 }
 
-long domctl_set_virq_handler(struct domctl *c)
-{
-	return virq_set_handler(c->d, c->op.u.set_virq_handler.virq);
-}
+CTL_FN(domctl_set_virq_handler,
+       virq_set_handler(c->d, c->domctl.u.set_virq_handler.virq))
 
 // Time.
 
 enum tsc_mode { TSC_DEFAULT, TSC_EMULATE, TSC_NATIVE };
 
-long domctl_settimeoffset(struct domctl *c)
+long domctl_settimeoffset(struct ctl *c)
 {
-	c->d->time_offset_s = c->op.u.settimeoffset.time_offset_seconds;
+	c->d->time_offset_s = c->domctl.u.settimeoffset.time_offset_seconds;
 	domain_wallclock_update(c->d);
 	return 0;
 }
@@ -210,14 +195,11 @@ int domain_tsc_set(struct domain *d, const struct xen_domctl_tsc_info *t)
 	return 0;
 }
 
-long domctl_settscinfo(struct domctl *c)
-{
-	return domain_tsc_set(c->d, &c->op.u.tsc_info);
-}
+CTL_FN(domctl_settscinfo, domain_tsc_set(c->d, &c->domctl.u.tsc_info))
 
-long domctl_gettscinfo(struct domctl *c)
+long domctl_gettscinfo(struct ctl *c)
 {
-	struct xen_domctl_tsc_info *t = &c->op.u.tsc_info;
+	struct xen_domctl_tsc_info *t = &c->domctl.u.tsc_info;
 	const struct time_scale *scale = time_scale_this_cpu();
 	const struct domain *d = c->d;
 	u64 ns = 0;
@@ -234,15 +216,14 @@ long domctl_gettscinfo(struct domctl *c)
 		t->gtsc_khz = (u32)tsc_khz();
 	}
 	t->elapsed_nsec = (s64)ns < 0 ? 0 : ns;
-	c->copy_back = true;
 	return 0;
 }
 
 // Shares and places.
 
-long domctl_scheduler_op(struct domctl *c)
+long domctl_scheduler_op(struct ctl *c)
 {
-	struct xen_domctl_scheduler_op *a = &c->op.u.scheduler_op;
+	struct xen_domctl_scheduler_op *a = &c->domctl.u.scheduler_op;
 	long rc = -EINVAL;
 
 	if (a->sched_id != XEN_SCHEDULER_CREDIT2)
@@ -259,112 +240,82 @@ long domctl_scheduler_op(struct domctl *c)
 
 // The one node there is.
 
-long domctl_setnodeaffinity(struct domctl *c)
+long domctl_setnodeaffinity(struct ctl *c)
 {
 	u64 nodes;
-	int rc = bitmap_from_guest(&nodes, &c->op.u.nodeaffinity.nodemap, 1);
+	int rc =
+		bitmap_from_guest(&nodes, &c->domctl.u.nodeaffinity.nodemap, 1);
 
-	if (rc)
-		return rc;
-	return nodes ? 0 : -EINVAL;
+	return rc || nodes ? rc : -EINVAL;
 }
 
-long domctl_getnodeaffinity(struct domctl *c)
-{
-	return bitmap_to_guest(&c->op.u.nodeaffinity.nodemap, 1, 1);
-}
+CTL_FN(domctl_getnodeaffinity,
+       bitmap_to_guest(&c->domctl.u.nodeaffinity.nodemap, 1, 1))
 
 // Processor features.
 
 _Static_assert(sizeof(struct policy_leaf) == sizeof(struct xen_cpuid_leaf) &&
-		       offsetof(struct policy_leaf, d) ==
-			       offsetof(struct xen_cpuid_leaf, d),
+		       offsetof(struct policy_leaf, r) ==
+			       offsetof(struct xen_cpuid_leaf, a),
 	       "leaves are copied as they are");
 
-static int leaves_copy_out(const struct domain *d, u32 kind,
-			   const struct policy_out *to)
+static int put_policy(const struct policy *p, struct xen_domctl_cpu_policy *to)
 {
-	struct policy_leaf *l = heap_alloc_array(POLICY_MAX_LEAVES, sizeof(*l));
-	u32 n = POLICY_MAX_LEAVES;
-	int rc;
+	const struct xen_msr_entry m[] = {
+		{ MSR_PLATFORM_INFO, 0, p->platform_info },
+		{ MSR_ARCH_CAPS, 0, p->arch_caps },
+	};
+	u64 leaves = handle_gva(to->leaves), msrs = handle_gva(to->msrs);
 
-	if (!l)
-		return -ENOMEM;
-	rc = d ? policy_get_leaves(d, l, &n)
-	       : policy_system_leaves(kind, l, &n);
-	if (!rc && !to->leaves)
-		n = POLICY_MAX_LEAVES;
-	else if (!rc && n > *to->nr_leaves)
-		rc = -ENOBUFS;
-	else if (!rc && copy_to_guest(to->leaves, l, n * sizeof(*l)))
-		rc = -EFAULT;
-	if (!rc)
-		*to->nr_leaves = n;
-	heap_free(l);
-	return rc;
+	if ((leaves && p->leaves.n > to->nr_leaves) ||
+	    (msrs && ARRAY_SIZE(m) > to->nr_msrs))
+		return -ENOBUFS;
+	to->nr_leaves = leaves ? p->leaves.n : POLICY_MAX_LEAVES;
+	to->nr_msrs = ARRAY_SIZE(m);
+	if (leaves && copy_to_guest(leaves, p->leaves.leaf,
+				    to->nr_leaves * sizeof(*p->leaves.leaf)))
+		return -EFAULT;
+	return msrs ? copy_struct_to_guest(msrs, &m) : 0;
 }
 
 int policy_copy_out(const struct domain *d, u32 kind,
-		    const struct policy_out *to)
+		    struct xen_domctl_cpu_policy *to)
 {
-	struct xen_msr_entry m[POLICY_MAX_MSRS];
-	int rc = leaves_copy_out(d, kind, to);
-	u32 n = POLICY_MAX_MSRS;
+	struct policy *p;
+	int rc;
 
-	if (rc)
-		return rc;
-	if (to->msrs) {
-		n = d ? policy_get_msrs(d, m) : policy_system_msrs(kind, m);
-		if (n > *to->nr_msrs)
-			return -ENOBUFS;
-		if (copy_to_guest(to->msrs, m, n * sizeof(*m)))
-			return -EFAULT;
-	}
-	*to->nr_msrs = n;
-	return 0;
-}
-
-long domctl_get_cpu_policy(struct domctl *c)
-{
-	struct xen_domctl_cpu_policy *a = &c->op.u.cpu_policy;
-	const struct policy_out to = {
-		.leaves = handle_gva(a->leaves),
-		.msrs = handle_gva(a->msrs),
-		.nr_leaves = &a->nr_leaves,
-		.nr_msrs = &a->nr_msrs,
-	};
-	int rc = policy_copy_out(c->d, 0, &to);
-
-	c->copy_back = !rc;
+	if (d)
+		return put_policy(d->policy, to);
+	p = heap_alloc(sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	rc = policy_system(kind, p);
+	if (!rc)
+		rc = put_policy(p, to);
+	heap_free(p);
 	return rc;
 }
+
+CTL_FN(domctl_get_cpu_policy, policy_copy_out(c->d, 0, &c->domctl.u.cpu_policy))
 
 static long policy_replace(struct domain *d, struct xen_domctl_cpu_policy *a,
 			   struct policy_leaf *l)
 {
 	struct xen_msr_entry m[POLICY_MAX_MSRS];
-	u32 leaf, sub, msr;
 	long rc;
 
 	if (copy_from_guest(l, handle_gva(a->leaves),
 			    a->nr_leaves * sizeof(*l)) ||
 	    copy_from_guest(m, handle_gva(a->msrs), a->nr_msrs * sizeof(*m)))
 		return -EFAULT;
-	rc = policy_set_leaves(d, l, a->nr_leaves, &leaf, &sub);
-	if (rc) {
-		a->err_leaf = leaf;
-		a->err_subleaf = sub;
-		return rc;
-	}
-	rc = policy_set_msrs(d, m, a->nr_msrs, &msr);
-	if (rc)
-		a->err_msr = msr;
-	return rc;
+	rc = policy_set_leaves(d, l, a->nr_leaves, &a->err_leaf,
+			       &a->err_subleaf);
+	return rc ? rc : policy_set_msrs(d, m, a->nr_msrs, &a->err_msr);
 }
 
-long domctl_set_cpu_policy(struct domctl *c)
+long domctl_set_cpu_policy(struct ctl *c)
 {
-	struct xen_domctl_cpu_policy *a = &c->op.u.cpu_policy;
+	struct xen_domctl_cpu_policy *a = &c->domctl.u.cpu_policy;
 	struct policy_leaf *l;
 	struct vcpu *v;
 	long rc;
@@ -380,7 +331,7 @@ long domctl_set_cpu_policy(struct domctl *c)
 		return -ENOMEM;
 	a->err_leaf = a->err_subleaf = a->err_msr = ~0u;
 	rc = policy_replace(c->d, a, l);
-	c->copy_back = rc;
+	c->copy_back = true;
 	heap_free(l);
 	return rc;
 }

@@ -14,9 +14,9 @@
 #define MSR_MCG_CAP	  0x00000179
 #define MSR_MISC_FEATURES 0x00000140
 
-long domctl_setvcpucontext(struct domctl *c)
+long domctl_setvcpucontext(struct ctl *c)
 {
-	const struct xen_domctl_vcpucontext *a = &c->op.u.vcpucontext;
+	const struct xen_domctl_vcpucontext *a = &c->domctl.u.vcpucontext;
 	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
 	struct vcpu_guest_context *ctxt;
 	long rc = -EFAULT;
@@ -42,97 +42,78 @@ long domctl_setvcpucontext(struct domctl *c)
 	return rc;
 }
 
-long domctl_getvcpucontext(struct domctl *c)
+long domctl_getvcpucontext(struct ctl *c)
 {
-	const struct xen_domctl_vcpucontext *a = &c->op.u.vcpucontext;
-	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
+	const struct xen_domctl_vcpucontext *a = &c->domctl.u.vcpucontext;
 	struct vcpu_guest_context *ctxt;
-	long rc = 0;
+	long rc;
 
-	if (!v)
-		return -ESRCH;
-	if (v == current)
-		return -EINVAL;
-	if (!v->initialised)
+	if (!c->v->initialised)
 		return -ENODATA;
 	ctxt = heap_alloc(sizeof(*ctxt));
 	if (!ctxt)
 		return -ENOMEM;
-	vcpu_pause(v);
-	c->d->ops->context_get(v, ctxt);
-	vcpu_unpause(v);
-	if (copy_struct_to_guest(handle_gva(a->ctxt), ctxt))
-		rc = -EFAULT;
+	c->d->ops->context_get(c->v, ctxt);
+	rc = copy_struct_to_guest(handle_gva(a->ctxt), ctxt);
 	heap_free(ctxt);
 	return rc;
 }
 
-long domctl_getvcpuinfo(struct domctl *c)
+long domctl_getvcpuinfo(struct ctl *c)
 {
-	struct xen_domctl_getvcpuinfo *a = &c->op.u.getvcpuinfo;
-	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
+	struct xen_domctl_getvcpuinfo *a = &c->domctl.u.getvcpuinfo;
+	struct vcpu *v = c->v;
 
-	if (!v)
-		return a->vcpu >= c->d->max_vcpus ? -EINVAL : -ESRCH;
 	a->online = !(v->pause_flags & VPF_DOWN);
 	a->blocked = !!(v->pause_flags & VPF_BLOCKED);
 	a->running = READ_ONCE(v->running);
 	a->cpu_time = vcpu_cpu_time(v);
 	a->cpu = v->cpu;
-	c->copy_back = true;
 	return 0;
 }
 
 // Entry points of 32-bit code, beside the context.
 
-long domctl_get_ext_vcpucontext(struct domctl *c)
+long domctl_get_ext_vcpucontext(struct ctl *c)
 {
-	struct xen_domctl_ext_vcpucontext *a = &c->op.u.ext_vcpucontext;
-	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
+	struct xen_domctl_ext_vcpucontext *a = &c->domctl.u.ext_vcpucontext;
+	const struct vcpu_hot *h = &c->v->hot;
 	u64 caps = 0;
 
-	if (!v)
-		return -ESRCH;
-	if (v == current)
-		return -EINVAL;
-	vcpu_pause(v);
-	a->size = sizeof(*a);
-	a->syscall32_callback_eip = v->hot.syscall32_cb;
-	a->sysenter_callback_eip = v->hot.sysenter_cb;
-	a->syscall32_callback_cs = a->sysenter_callback_cs = SEL_RING3_CS64;
-	a->syscall32_disables_events =
-		!!(v->hot.cb_flags & CB_SYSCALL32_MASKS_EVENTS);
-	a->sysenter_disables_events =
-		!!(v->hot.cb_flags & CB_SYSENTER_MASKS_EVENTS);
-	memset(&a->vmce, 0, sizeof(a->vmce));
-	emul_rdmsr(v, MSR_MCG_CAP, &caps);
-	a->vmce.caps = caps;
-	vcpu_unpause(v);
-	c->copy_back = true;
+	emul_rdmsr(c->v, MSR_MCG_CAP, &caps);
+	*a = (struct xen_domctl_ext_vcpucontext){
+		.vcpu = c->v->id,
+		.size = sizeof(*a),
+		.syscall32_callback_eip = h->syscall32_cb,
+		.syscall32_callback_cs = SEL_RING3_CS64,
+		.syscall32_disables_events =
+			!!(h->cb_flags & CB_SYSCALL32_MASKS_EVENTS),
+		.sysenter_callback_eip = h->sysenter_cb,
+		.sysenter_callback_cs = SEL_RING3_CS64,
+		.sysenter_disables_events =
+			!!(h->cb_flags & CB_SYSENTER_MASKS_EVENTS),
+		.vmce.caps = caps,
+	};
 	return 0;
 }
 
-long domctl_set_ext_vcpucontext(struct domctl *c)
+long domctl_set_ext_vcpucontext(struct ctl *c)
 {
-	const struct xen_domctl_ext_vcpucontext *a = &c->op.u.ext_vcpucontext;
-	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
-	u32 flags;
+	const struct xen_domctl_ext_vcpucontext *a =
+		&c->domctl.u.ext_vcpucontext;
+	struct vcpu_hot *h = &c->v->hot;
 
-	if (!v)
-		return -ESRCH;
 	if (a->size < offsetof(typeof(*a), mcg_cap) ||
 	    !va_canonical(a->syscall32_callback_eip) ||
 	    !va_canonical(a->sysenter_callback_eip))
 		return -EINVAL;
-	flags = v->hot.cb_flags &
-		~(CB_SYSCALL32_MASKS_EVENTS | CB_SYSENTER_MASKS_EVENTS);
+	h->cb_flags &= ~(CB_SYSCALL32_MASKS_EVENTS | CB_SYSENTER_MASKS_EVENTS);
 	if (a->syscall32_disables_events)
-		flags |= CB_SYSCALL32_MASKS_EVENTS;
+		h->cb_flags |= CB_SYSCALL32_MASKS_EVENTS;
 	if (a->sysenter_disables_events)
-		flags |= CB_SYSENTER_MASKS_EVENTS;
-	v->hot.cb_flags = flags;
-	v->hot.syscall32_cb = a->syscall32_callback_eip;
-	v->hot.sysenter_cb = a->sysenter_callback_eip;
+		h->cb_flags |= CB_SYSENTER_MASKS_EVENTS;
+	h->syscall32_cb = a->syscall32_callback_eip;
+	h->sysenter_cb = a->sysenter_callback_eip;
 	return 0;
 }
 
@@ -141,37 +122,29 @@ long domctl_set_ext_vcpucontext(struct domctl *c)
 #define XSTATE_HEAD (2 * sizeof(u64))
 #define XSTATE_BV   64 // word of the image that names the components in it
 
-long domctl_getvcpuextstate(struct domctl *c)
+long domctl_getvcpuextstate(struct ctl *c)
 {
-	struct xen_domctl_vcpuextstate *a = &c->op.u.vcpuextstate;
-	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
-	u64 gva = handle_gva(a->buffer), mask = fpu_xcr0_mask(), head[2];
-	const u64 *image;
-	u32 size;
-	long rc = 0;
+	struct xen_domctl_vcpuextstate *a = &c->domctl.u.vcpuextstate;
+	u64 gva = handle_gva(a->buffer), mask = fpu_xcr0_mask();
+	const u64 *image = fpu_xsave_image(c->v->pv->fpu);
+	u64 head[2] = { 0 };
+	u32 size = 0;
 
-	if (!v)
-		return -ESRCH;
-	if (v == current)
-		return -EINVAL;
-	vcpu_pause(v);
-	image = fpu_xsave_image(v->pv->fpu);
-	head[0] = mask ? v->pv->xcr0 : 0;
-	head[1] = mask ? v->pv->xcr0 | image[XSTATE_BV] : 0;
-	size = mask ? MIN(policy_xsave_size(c->d, head[1]), fpu_state_size())
-		    : 0;
+	if (mask) {
+		head[0] = c->v->pv->xcr0;
+		head[1] = head[0] | image[XSTATE_BV];
+		size = MIN(policy_xsave_size(c->d, head[1]), fpu_state_size());
+	}
 	if ((!a->size && !a->xfeature_mask) || !gva) {
 		a->xfeature_mask = mask;
 		a->size = XSTATE_HEAD + size;
-		c->copy_back = true;
-	} else if (a->size != XSTATE_HEAD + size || a->xfeature_mask != mask) {
-		rc = -EINVAL;
-	} else if (copy_struct_to_guest(gva, &head) ||
-		   copy_to_guest(gva + sizeof(head), image, size)) {
-		rc = -EFAULT;
+		return 0;
 	}
-	vcpu_unpause(v);
-	return rc;
+	if (a->size != XSTATE_HEAD + size || a->xfeature_mask != mask)
+		return -EINVAL;
+	if (copy_struct_to_guest(gva, &head))
+		return -EFAULT;
+	return copy_to_guest(gva + sizeof(head), image, size);
 }
 
 // Copies the image in and takes it over; -ENOMEM, -EFAULT, -EINVAL.
@@ -190,15 +163,12 @@ static long extstate_load(struct vcpu *v, u64 gva, u32 size, u64 components)
 	return rc;
 }
 
-long domctl_setvcpuextstate(struct domctl *c)
+long domctl_setvcpuextstate(struct ctl *c)
 {
-	const struct xen_domctl_vcpuextstate *a = &c->op.u.vcpuextstate;
-	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
+	const struct xen_domctl_vcpuextstate *a = &c->domctl.u.vcpuextstate;
 	u64 gva = handle_gva(a->buffer), head[2];
 	long rc;
 
-	if (!v)
-		return -ESRCH;
 	if (a->size < XSTATE_HEAD || a->size > XSTATE_HEAD + fpu_state_size())
 		return -EINVAL;
 	if (copy_struct_from_guest(&head, gva))
@@ -208,10 +178,10 @@ long domctl_setvcpuextstate(struct domctl *c)
 	if (head[0] & ~head[1] || head[1] & ~policy_xcr0_mask(c->d) ||
 	    fpu_check_xcr0(head[0]) || fpu_check_xcr0(head[1]))
 		return -EINVAL;
-	rc = extstate_load(v, gva + XSTATE_HEAD, (u32)(a->size - XSTATE_HEAD),
-			   head[1]);
+	rc = extstate_load(c->v, gva + XSTATE_HEAD,
+			   (u32)(a->size - XSTATE_HEAD), head[1]);
 	if (!rc)
-		v->pv->xcr0 = head[0];
+		c->v->pv->xcr0 = head[0];
 	return rc;
 }
 
@@ -219,41 +189,30 @@ long domctl_setvcpuextstate(struct domctl *c)
 
 static const u32 kept_msrs[] = { MSR_MISC_FEATURES, MSR_TSC_AUX };
 
-long domctl_get_vcpu_msrs(struct domctl *c)
+long domctl_get_vcpu_msrs(struct ctl *c)
 {
-	struct xen_domctl_vcpu_msrs *a = &c->op.u.vcpu_msrs;
-	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
+	struct xen_domctl_vcpu_msrs *a = &c->domctl.u.vcpu_msrs;
 	u64 gva = handle_gva(a->msrs);
-	u32 n = 0;
-	long rc = 0;
+	u32 n = 0, room = a->msr_count;
 
-	if (!v)
-		return -ESRCH;
-	if (v == current)
-		return -EINVAL;
-	c->copy_back = true;
 	if (!gva) {
 		a->msr_count = ARRAY_SIZE(kept_msrs);
 		return 0;
 	}
-	vcpu_pause(v);
-	for (u32 i = 0; i < ARRAY_SIZE(kept_msrs) && !rc; i++) {
+	for (u32 i = 0; i < ARRAY_SIZE(kept_msrs); i++) {
 		struct xen_domctl_vcpu_msr m = { .index = kept_msrs[i] };
 		u64 value;
 
-		if (!emul_rdmsr(v, m.index, &value) || !value)
+		if (!emul_rdmsr(c->v, m.index, &value) || !value)
 			continue;
 		m.value = value;
-		if (n < a->msr_count &&
-		    copy_struct_to_guest(gva + n * sizeof(m), &m))
-			rc = -EFAULT;
+		if (n < room && copy_struct_to_guest(gva + n * sizeof(m), &m))
+			return -EFAULT;
 		n++;
 	}
-	vcpu_unpause(v);
-	if (!rc && n > a->msr_count)
-		rc = -ENOBUFS;
 	a->msr_count = n;
-	return rc;
+	c->copy_back = true;
+	return n > room ? -ENOBUFS : 0;
 }
 
 // The emulation writes as for the running vcpu: the processor gets that one's
@@ -274,21 +233,18 @@ static bool msr_set(struct vcpu *v, const struct xen_domctl_vcpu_msr *m)
 	return ok;
 }
 
-long domctl_set_vcpu_msrs(struct domctl *c)
+long domctl_set_vcpu_msrs(struct ctl *c)
 {
-	struct xen_domctl_vcpu_msrs *a = &c->op.u.vcpu_msrs;
-	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
+	struct xen_domctl_vcpu_msrs *a = &c->domctl.u.vcpu_msrs;
+	u64 gva = handle_gva(a->msrs);
 	struct xen_domctl_vcpu_msr m;
 
-	if (!v)
-		return -ESRCH;
 	if (a->msr_count > ARRAY_SIZE(kept_msrs))
 		return -EINVAL;
-	for (u32 i = 0; i < a->msr_count; i++) {
-		if (copy_struct_from_guest(&m,
-					   handle_gva(a->msrs) + i * sizeof(m)))
+	for (u32 i = 0; i < a->msr_count; i++, gva += sizeof(m)) {
+		if (copy_struct_from_guest(&m, gva))
 			return -EFAULT;
-		if (!msr_set(v, &m)) {
+		if (!msr_set(c->v, &m)) {
 			a->msr_count = i;
 			c->copy_back = true;
 			return -EINVAL;
@@ -302,31 +258,25 @@ long domctl_set_vcpu_msrs(struct domctl *c)
 #define AFFINITY_HARD XEN_VCPUAFFINITY_HARD
 #define AFFINITY_SOFT XEN_VCPUAFFINITY_SOFT
 
-static long affinity_vcpu(struct domctl *c, struct vcpu **v)
+static bool maps_given(const struct xen_domctl_vcpuaffinity *a)
 {
-	const struct xen_domctl_vcpuaffinity *a = &c->op.u.vcpuaffinity;
-
-	*v = domain_vcpu(c->d, a->vcpu);
-	if (!*v)
-		return a->vcpu >= c->d->max_vcpus ? -EINVAL : -ESRCH;
-	if (!a->flags ||
-	    (a->flags & AFFINITY_HARD && !handle_gva(a->cpumap_hard.bitmap)) ||
-	    (a->flags & AFFINITY_SOFT && !handle_gva(a->cpumap_soft.bitmap)))
-		return -EINVAL;
-	return 0;
+	return a->flags &&
+	       (!(a->flags & AFFINITY_HARD) ||
+		handle_gva(a->cpumap_hard.bitmap)) &&
+	       (!(a->flags & AFFINITY_SOFT) ||
+		handle_gva(a->cpumap_soft.bitmap));
 }
 
 // What the caller gets back is what takes effect.
-long domctl_setvcpuaffinity(struct domctl *c)
+long domctl_setvcpuaffinity(struct ctl *c)
 {
-	const struct xen_domctl_vcpuaffinity *a = &c->op.u.vcpuaffinity;
-	cpumask_t hard, soft, old;
-	struct vcpu *v;
-	long rc = affinity_vcpu(c, &v);
+	const struct xen_domctl_vcpuaffinity *a = &c->domctl.u.vcpuaffinity;
+	struct vcpu *v = c->v;
+	cpumask_t hard, soft, old = v->affinity_hard;
+	long rc;
 
-	if (rc)
-		return rc;
-	old = v->affinity_hard;
+	if (!maps_given(a))
+		return -EINVAL;
 	if (a->flags & XEN_VCPUAFFINITY_FORCE)
 		sched_pin_override(v, -1);
 	if (a->flags & AFFINITY_HARD) {
@@ -353,24 +303,23 @@ long domctl_setvcpuaffinity(struct domctl *c)
 			       soft & v->affinity_hard & cpu_online, nr_cpus);
 }
 
-long domctl_getvcpuaffinity(struct domctl *c)
+long domctl_getvcpuaffinity(struct ctl *c)
 {
-	const struct xen_domctl_vcpuaffinity *a = &c->op.u.vcpuaffinity;
-	struct vcpu *v;
-	long rc = affinity_vcpu(c, &v);
+	const struct xen_domctl_vcpuaffinity *a = &c->domctl.u.vcpuaffinity;
+	long rc = maps_given(a) ? 0 : -EINVAL;
 
 	if (!rc && a->flags & AFFINITY_HARD)
-		rc = bitmap_to_guest(&a->cpumap_hard, v->affinity_hard,
+		rc = bitmap_to_guest(&a->cpumap_hard, c->v->affinity_hard,
 				     nr_cpus);
 	if (!rc && a->flags & AFFINITY_SOFT)
-		rc = bitmap_to_guest(&a->cpumap_soft, v->affinity_soft,
+		rc = bitmap_to_guest(&a->cpumap_soft, c->v->affinity_soft,
 				     nr_cpus);
 	return rc;
 }
 
-long domctl_sendtrigger(struct domctl *c)
+long domctl_sendtrigger(struct ctl *c)
 {
-	const struct xen_domctl_sendtrigger *a = &c->op.u.sendtrigger;
+	const struct xen_domctl_sendtrigger *a = &c->domctl.u.sendtrigger;
 	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
 
 	if (!v)

@@ -12,45 +12,6 @@
 #include "x86/pte.h"
 #include "x86/smp.h"
 
-struct entry {
-	platform_fn *fn;
-	s32 error;
-};
-
-#define PLATFORM(name)	     [XENPF_##name] = { platform_##name, 0 },
-#define REFUSED(name, error) [XENPF_##name] = { NULL, error },
-static const struct entry table[] = {
-#include "ctl/platform.def"
-};
-#undef PLATFORM
-#undef REFUSED
-
-long call_platform_op(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
-{
-	struct platform_call c = { 0 };
-	const struct entry *e;
-	long rc;
-
-	if (copy_struct_from_guest(&c.op, a1))
-		return -EFAULT;
-	if (c.op.interface_version != CTL_PLATFORM_VERSION)
-		return -EACCES;
-	if (!currd->is_control)
-		return -EPERM;
-	if (c.op.cmd >= ARRAY_SIZE(table))
-		return -ENOSYS;
-	e = &table[index_nospec(c.op.cmd, ARRAY_SIZE(table))];
-	if (!e->fn)
-		return e->error ? e->error : -ENOSYS;
-	if (!control_lock())
-		return call_again(__HYPERVISOR_platform_op, 1, a1, 0, 0, 0, 0);
-	rc = e->fn(&c);
-	control_unlock();
-	if (c.copy_back && copy_struct_to_guest(a1, &c.op))
-		return -EFAULT;
-	return rc;
-}
-
 // Time.
 
 static long set_time(u64 sec, u32 nsec, u64 system_time)
@@ -66,16 +27,16 @@ static long set_time(u64 sec, u32 nsec, u64 system_time)
 	return 0;
 }
 
-long platform_settime32(struct platform_call *c)
+long platform_settime32(struct ctl *c)
 {
-	const struct xenpf_settime32 *a = &c->op.u.settime32;
+	const struct xenpf_settime32 *a = &c->platform.u.settime32;
 
 	return set_time(a->secs, a->nsecs, a->system_time);
 }
 
-long platform_settime64(struct platform_call *c)
+long platform_settime64(struct ctl *c)
 {
-	const struct xenpf_settime64 *a = &c->op.u.settime64;
+	const struct xenpf_settime64 *a = &c->platform.u.settime64;
 
 	return a->mbz ? -EINVAL : set_time(a->secs, a->nsecs, a->system_time);
 }
@@ -86,9 +47,9 @@ long platform_settime64(struct platform_call *c)
 #define MSR_MTRR_BASE(n) (0x200 + 2 * (n))
 #define MTRR_VALID	 BIT(11)
 
-long platform_read_memtype(struct platform_call *c)
+long platform_read_memtype(struct ctl *c)
 {
-	struct xenpf_read_memtype *a = &c->op.u.read_memtype;
+	struct xenpf_read_memtype *a = &c->platform.u.read_memtype;
 	u64 cap, base, mask;
 
 	if (!cpu_has(MTRR) || !rdmsr_safe(MSR_MTRR_CAP, &cap) ||
@@ -103,14 +64,13 @@ long platform_read_memtype(struct platform_call *c)
 		a->nr_mfns = (mask & -(mask & PTE_ADDR)) >> PAGE_SHIFT;
 		a->type = base & 0xff;
 	}
-	c->copy_back = true;
 	return 0;
 }
 
 // They are about interrupt controllers whose faults Ringlet does not meet.
-long platform_platform_quirk(struct platform_call *c)
+long platform_platform_quirk(struct ctl *c)
 {
-	switch (c->op.u.platform_quirk.quirk_id) {
+	switch (c->platform.u.platform_quirk.quirk_id) {
 	case QUIRK_NOIRQBALANCING:
 	case QUIRK_IOAPIC_BAD_REGSEL:
 	case QUIRK_IOAPIC_GOOD_REGSEL:
@@ -120,9 +80,9 @@ long platform_platform_quirk(struct platform_call *c)
 }
 
 // The BIOS was not asked, and EFI's services are not kept.
-long platform_firmware_info(struct platform_call *c)
+long platform_firmware_info(struct ctl *c)
 {
-	struct xenpf_firmware_info *a = &c->op.u.firmware_info;
+	struct xenpf_firmware_info *a = &c->platform.u.firmware_info;
 
 	switch (a->type) {
 	case XEN_FW_DISK_INFO:
@@ -135,16 +95,16 @@ long platform_firmware_info(struct platform_call *c)
 		if (a->index)
 			return -ESRCH;
 		a->u.kbd_shift_flags = 0;
-		c->copy_back = true;
 		return 0;
 	}
 	return -EINVAL;
 }
 
 // Kernels name a value for the second register block where there is none.
-long platform_enter_acpi_sleep(struct platform_call *c)
+long platform_enter_acpi_sleep(struct ctl *c)
 {
-	const struct xenpf_enter_acpi_sleep *a = &c->op.u.enter_acpi_sleep;
+	const struct xenpf_enter_acpi_sleep *a =
+		&c->platform.u.enter_acpi_sleep;
 
 	if (a->flags & XENPF_ACPI_SLEEP_EXTENDED)
 		return -EPERM; // hardware-reduced ACPI's registers
@@ -156,9 +116,9 @@ long platform_enter_acpi_sleep(struct platform_call *c)
 
 // Power states are not used: what the kernel found out about them is not
 // kept.
-long platform_set_processor_pminfo(struct platform_call *c)
+long platform_set_processor_pminfo(struct ctl *c)
 {
-	switch (c->op.u.set_pminfo.type) {
+	switch (c->platform.u.set_pminfo.type) {
 	case XEN_PM_CX:
 	case XEN_PM_PX:
 	case XEN_PM_PDC:
@@ -176,9 +136,9 @@ static bool is_online(u32 cpu)
 	return cpu < MAX_CPUS && cpumask_test(cpu_online, cpu);
 }
 
-long platform_get_cpuinfo(struct platform_call *c)
+long platform_get_cpuinfo(struct ctl *c)
 {
-	struct xenpf_pcpuinfo *a = &c->op.u.pcpu_info;
+	struct xenpf_pcpuinfo *a = &c->platform.u.pcpu_info;
 
 	a->flags = XEN_PCPU_FLAGS_INVALID;
 	if (a->xen_cpuid < nr_cpus) {
@@ -191,13 +151,12 @@ long platform_get_cpuinfo(struct platform_call *c)
 				a->acpi_id = platform.acpi_id[i];
 	}
 	a->max_present = nr_cpus - 1;
-	c->copy_back = true;
 	return 0;
 }
 
-long platform_get_cpu_version(struct platform_call *c)
+long platform_get_cpu_version(struct ctl *c)
 {
-	struct xenpf_pcpu_version *a = &c->op.u.pcpu_version;
+	struct xenpf_pcpu_version *a = &c->platform.u.pcpu_version;
 	const u32 cpu = a->xen_cpuid;
 	u32 r[4];
 
@@ -213,37 +172,27 @@ long platform_get_cpu_version(struct platform_call *c)
 		a->stepping = cpu_host.stepping;
 	}
 	a->max_present = nr_cpus - 1;
-	c->copy_back = true;
 	return 0;
 }
 
-long platform_cpu_online(struct platform_call *c)
+static long cpu_switch(u32 cpu, bool on)
 {
-	u32 cpu = c->op.u.cpu_ol.cpuid;
-
 	if (cpu >= nr_cpus)
 		return -EINVAL;
-	return is_online(cpu) ? 0 : -EOPNOTSUPP;
+	return is_online(cpu) == on ? 0 : -EOPNOTSUPP;
 }
 
-long platform_cpu_offline(struct platform_call *c)
-{
-	u32 cpu = c->op.u.cpu_ol.cpuid;
+CTL_FN(platform_cpu_online, cpu_switch(c->platform.u.cpu_ol.cpuid, true))
+CTL_FN(platform_cpu_offline, cpu_switch(c->platform.u.cpu_ol.cpuid, false))
 
-	if (cpu >= nr_cpus)
-		return -EINVAL;
-	return is_online(cpu) ? -EOPNOTSUPP : 0;
-}
-
-long platform_core_parking(struct platform_call *c)
+long platform_core_parking(struct ctl *c)
 {
-	struct xenpf_core_parking *a = &c->op.u.core_parking;
+	struct xenpf_core_parking *a = &c->platform.u.core_parking;
 
 	if (a->type == XEN_CORE_PARKING_SET)
 		return -EOPNOTSUPP;
 	if (a->type != XEN_CORE_PARKING_GET)
 		return -EINVAL;
 	a->idle_nums = 0;
-	c->copy_back = true;
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sysctl: dispatch, memory, domains, log, scheduler (public header sysctl.h).
+// sysctl: memory, domains, log, scheduler.
 #include "access/access.h"
 #include "con/con.h"
 #include "ctl/private.h"
@@ -8,63 +8,9 @@
 #include "pci/pci.h"
 #include "sched/sched.h"
 
-#define CTL_UNLOCKED 1u
-
-struct entry {
-	sysctl_fn *fn;
-	s16 error;
-	u16 flags;
-};
-
-#define SYSCTL(name, flags)  [XEN_SYSCTL_##name] = { sysctl_##name, 0, flags },
-#define REFUSED(name, error) [XEN_SYSCTL_##name] = { NULL, error, 0 },
-static const struct entry table[] = {
-#include "ctl/sysctl.def"
-};
-#undef SYSCTL
-#undef REFUSED
-
-static long run(struct sysctl *c, const struct entry *e)
+long sysctl_readconsole(struct ctl *c)
 {
-	long rc;
-
-	if (!e->fn)
-		return e->error ? e->error : -ENOSYS;
-	if (e->flags & CTL_UNLOCKED)
-		return e->fn(c);
-	if (!control_lock())
-		return -ERESTART;
-	rc = e->fn(c);
-	control_unlock();
-	return rc;
-}
-
-long call_sysctl(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
-{
-	struct sysctl c = { 0 };
-	const struct entry *e;
-	long rc = -ENOSYS;
-
-	if (copy_struct_from_guest(&c.op, a1))
-		return -EFAULT;
-	if (c.op.interface_version != CTL_SYSCTL_VERSION)
-		return -EACCES;
-	if (!currd->is_control)
-		return -EPERM;
-	if (c.op.cmd < ARRAY_SIZE(table)) {
-		e = &table[index_nospec(c.op.cmd, ARRAY_SIZE(table))];
-		rc = run(&c, e);
-	}
-	if ((!rc || c.copy_back) && copy_struct_to_guest(a1, &c.op))
-		return -EFAULT;
-	return rc == -ERESTART
-		       ? call_again(__HYPERVISOR_sysctl, 1, a1, 0, 0, 0, 0)
-		       : rc;
-}
-
-long sysctl_readconsole(struct sysctl *c)
-{
-	struct xen_sysctl_readconsole *a = &c->op.u.readconsole;
+	struct xen_sysctl_readconsole *a = &c->sysctl.u.readconsole;
 	u32 index = a->index, used = 0, most = a->count;
 	bool from_index = a->incremental;
 	char part[256];
@@ -86,9 +32,9 @@ long sysctl_readconsole(struct sysctl *c)
 }
 
 // The keys' functions run with no lock held, one key at a time.
-long sysctl_debug_keys(struct sysctl *c)
+long sysctl_debug_keys(struct ctl *c)
 {
-	struct xen_sysctl_debug_keys *a = &c->op.u.debug_keys;
+	struct xen_sysctl_debug_keys *a = &c->sysctl.u.debug_keys;
 	char key;
 
 	while (a->nr_keys) {
@@ -105,9 +51,9 @@ long sysctl_debug_keys(struct sysctl *c)
 	return 0;
 }
 
-long sysctl_getdomaininfolist(struct sysctl *c)
+long sysctl_getdomaininfolist(struct ctl *c)
 {
-	struct xen_sysctl_getdomaininfolist *a = &c->op.u.getdomaininfolist;
+	struct xen_sysctl_getdomaininfolist *a = &c->sysctl.u.getdomaininfolist;
 	struct xen_domctl_getdomaininfo info;
 	u32 n = 0, id = a->first_domain;
 	struct domain *d;
@@ -126,9 +72,9 @@ long sysctl_getdomaininfolist(struct sysctl *c)
 }
 
 // Free frames are not counted by address: all of them may be below a limit.
-long sysctl_availheap(struct sysctl *c)
+long sysctl_availheap(struct ctl *c)
 {
-	struct xen_sysctl_availheap *a = &c->op.u.availheap;
+	struct xen_sysctl_availheap *a = &c->sysctl.u.availheap;
 	u64 bytes = frames_free_count() << PAGE_SHIFT;
 
 	if (a->node > 0)
@@ -141,15 +87,15 @@ long sysctl_availheap(struct sysctl *c)
 
 // Scheduler: one kind, one pool with number 0 and all CPUs.
 
-long sysctl_sched_id(struct sysctl *c)
+long sysctl_sched_id(struct ctl *c)
 {
-	c->op.u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2;
+	c->sysctl.u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2;
 	return 0;
 }
 
-long sysctl_scheduler_op(struct sysctl *c)
+long sysctl_scheduler_op(struct ctl *c)
 {
-	struct xen_sysctl_scheduler_op *a = &c->op.u.scheduler_op;
+	struct xen_sysctl_scheduler_op *a = &c->sysctl.u.scheduler_op;
 	u32 *us = &a->u.sched_credit2.ratelimit_us;
 
 	if (a->cmd > XEN_SYSCTL_SCHEDOP_getinfo)
@@ -181,10 +127,10 @@ static u32 domain_count(void)
 	return n;
 }
 
-long sysctl_cpupool_op(struct sysctl *c)
+long sysctl_cpupool_op(struct ctl *c)
 {
-	struct xen_sysctl_cpupool_op *a = &c->op.u.cpupool_op;
-	struct domain *d;
+	struct xen_sysctl_cpupool_op *a = &c->sysctl.u.cpupool_op;
+	struct domain *d __domain_ref = NULL;
 
 	switch (a->op) {
 	case XEN_SYSCTL_CPUPOOL_OP_INFO:
@@ -207,15 +153,14 @@ long sysctl_cpupool_op(struct sysctl *c)
 			    : NULL;
 		if (!d)
 			return -ESRCH;
-		domain_put(d);
 		return a->cpupool_id ? -ENOENT : 0;
 	}
 	return -ENOSYS;
 }
 
-long sysctl_numainfo(struct sysctl *c)
+long sysctl_numainfo(struct ctl *c)
 {
-	struct xen_sysctl_numainfo *a = &c->op.u.numainfo;
+	struct xen_sysctl_numainfo *a = &c->sysctl.u.numainfo;
 	u64 meminfo = handle_gva(a->meminfo),
 	    distance = handle_gva(a->distance);
 	const struct xen_sysctl_meminfo m = {
@@ -239,9 +184,9 @@ long sysctl_numainfo(struct sysctl *c)
 }
 
 // All devices are as near as each other: no node, or no such device.
-long sysctl_pcitopoinfo(struct sysctl *c)
+long sysctl_pcitopoinfo(struct ctl *c)
 {
-	struct xen_sysctl_pcitopoinfo *a = &c->op.u.pcitopoinfo;
+	struct xen_sysctl_pcitopoinfo *a = &c->sysctl.u.pcitopoinfo;
 	u64 devs = handle_gva(a->devs), nodes = handle_gva(a->nodes);
 	struct physdev_pci_device dev;
 	u32 i, node;

@@ -62,9 +62,9 @@ static u32 count_like_first(u32 bit)
 	return n;
 }
 
-long sysctl_physinfo(struct sysctl *c)
+long sysctl_physinfo(struct ctl *c)
 {
-	struct xen_sysctl_physinfo *a = &c->op.u.physinfo;
+	struct xen_sysctl_physinfo *a = &c->sysctl.u.physinfo;
 	const struct id_bits b = apic_id_bits();
 
 	memset(a, 0, sizeof(*a));
@@ -84,9 +84,9 @@ long sysctl_physinfo(struct sysctl *c)
 	return 0;
 }
 
-long sysctl_cputopoinfo(struct sysctl *c)
+long sysctl_cputopoinfo(struct ctl *c)
 {
-	struct xen_sysctl_cputopoinfo *a = &c->op.u.cputopoinfo;
+	struct xen_sysctl_cputopoinfo *a = &c->sysctl.u.cputopoinfo;
 	const struct id_bits b = apic_id_bits();
 	u64 gva = handle_gva(a->cputopo);
 
@@ -105,9 +105,9 @@ long sysctl_cputopoinfo(struct sysctl *c)
 	return 0;
 }
 
-long sysctl_getcpuinfo(struct sysctl *c)
+long sysctl_getcpuinfo(struct ctl *c)
 {
-	struct xen_sysctl_getcpuinfo *a = &c->op.u.getcpuinfo;
+	struct xen_sysctl_getcpuinfo *a = &c->sysctl.u.getcpuinfo;
 	struct xen_sysctl_cpuinfo info;
 
 	a->nr_cpus = MIN(a->max_cpus, nr_cpus);
@@ -122,9 +122,9 @@ long sysctl_getcpuinfo(struct sysctl *c)
 }
 
 // Frequencies and idle states are the firmware's.
-long sysctl_pm_op(struct sysctl *c)
+long sysctl_pm_op(struct ctl *c)
 {
-	struct xen_sysctl_pm_op *a = &c->op.u.pm_op;
+	struct xen_sysctl_pm_op *a = &c->sysctl.u.pm_op;
 
 	if (a->cmd == XEN_SYSCTL_pm_op_get_max_cstate) {
 		a->u.get_max_cstate = XEN_SYSCTL_CX_UNLIMITED;
@@ -134,14 +134,14 @@ long sysctl_pm_op(struct sysctl *c)
 								: -EOPNOTSUPP;
 }
 
-long sysctl_get_cpu_levelling_caps(struct sysctl *c)
+long sysctl_get_cpu_levelling_caps(struct ctl *c)
 {
-	c->op.u.cpu_levelling_caps.caps =
+	c->sysctl.u.cpu_levelling_caps.caps =
 		cpu_host.cpuid_faulting ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0;
 	return 0;
 }
 
-long sysctl_get_cpu_featureset(struct sysctl *c)
+long sysctl_get_cpu_featureset(struct ctl *c)
 {
 	static const u8 kinds[] = {
 		[XEN_SYSCTL_cpu_featureset_raw] = XEN_SYSCTL_cpu_policy_raw,
@@ -155,37 +155,44 @@ long sysctl_get_cpu_featureset(struct sysctl *c)
 		[XEN_SYSCTL_cpu_featureset_hvm_max] =
 			XEN_SYSCTL_cpu_policy_hvm_max,
 	};
-	struct xen_sysctl_cpu_featureset *a = &c->op.u.cpu_featureset;
+	struct xen_sysctl_cpu_featureset *a = &c->sysctl.u.cpu_featureset;
 	u64 gva = handle_gva(a->features);
-	u32 words[CPU_WORDS], n = MIN(a->nr_features, (u32)CPU_WORDS);
-	int rc;
+	u32 n = gva ? MIN(a->nr_features, (u32)CPU_WORDS) : CPU_WORDS;
+	struct policy *p;
+	long rc;
 
-	if (!gva) {
-		a->nr_features = CPU_WORDS;
-		return 0;
+	if (gva) {
+		if (a->index >= ARRAY_SIZE(kinds))
+			return -EINVAL;
+		p = heap_alloc(sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		rc = policy_system(
+			kinds[index_nospec(a->index, ARRAY_SIZE(kinds))], p);
+		if (!rc)
+			rc = copy_to_guest(gva, p->features,
+					   n * sizeof(*p->features));
+		heap_free(p);
+		if (rc)
+			return rc;
 	}
-	if (a->index >= ARRAY_SIZE(kinds))
-		return -EINVAL;
-	rc = policy_system_features(
-		kinds[index_nospec(a->index, ARRAY_SIZE(kinds))], words);
-	if (rc)
-		return rc;
-	if (copy_to_guest(gva, words, n * sizeof(*words)))
-		return -EFAULT;
 	a->nr_features = n;
 	c->copy_back = true;
 	return n < CPU_WORDS ? -ENOBUFS : 0;
 }
 
-long sysctl_get_cpu_policy(struct sysctl *c)
+long sysctl_get_cpu_policy(struct ctl *c)
 {
-	struct xen_sysctl_cpu_policy *a = &c->op.u.cpu_policy;
-	const struct policy_out to = {
-		.leaves = handle_gva(a->leaves),
-		.msrs = handle_gva(a->msrs),
-		.nr_leaves = &a->nr_leaves,
-		.nr_msrs = &a->nr_msrs,
+	struct xen_sysctl_cpu_policy *a = &c->sysctl.u.cpu_policy;
+	struct xen_domctl_cpu_policy x = {
+		.nr_leaves = a->nr_leaves,
+		.nr_msrs = a->nr_msrs,
+		.leaves = a->leaves,
+		.msrs = a->msrs,
 	};
+	int rc = a->_rsvd ? -EINVAL : policy_copy_out(NULL, a->index, &x);
 
-	return a->_rsvd ? -EINVAL : policy_copy_out(NULL, a->index, &to);
+	a->nr_leaves = x.nr_leaves;
+	a->nr_msrs = x.nr_msrs;
+	return rc;
 }

@@ -33,13 +33,6 @@ void (*domain_event_hook)(void) = nobody;
 static struct domain *to_free;		 // atomic, linked by next_free
 static struct shared_info *spare_shared; // dead domains' shared info
 
-// Steps of destruction: 0, one for each unit, then these.
-enum relinquish { REL_START, REL_UNITS };
-#define REL_GUEST  ((u8)(REL_UNITS + domain_units))
-#define REL_FRAMES ((u8)(REL_GUEST + 1))
-#define REL_CLOSE  ((u8)(REL_FRAMES + 1))
-#define REL_DONE   ((u8)(REL_CLOSE + 1))
-
 void domain_unit_register(const struct domain_unit *u)
 {
 	BUG_ON(domain_units == MAX_UNITS);
@@ -79,7 +72,7 @@ void domain_put(struct domain *d)
 	softirq_raise(SOFTIRQ_RCU);
 }
 
-struct domain *domain_get_by_id(u16 domid)
+struct domain *domain_get_from(u32 id)
 {
 	struct domain *found = NULL;
 
@@ -87,14 +80,24 @@ struct domain *domain_get_by_id(u16 domid)
 	list_for_each(l, &domain_list) {
 		struct domain *d = list_entry(l, struct domain, all);
 
-		if (d->id < domid)
-			continue;
-		if (d->id == domid && try_get(d))
+		if (d->id >= id && try_get(d)) {
 			found = d;
-		break;
+			break;
+		}
 	}
 	spin_unlock(&domain_list_lock);
 	return found;
+}
+
+struct domain *domain_get_by_id(u16 domid)
+{
+	struct domain *d = domain_get_from(domid);
+
+	if (d && d->id != domid) {
+		domain_put(d);
+		return NULL;
+	}
+	return d;
 }
 
 struct domain *domain_get_self_or(u16 domid)
@@ -166,18 +169,8 @@ static void rangeset_destroy(struct rangeset *s)
 	heap_free(s);
 }
 
-static void parts_free(struct domain *d)
-{
-	rangeset_destroy(d->io_ports);
-	rangeset_destroy(d->io_mem);
-	rangeset_destroy(d->irqs);
-	heap_free(d->vcpu);
-	heap_free(d->memory_map);
-}
-
 static int parts_alloc(struct domain *d, const struct domain_config *cfg)
 {
-	d->max_vcpus = cfg->max_vcpus;
 	d->create_flags = cfg->flags;
 	d->ssidref = cfg->ssidref;
 	d->address_size = 64;
@@ -185,31 +178,48 @@ static int parts_alloc(struct domain *d, const struct domain_config *cfg)
 	d->ops = cfg->ops;
 	memcpy(d->handle, cfg->handle, sizeof(d->handle));
 	d->vcpu = heap_alloc_array(cfg->max_vcpus, sizeof(*d->vcpu));
+	d->max_vcpus = d->vcpu ? cfg->max_vcpus : 0;
 	d->io_ports = rangeset_create();
 	d->io_mem = rangeset_create();
 	d->irqs = rangeset_create();
+	d->shared = hvpages_alloc(0);
+	if (!d->shared)
+		return -ENOMEM;
+	page_share(&d->account, virt_to_page(d->shared), true);
+	m2p_set(virt_to_mfn(d->shared), M2P_INVALID);
 	return d->vcpu && d->io_ports && d->io_mem && d->irqs ? 0 : -ENOMEM;
-}
-
-static void units_exit(struct domain *d, unsigned int n)
-{
-	while (n--)
-		if (domain_unit[n]->exit)
-			domain_unit[n]->exit(d);
 }
 
 static int units_init(struct domain *d, const struct domain_config *cfg)
 {
-	for (unsigned int i = 0; i < domain_units; i++) {
-		int rc =
-			domain_unit[i]->init ? domain_unit[i]->init(d, cfg) : 0;
+	int rc = 0;
 
-		if (rc) {
-			units_exit(d, i);
-			return rc;
-		}
-	}
-	return 0;
+	for (unsigned int i = 0; i < domain_units && !rc; i++)
+		if (domain_unit[i]->init)
+			rc = domain_unit[i]->init(d, cfg);
+	return rc;
+}
+
+// All that domain_create() made, or what there is of it.
+static void domain_free(struct domain *d)
+{
+	struct vcpu *v;
+
+	spin_lock(&domain_list_lock);
+	list_del(&d->all);
+	spin_unlock(&domain_list_lock);
+	for_each_vcpu(d, v)
+		vcpu_destroy(v);
+	d->ops->domain_exit(d);
+	for (unsigned int i = domain_units; i--;)
+		if (domain_unit[i]->exit)
+			domain_unit[i]->exit(d);
+	rangeset_destroy(d->io_ports);
+	rangeset_destroy(d->io_mem);
+	rangeset_destroy(d->irqs);
+	heap_free(d->vcpu);
+	heap_free(d->memory_map);
+	hvpages_free(d, 0);
 }
 
 int domain_create(const struct domain_config *cfg, struct domain **out)
@@ -224,57 +234,25 @@ int domain_create(const struct domain_config *cfg, struct domain **out)
 	if (!d)
 		return -ENOMEM;
 	rc = parts_alloc(d, cfg);
-	if (rc)
-		goto parts;
-	rc = -ENOMEM;
-	d->shared = hvpages_alloc(0);
-	if (!d->shared)
-		goto parts;
-	page_share(&d->account, virt_to_page(d->shared), true);
-	m2p_set(virt_to_mfn(d->shared), M2P_INVALID);
-	rc = units_init(d, cfg);
-	if (rc)
-		goto shared;
-	rc = d->ops->domain_init(d);
-	if (rc)
-		goto units;
-	rc = list_insert(d);
-	if (rc)
-		goto guest;
+	if (!rc)
+		rc = units_init(d, cfg);
+	if (!rc)
+		rc = d->ops->domain_init(d);
+	if (!rc)
+		rc = list_insert(d);
+	if (rc) {
+		if (d->shared)
+			page_unshare(virt_to_page(d->shared));
+		domain_free(d);
+		return rc;
+	}
 	if (d->id == 0)
 		dom0 = d;
 	*out = d;
 	return 0;
-guest:
-	d->ops->domain_exit(d);
-units:
-	units_exit(d, domain_units);
-shared:
-	page_unshare(virt_to_page(d->shared));
-parts:
-	parts_free(d);
-	hvpages_free(d, 0);
-	return rc;
 }
 
 // Destruction.
-
-static void domain_free(struct domain *d)
-{
-	struct vcpu *v;
-
-	spin_lock(&domain_list_lock);
-	list_del(&d->all);
-	spin_unlock(&domain_list_lock);
-	for_each_vcpu(d, v)
-		vcpu_destroy(v);
-	d->ops->domain_exit(d);
-	units_exit(d, domain_units);
-	parts_free(d);
-	hvpages_free(d, 0);
-	// The tools wait for the id to be free.
-	domain_event_hook();
-}
 
 static void free_waiting(void)
 {
@@ -285,18 +263,20 @@ static void free_waiting(void)
 		struct domain *next = d->next_free;
 
 		domain_free(d);
+		// The tools wait for the id to be free.
+		domain_event_hook();
 		d = next;
 	}
 }
 
-static int relinquish_start(struct domain *d)
+static void relinquish_start(struct domain *d)
 {
+	d->state = DOM_DYING;
 	sched_hooks.domain_pause(d);
 	spin_lock(&d->account.lock);
 	d->account.dying = true;
 	spin_unlock(&d->account.lock);
 	frames_claim(&d->account, 0);
-	return 0;
 }
 
 // What the hypervisor itself holds of the domain's frames, then what its
@@ -353,21 +333,20 @@ static int relinquish_close(struct domain *d)
 	return 0;
 }
 
+// Of each unit, then these.
+static int (*const last_steps[])(struct domain *d) = {
+	relinquish_guest,
+	relinquish_frames,
+	relinquish_close,
+};
+
 static int relinquish_one(struct domain *d)
 {
-	u8 step = d->relinquish_step;
+	unsigned int i = d->relinquish_step;
 
-	if (step == REL_START)
-		return relinquish_start(d);
-	if (step == REL_GUEST)
-		return relinquish_guest(d);
-	if (step == REL_FRAMES)
-		return relinquish_frames(d);
-	if (step == REL_CLOSE)
-		return relinquish_close(d);
-	return domain_unit[step - REL_UNITS]->relinquish
-		       ? domain_unit[step - REL_UNITS]->relinquish(d)
-		       : 0;
+	if (i >= domain_units)
+		return last_steps[i - domain_units](d);
+	return domain_unit[i]->relinquish ? domain_unit[i]->relinquish(d) : 0;
 }
 
 // Under the control lock; the caller holds a reference of its own. -EINVAL:
@@ -378,15 +357,14 @@ int domain_kill(struct domain *d)
 
 	if (d == currd || d == dom0 || d->is_idle)
 		return -EINVAL;
-	if (d->state == DOM_DEAD)
-		return 0;
-	d->state = DOM_DYING;
-	while (d->relinquish_step < REL_DONE) {
+	if (d->state == DOM_ALIVE)
+		relinquish_start(d);
+	while (d->state != DOM_DEAD) {
 		rc = relinquish_one(d);
 		if (rc)
 			return rc;
 		d->relinquish_step++;
-		if (d->relinquish_step < REL_DONE && softirq_pending())
+		if (d->state != DOM_DEAD && softirq_pending())
 			return -ERESTART;
 	}
 	return 0;

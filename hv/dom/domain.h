@@ -62,10 +62,9 @@ struct domain {
 
 	u8 handle[16]; // uuid
 	u32 ssidref;
-	u32 create_flags;   // XEN_DOMCTL_CDF_*
-	u64 vm_assist;	    // bits of VMASST_TYPE_*
-	u64 time_offset_ns; // tsc emulation, settime offset
-	s64 time_offset_s;
+	u32 create_flags;  // XEN_DOMCTL_CDF_*
+	u64 vm_assist;	   // bits of VMASST_TYPE_*
+	s64 time_offset_s; // of the wall clock
 	u32 tsc_mode, tsc_khz, tsc_incarnation;
 	bool vtsc; // rdtsc is emulated
 	u64 vtsc_offset_ns;
@@ -80,7 +79,7 @@ struct domain {
 	struct grant_table *grant;
 	struct pv_domain *pv;
 	struct sched_domain *sched;
-	struct policy_domain *policy; // CPUID and MSRs
+	struct policy *policy; // CPUID and MSRs
 	struct pci_domain *pci;
 	struct memory_map *memory_map; // call/memory.h; d->lock
 };
@@ -89,8 +88,18 @@ struct domain {
 struct domain *domain_get_by_id(u16 domid); // NULL: none, or DOMID_SELF etc.
 void domain_get(struct domain *d);	    // caller holds one already
 void domain_put(struct domain *d); // last one: frees, later, on this CPU
+// The first domain whose number is id or more.
+struct domain *domain_get_from(u32 id);
 // domid as hypercalls give it: DOMID_SELF or a number. NULL: no such.
 struct domain *domain_get_self_or(u16 domid);
+
+// A variable of this kind drops its reference, if any, when its block ends.
+#define __domain_ref __attribute__((cleanup(domain_ref_end)))
+static inline void domain_ref_end(struct domain **d)
+{
+	if (*d)
+		domain_put(*d);
+}
 
 extern struct domain *dom0; // the hardware and control domain
 extern struct domain *idle_domain;
@@ -113,7 +122,8 @@ int vcpu_create(struct domain *d, unsigned int id, struct vcpu **out);
 // -ERESTART until everything the domain held is given back (domctl destroy).
 int domain_kill(struct domain *d);
 
-// Domain units: made in order of registration, freed in reverse. What a unit
+// Domain units: made in order of registration, freed in reverse; exit and
+// vcpu_exit may find nothing made, or a part. What a unit
 // holds of the domain's frames, page_share() too, it gives back on relinquish:
 // the last reference is gone only after the last frame.
 struct domain_unit {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Leaves: AMD APM vol. 3 appendix E, Intel SDM vol. 2 (CPUID).
 #include "dom/policy_leaves.h"
+#include "lib/string.h"
 
 // The marks of the public header cpufeatureset.h, one word of features each:
 // 'A' here, 'a' below. The unit test compares them with the header.
@@ -23,38 +24,22 @@ const u32 policy_pv_opt_in[CPU_WORDS] = {
 
 #define F(name)	  XEN_X86_FEATURE_##name
 
-// Without the first, the second cannot be used.
-static const u16 depends[][2] = {
-	{ F(XSAVE), F(XSAVEOPT) },
-	{ F(XSAVE), F(XSAVEC) },
-	{ F(XSAVE), F(XGETBV1) },
-	{ F(XSAVE), F(AVX) },
-	{ F(XSAVE), F(OSXSAVE) },
-	{ F(AVX), F(FMA) },
-	{ F(AVX), F(F16C) },
-	{ F(AVX), F(AVX2) },
-	{ F(AVX), F(XOP) },
-	{ F(AVX), F(FMA4) },
-	{ F(AVX), F(VAES) },
-	{ F(AVX), F(VPCLMULQDQ) },
-	{ F(AVX2), F(AVX_VNNI) },
-	{ F(AVX2), F(AVX512F) },
-	{ F(AVX512F), F(AVX512DQ) },
-	{ F(AVX512F), F(AVX512_IFMA) },
-	{ F(AVX512F), F(AVX512PF) },
-	{ F(AVX512F), F(AVX512ER) },
-	{ F(AVX512F), F(AVX512CD) },
-	{ F(AVX512F), F(AVX512BW) },
-	{ F(AVX512F), F(AVX512VL) },
-	{ F(AVX512F), F(AVX512_VBMI) },
-	{ F(AVX512F), F(AVX512_VBMI2) },
-	{ F(AVX512F), F(AVX512_VNNI) },
-	{ F(AVX512F), F(AVX512_BITALG) },
-	{ F(AVX512F), F(AVX512_VPOPCNTDQ) },
-	{ F(AVX512F), F(AVX512_4VNNIW) },
-	{ F(AVX512F), F(AVX512_4FMAPS) },
-	{ F(AVX512F), F(AVX512_VP2INTERSECT) },
-	{ F(AVX512F), F(AVX512_BF16) },
+// Without the first, the others cannot be used. 0 ends a list.
+static const struct {
+	u16 base, need[18];
+} depends[] = {
+	{ F(XSAVE),
+	  { F(XSAVEOPT), F(XSAVEC), F(XGETBV1), F(AVX), F(OSXSAVE) } },
+	{ F(AVX),
+	  { F(FMA), F(F16C), F(AVX2), F(XOP), F(FMA4), F(VAES),
+	    F(VPCLMULQDQ) } },
+	{ F(AVX2), { F(AVX_VNNI), F(AVX512F) } },
+	{ F(AVX512F),
+	  { F(AVX512DQ), F(AVX512_IFMA), F(AVX512PF), F(AVX512ER), F(AVX512CD),
+	    F(AVX512BW), F(AVX512VL), F(AVX512_VBMI), F(AVX512_VBMI2),
+	    F(AVX512_VNNI), F(AVX512_BITALG), F(AVX512_VPOPCNTDQ),
+	    F(AVX512_4VNNIW), F(AVX512_4FMAPS), F(AVX512_VP2INTERSECT),
+	    F(AVX512_BF16) } },
 };
 
 // Who may see the rest of a leaf, by register (bit 0 EAX to bit 3 EDX). Words
@@ -80,16 +65,10 @@ static const struct {
 
 bool leaves_valid(u32 leaf, u32 sub)
 {
-	switch (leaf) {
-	case 4:
-		return sub < 6;
-	case 7:
-		return sub < 3;
-	case 0xb:
-		return sub < 2;
-	case 0xd:
-		return sub < 63;
-	}
+	static const u8 subs[] = { [4] = 6, [7] = 3, [0xb] = 2, [0xd] = 63 };
+
+	if (leaf < ARRAY_SIZE(subs) && subs[leaf])
+		return sub < subs[leaf];
 	return sub == NO_SUB && (leaf <= CPU_MAX_BASIC || leaf == 0x40000000 ||
 				 leaf == 0x40000100 ||
 				 (leaf >= 0x80000000 && leaf <= CPU_MAX_EXT));
@@ -110,13 +89,11 @@ bool leaves_put(struct leaves *s, const struct policy_leaf *l)
 {
 	struct policy_leaf *old = leaves_find(s, l->leaf, l->sub);
 
-	if (!old) {
-		if (s->n == POLICY_MAX_LEAVES)
-			return false;
+	if (!old && s->n < POLICY_MAX_LEAVES)
 		old = &s->leaf[s->n++];
-	}
-	*old = *l;
-	return true;
+	if (old)
+		*old = *l;
+	return old;
 }
 
 // Where a word of features stands in the set; NULL: nowhere.
@@ -126,7 +103,7 @@ static u32 *word_at(struct leaves *s, unsigned int word)
 	struct policy_leaf *l =
 		w->leaf ? leaves_find(s, w->leaf, w->sub) : NULL;
 
-	return l ? &l->a + w->reg : NULL;
+	return l ? &l->r[w->reg] : NULL;
 }
 
 u32 leaves_word(struct leaves *s, unsigned int word)
@@ -165,8 +142,9 @@ static void restrict_features(struct leaves *s, const struct leaves_limits *lim)
 		drop(s, F(AVX512F));
 	// In an order in which one pass is enough.
 	for (unsigned int i = 0; i < ARRAY_SIZE(depends); i++)
-		if (!has(s, depends[i][0]))
-			drop(s, depends[i][1]);
+		for (const u16 *f = depends[i].need;
+		     *f && !has(s, depends[i].base); f++)
+			drop(s, *f);
 }
 
 // Bit mask of the registers of a leaf that hold words of features.
@@ -187,65 +165,66 @@ static u8 feature_regs(const struct policy_leaf *l)
 static void hide(struct policy_leaf *l)
 {
 	u8 keep = feature_regs(l);
-	u32 *r = &l->a;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(plain); i++)
-		if (l->leaf >= plain[i].first && l->leaf <= plain[i].last)
-			keep |= plain[i].keep;
 	// Leaf 7: only sub-leaf 0 has its count in EAX.
-	if (l->leaf == 7 && l->sub)
-		keep = feature_regs(l);
+	for (unsigned int i = 0; i < ARRAY_SIZE(plain); i++)
+		if (l->leaf >= plain[i].first && l->leaf <= plain[i].last &&
+		    !(l->leaf == 7 && l->sub))
+			keep |= plain[i].keep;
 	for (unsigned int i = 0; i < 4; i++)
 		if (!(keep >> i & 1))
-			r[i] = 0;
+			l->r[i] = 0;
 }
 
 static void restrict_xstate(struct leaves *s, u64 xcr0)
 {
-	struct policy_leaf *l;
 	bool on = has(s, F(XSAVE));
+	struct policy_leaf *l;
 
 	if (!has(s, F(AVX)))
 		xcr0 &= ~4UL;
 	if (!has(s, F(AVX512F)))
 		xcr0 &= ~0xe0UL;
-	for (u32 i = 0; i < s->n; i++) {
-		l = &s->leaf[i];
-		if (l->leaf != 0xd || l->sub == 0)
-			continue;
-		if (l->sub == 1)
-			l->b = l->c = l->d = 0;
-		else if (!on || !(xcr0 >> l->sub & 1))
-			l->a = l->b = l->c = l->d = 0;
+	if (!on)
+		xcr0 = 0;
+	for (l = s->leaf; l < s->leaf + s->n; l++) {
+		// EAX of sub-leaf 1 is a word of features.
+		u32 from = l->sub == 1;
+
+		if (l->leaf == 0xd && l->sub && (from || !(xcr0 >> l->sub & 1)))
+			memset(&l->r[from], 0, (4 - from) * sizeof(*l->r));
 	}
 	l = leaves_find(s, 0xd, 0);
 	if (!l)
 		return;
-	l->a = on ? (u32)xcr0 : 0;
-	l->d = on ? (u32)(xcr0 >> 32) : 0;
-	l->b = l->c = on ? leaves_xsave_size(s, xcr0) : 0;
+	l->r[0] = (u32)xcr0;
+	l->r[3] = (u32)(xcr0 >> 32);
+	l->r[1] = l->r[2] = on ? leaves_xsave_size(s, xcr0) : 0;
+}
+
+// At most this in EAX.
+static void limit_eax(struct leaves *s, u32 leaf, u32 sub, u32 most)
+{
+	struct policy_leaf *l = leaves_find(s, leaf, sub);
+
+	if (l)
+		l->r[0] = MIN(l->r[0], most);
 }
 
 static void restrict_ranges(struct leaves *s, const struct leaves_limits *lim)
 {
-	u32 max_ext = lim->vendor == CPU_AMD ? CPU_MAX_EXT : 0x80000008;
-	struct policy_leaf *l = leaves_find(s, 0, NO_SUB);
+	bool amd = lim->vendor == CPU_AMD;
+	struct policy_leaf *l = leaves_find(s, 1, NO_SUB);
 
 	if (l)
-		l->a = MIN(l->a, CPU_MAX_BASIC);
-	l = leaves_find(s, 0x80000000, NO_SUB);
-	if (l)
-		l->a = MIN(l->a, max_ext);
-	l = leaves_find(s, 1, NO_SUB);
-	if (l)
-		l->b &= 0x00ffffff; // APIC id: each vcpu's own
-	l = leaves_find(s, 7, 0);
-	if (l)
-		l->a = MIN(l->a, 2u);
+		l->r[1] &= 0x00ffffff; // APIC id: each vcpu's own
+	limit_eax(s, 0, NO_SUB, CPU_MAX_BASIC);
+	limit_eax(s, 7, 0, 2);
+	limit_eax(s, 0x80000000, NO_SUB, amd ? CPU_MAX_EXT : 0x80000008);
 	l = leaves_find(s, 0x80000008, NO_SUB);
 	if (l) {
-		l->a = (l->a & 0xff) | 48 << 8; // addresses
-		l->c &= lim->vendor == CPU_AMD ? 0x0003f0ff : 0;
+		l->r[0] = (l->r[0] & 0xff) | 48 << 8; // addresses
+		l->r[2] &= amd ? 0x0003f0ff : 0;
 	}
 }
 
@@ -275,7 +254,7 @@ u32 leaves_xsave_size(struct leaves *s, u64 xcr0)
 
 		if (l->leaf == 0xd && l->sub >= 2 && l->sub < 63 &&
 		    xcr0 >> l->sub & 1)
-			size = MAX(size, l->a + l->b);
+			size = MAX(size, l->r[0] + l->r[1]);
 	}
 	return size;
 }

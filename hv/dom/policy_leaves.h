@@ -12,7 +12,7 @@
 
 struct policy_leaf {
 	u32 leaf, sub; // sub NO_SUB where there is none
-	u32 a, b, c, d;
+	u32 r[4];      // EAX to EDX
 };
 
 struct leaves {

@@ -11,8 +11,26 @@
 
 #define STACK_WORDS 16
 
-static __noreturn void reboot_unless_told(void)
+static __noreturn void dom0_ended(u8 reason)
 {
+	static const char *const what[] = {
+		[SHUTDOWN_poweroff] = " powered off: halting the machine",
+		[SHUTDOWN_reboot] = " asked for a reboot",
+		[SHUTDOWN_crash] = " crashed",
+		[SHUTDOWN_watchdog] = "'s watchdog ended: rebooting",
+		[SHUTDOWN_soft_reset] =
+			" wants a soft reset: rebooting instead",
+	};
+
+	if (reason < ARRAY_SIZE(what) && what[reason])
+		printk(LOG_ERR "Dom0%s\n", what[reason]);
+	else
+		printk(LOG_ERR "Dom0 ended with reason %u\n", reason);
+	if (reason == SHUTDOWN_poweroff)
+		machine_halt();
+	if (reason == SHUTDOWN_reboot || reason == SHUTDOWN_watchdog ||
+	    reason == SHUTDOWN_soft_reset)
+		machine_reboot();
 	if (con_noreboot) {
 		printk(LOG_ERR "noreboot: the machine stays as it is\n");
 		machine_halt();
@@ -20,30 +38,6 @@ static __noreturn void reboot_unless_told(void)
 	printk(LOG_ERR "Rebooting in 5 seconds\n");
 	udelay(5000 * 1000);
 	machine_reboot();
-}
-
-static __noreturn void dom0_ended(u8 reason)
-{
-	switch (reason) {
-	case SHUTDOWN_poweroff:
-		printk(LOG_ERR "Dom0 powered off: halting the machine\n");
-		machine_halt();
-	case SHUTDOWN_reboot:
-		printk(LOG_ERR "Dom0 asked for a reboot\n");
-		machine_reboot();
-	case SHUTDOWN_crash:
-		printk(LOG_ERR "Dom0 crashed\n");
-		reboot_unless_told();
-	case SHUTDOWN_watchdog:
-		printk(LOG_ERR "Dom0's watchdog ended: rebooting\n");
-		machine_reboot();
-	case SHUTDOWN_soft_reset:
-		printk(LOG_ERR "Dom0 wants a soft reset: rebooting instead\n");
-		machine_reboot();
-	default:
-		printk(LOG_ERR "Dom0 ended with reason %u\n", reason);
-		reboot_unless_told();
-	}
 }
 
 // Any context, any locks held: one of several callers wins.

@@ -10,38 +10,20 @@
 
 struct vcpu_info dummy_vcpu_info;
 
-static struct vcpu_info *first_info(const struct domain *d, unsigned int id)
+void vcpu_destroy(struct vcpu *v)
 {
-	return id < SHARED_VCPUS ? &d->shared->vcpu_info[id] : &dummy_vcpu_info;
-}
-
-// Undoes the first n units.
-static void units_exit(struct vcpu *v, unsigned int n)
-{
-	while (n--)
-		if (domain_unit[n]->vcpu_exit)
-			domain_unit[n]->vcpu_exit(v);
-}
-
-static int units_init(struct vcpu *v)
-{
-	for (unsigned int i = 0; i < domain_units; i++) {
-		int rc = domain_unit[i]->vcpu_init
-				 ? domain_unit[i]->vcpu_init(v)
-				 : 0;
-
-		if (rc) {
-			units_exit(v, i);
-			return rc;
-		}
-	}
-	return 0;
+	v->domain->ops->vcpu_exit(v);
+	for (unsigned int i = domain_units; i--;)
+		if (domain_unit[i]->vcpu_exit)
+			domain_unit[i]->vcpu_exit(v);
+	v->domain->vcpu[v->id] = NULL;
+	heap_free(v);
 }
 
 int vcpu_create(struct domain *d, unsigned int id, struct vcpu **out)
 {
 	struct vcpu *v;
-	int rc;
+	int rc = 0;
 
 	if (id >= d->max_vcpus)
 		return -EINVAL;
@@ -54,25 +36,24 @@ int vcpu_create(struct domain *d, unsigned int id, struct vcpu **out)
 	v->id = id;
 	v->pause_flags = VPF_DOWN;
 	v->affinity_hard = v->affinity_soft = CPUMASK_ALL;
-	v->info = first_info(d, id);
+	v->info = id < SHARED_VCPUS ? &d->shared->vcpu_info[id]
+				    : &dummy_vcpu_info;
 	// A kernel takes events when it has said where to.
 	v->info->evtchn_upcall_mask = 1;
-	rc = units_init(v);
-	if (rc)
-		goto free;
-	rc = d->ops->vcpu_init(v);
-	if (rc)
-		goto units;
+	for (unsigned int i = 0; i < domain_units && !rc; i++)
+		if (domain_unit[i]->vcpu_init)
+			rc = domain_unit[i]->vcpu_init(v);
+	if (!rc)
+		rc = d->ops->vcpu_init(v);
+	if (rc) {
+		vcpu_destroy(v);
+		return rc;
+	}
 	// Published whole: others walk the array without a lock.
 	__atomic_store_n(&d->vcpu[id], v, __ATOMIC_RELEASE);
 	if (out)
 		*out = v;
 	return 0;
-units:
-	units_exit(v, domain_units);
-free:
-	heap_free(v);
-	return rc;
 }
 
 void vcpu_info_release(struct vcpu *v)
@@ -83,12 +64,4 @@ void vcpu_info_release(struct vcpu *v)
 	v->info_page = NULL;
 	if (pg)
 		page_put_writable(pg);
-}
-
-void vcpu_destroy(struct vcpu *v)
-{
-	v->domain->ops->vcpu_exit(v);
-	units_exit(v, domain_units);
-	v->domain->vcpu[v->id] = NULL;
-	heap_free(v);
 }

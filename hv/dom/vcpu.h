@@ -54,7 +54,6 @@ struct vcpu {
 	struct vcpu_info *info; // in shared info, own page or dummy_vcpu_info
 	struct page_info *info_page;	 // registered one: reference held
 	u64 runstate_gva, time_area_gva; // guest virtual; 0: none
-	u64 runstate_compat_unused;
 
 	struct vcpu_time_use use; // sched/runstate.c, under queue lock
 	struct timer periodic, singleshot, poll_timer;

@@ -30,7 +30,6 @@ int evtchn_is_pending(struct domain *d, u32 port);
 
 // Sends from the hypervisor; any context, no lock needed.
 void virq_send_vcpu(struct vcpu *v, u32 virq);
-void virq_send_domain(struct domain *d, u32 virq); // global VIRQs
 void virq_send_global(u32 virq); // to whom it is routed, Dom0 by default
 int virq_set_handler(struct domain *d, u32 virq); // domctl set_virq_handler
 bool virq_is_vcpu(u32 virq);
@@ -40,18 +39,15 @@ bool virq_is_vcpu(u32 virq);
 // of them unblocks v.
 void evtchn_poll_set(struct vcpu *v, int port);
 
-int evtchn_max_ports_set(struct domain *d, u32 max_port); // domctl
-void evtchn_dump(struct domain *d);			  // debug key e
-
 // PIRQs: evtchn/pirq.c. *pirq: the number wanted, negative: any.
 int pirq_map_gsi(struct domain *d, int gsi, int *pirq);
-int pirq_map_msi(struct domain *d, u32 irq, int *pirq);
+// n irqs from irq on as n numbers from *pirq on (n > 1: any).
+int pirq_map_irqs(struct domain *d, int irq, u32 n, int *pirq);
 int pirq_unmap(struct domain *d, int pirq);
 int pirq_of_irq(struct domain *d, u32 irq);    // -1: not mapped
 u32 pirq_count(const struct domain *d);	       // numbers are below this
 int pirq_get_free(struct domain *d, bool gsi); // and keeps it for a map call
 int pirq_eoi(struct domain *d, u32 pirq);
-bool pirq_needs_eoi(struct domain *d, u32 pirq);
 int pirq_irq(struct domain *d, u32 pirq); // -1: not mapped
 int pirq_set_eoi_map(struct domain *d, u64 gmfn, bool auto_unmask);
 // Writes an MSI's present message and mask state into its device: set by

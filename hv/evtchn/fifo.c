@@ -2,47 +2,43 @@
 // The FIFO ABI's set-up and queues: 16 priorities a vcpu, linked through the
 // event words in the guest's pages (words.c has the protocol).
 #include "evtchn/private.h"
+#include "lib/string.h"
 #include "mm/alloc.h"
 
-void *guest_page_map(struct domain *d, u64 gmfn, struct page_info **out)
+void *guest_page_map(struct domain *d, u64 gmfn)
 {
-	struct page_info *pg;
+	mfn_t m = mfn(gmfn);
 
-	if (!mfn_valid(mfn(gmfn)))
+	if (!mfn_valid(m) || page_get_writable(mfn_to_page(m), &d->account))
 		return NULL;
-	pg = mfn_to_page(mfn(gmfn));
-	if (page_get_writable(pg, &d->account))
-		return NULL;
-	*out = pg;
-	return map_frame(mfn(gmfn));
+	return map_frame(m);
 }
 
-void guest_page_unmap(void *p, struct page_info *pg)
+void guest_page_unmap(void *p)
 {
+	if (!p)
+		return;
 	unmap_frame(p);
-	page_put_writable(pg);
+	page_put_writable(virt_to_page(p));
 }
 
 // One lock for all queues of the domain: a port may move from one queue to
-// another with every change of its vcpu or priority.
-static void link_event(struct domain *d, struct evtchn *c, struct vcpu *v)
+// another with every change of its vcpu or priority. True: v is due an upcall.
+static bool link_event(struct domain *d, struct evtchn *c, struct vcpu *v)
 {
-	struct fifo *f = d->evtchn->fifo;
+	struct evtchn_domain *e = d->evtchn;
 	u8 priority = READ_ONCE(c->priority);
 	u32 ready = 1u << priority;
 	struct evtchn_fifo_control_block *control;
 	struct vcpu *old;
 	enum fifo_linked how;
-	bool kick;
 
-	spin_lock(&f->lock);
+	SPIN_GUARD(&e->fifo_lock);
 	control = v->evtchn->control;
-	if (unlikely(!control)) { // the guest has not set this vcpu up: lost
-		spin_unlock(&f->lock);
-		return;
-	}
+	if (unlikely(!control)) // the guest has not set this vcpu up: lost
+		return false;
 	old = d->vcpu[c->last_vcpu];
-	how = fifo_link(&f->array, c->port,
+	how = fifo_link(&e->array, c->port,
 			&(old ? old : v)->evtchn->tail[c->last_priority],
 			&v->evtchn->tail[priority], &control->head[priority]);
 	if (how != FIFO_ALREADY) {
@@ -51,37 +47,30 @@ static void link_event(struct domain *d, struct evtchn *c, struct vcpu *v)
 	}
 	// Inside of the lock: a ready bit that comes late would send the guest
 	// to a head that may be on another queue by then.
-	kick = how == FIFO_FIRST &&
+	return how == FIFO_FIRST &&
 	       !(__atomic_fetch_or(&control->ready, ready, __ATOMIC_SEQ_CST) &
 		 ready);
-	spin_unlock(&f->lock);
-	if (kick)
-		vcpu_mark_pending(v);
 }
 
-void fifo_raise(struct domain *d, struct evtchn *c, struct vcpu *v)
+bool fifo_raise(struct domain *d, struct evtchn *c, struct vcpu *v)
 {
-	struct fifo *f = d->evtchn->fifo;
-	u32 *word = fifo_word(&f->array, c->port);
+	const struct fifo_array *array = &d->evtchn->array;
+	u32 *word = fifo_word(array, c->port);
 
 	if (unlikely(!word)) {
 		// Remember it for expand_array, which publishes the page
 		// first and looks at the flags then.
 		__atomic_store_n(&c->pending, true, __ATOMIC_SEQ_CST);
-		word = fifo_word(&f->array, c->port);
-		if (!word)
-			return;
+		word = fifo_word(array, c->port);
 	}
-	if (fifo_word_raise(word))
-		link_event(d, c, v);
+	return word && fifo_word_raise(word) && link_event(d, c, v);
 }
 
-void fifo_unmask(struct domain *d, struct evtchn *c, struct vcpu *v)
+bool fifo_unmask(struct domain *d, struct evtchn *c, struct vcpu *v)
 {
-	u32 *word = fifo_word(&d->evtchn->fifo->array, c->port);
+	u32 *word = fifo_word(&d->evtchn->array, c->port);
 
-	if (word && fifo_word_unmask(word))
-		link_event(d, c, v);
+	return word && fifo_word_unmask(word) && link_event(d, c, v);
 }
 
 // Ports that exist already come over to the FIFO ABI.
@@ -90,51 +79,18 @@ static void ports_convert(struct domain *d)
 	struct evtchn_domain *e = d->evtchn;
 	u32 end = MIN(e->valid_ports, (u32)EVTCHN_2L_NR_CHANNELS);
 
-	for (u32 port = 1; port < end; port++) {
-		struct evtchn *c = evtchn_find(d, port);
-		u64 set = d->shared->evtchn_pending[port / 64];
-
-		if (set >> port % 64 & 1)
-			__atomic_store_n(&c->pending, true, __ATOMIC_SEQ_CST);
-	}
-}
-
-static int control_block_set(struct domain *d, struct vcpu *v,
-			     const struct evtchn_init_control *op)
-{
-	struct evtchn_domain *e = d->evtchn;
-	struct fifo *f = e->fifo;
-	struct page_info *pg;
-	void *p;
-
-	if (v->evtchn->control || d->state != DOM_ALIVE)
-		return -EINVAL;
-	p = guest_page_map(d, op->control_gfn, &pg);
-	if (!p)
-		return -EINVAL;
-	if (!f) {
-		f = heap_alloc(sizeof(*f));
-		if (!f) {
-			guest_page_unmap(p, pg);
-			return -ENOMEM;
-		}
-		spin_init(&f->lock, RANK_EVTCHN_FIFO);
-	}
-	v->evtchn->control_page = pg;
-	__atomic_store_n(&v->evtchn->control, (void *)((char *)p + op->offset),
-			 __ATOMIC_RELEASE);
-	if (!e->fifo) {
-		ports_convert(d);
-		__atomic_store_n(&e->fifo, f, __ATOMIC_RELEASE);
-	}
-	return 0;
+	for (u32 port = 1; port < end; port++)
+		if (map_bit(d->shared->evtchn_pending, port))
+			__atomic_store_n(&evtchn_find(d, port)->pending, true,
+					 __ATOMIC_SEQ_CST);
 }
 
 // -ENOENT no such vcpu; -EINVAL bad offset or frame, or set up already.
 int evtchn_init_control(struct evtchn_init_control *op)
 {
-	struct vcpu *v = domain_vcpu(currd, op->vcpu);
-	int rc;
+	struct domain *d = currd;
+	struct vcpu *v = domain_vcpu(d, op->vcpu);
+	char *p;
 
 	op->link_bits = EVTCHN_FIFO_LINK_BITS;
 	if (!v)
@@ -142,10 +98,19 @@ int evtchn_init_control(struct evtchn_init_control *op)
 	if (op->offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) ||
 	    op->offset % 8)
 		return -EINVAL;
-	spin_lock(&evtchn_lock);
-	rc = control_block_set(currd, v, op);
-	spin_unlock(&evtchn_lock);
-	return rc;
+	SPIN_GUARD(&evtchn_lock);
+	if (v->evtchn->control || d->state != DOM_ALIVE)
+		return -EINVAL;
+	p = guest_page_map(d, op->control_gfn);
+	if (!p)
+		return -EINVAL;
+	__atomic_store_n(&v->evtchn->control, (void *)(p + op->offset),
+			 __ATOMIC_RELEASE);
+	if (!d->evtchn->fifo) {
+		ports_convert(d);
+		__atomic_store_n(&d->evtchn->fifo, true, __ATOMIC_RELEASE);
+	}
+	return 0;
 }
 
 // Events that came before their words are raised now.
@@ -153,51 +118,40 @@ static void raise_remembered(struct domain *d, u32 from)
 {
 	for (u32 port = from; port < from + FIFO_PAGE_PORTS; port++) {
 		struct evtchn *c = evtchn_find(d, port);
-		u64 flags;
 
 		if (!c)
 			break;
 		if (!READ_ONCE(c->pending))
 			continue;
-		flags = spin_lock_irqsave(&c->lock);
+		SPIN_GUARD_IRQ(&c->lock);
 		if (__atomic_exchange_n(&c->pending, false, __ATOMIC_SEQ_CST) &&
 		    evtchn_usable(c))
 			evtchn_raise(d, c);
-		spin_unlock_irqrestore(&c->lock, flags);
 	}
-}
-
-static int array_add(struct domain *d, u64 gfn)
-{
-	struct fifo *f = d->evtchn->fifo;
-	struct page_info *pg;
-	u32 ports;
-	void *p;
-
-	if (!f)
-		return -EOPNOTSUPP;
-	ports = f->array.ports;
-	if (ports >= EVTCHN_FIFO_NR_CHANNELS)
-		return -ENOSPC;
-	p = d->state == DOM_ALIVE ? guest_page_map(d, gfn, &pg) : NULL;
-	if (!p)
-		return -EINVAL;
-	f->array.page[ports / FIFO_PAGE_PORTS] = p;
-	__atomic_store_n(&f->array.ports, ports + (u32)FIFO_PAGE_PORTS,
-			 __ATOMIC_SEQ_CST);
-	raise_remembered(d, ports);
-	return 0;
 }
 
 // -EOPNOTSUPP before init_control, -ENOSPC all 2^17 there, -EINVAL bad frame.
 int evtchn_expand_array(const struct evtchn_expand_array *op)
 {
-	int rc;
+	struct domain *d = currd;
+	struct fifo_array *a = &d->evtchn->array;
+	u32 ports;
+	void *p;
 
-	spin_lock(&evtchn_lock);
-	rc = array_add(currd, op->array_gfn);
-	spin_unlock(&evtchn_lock);
-	return rc;
+	SPIN_GUARD(&evtchn_lock);
+	if (!d->evtchn->fifo)
+		return -EOPNOTSUPP;
+	ports = a->ports;
+	if (ports >= EVTCHN_FIFO_NR_CHANNELS)
+		return -ENOSPC;
+	p = d->state == DOM_ALIVE ? guest_page_map(d, op->array_gfn) : NULL;
+	if (!p)
+		return -EINVAL;
+	a->page[ports / FIFO_PAGE_PORTS] = p;
+	__atomic_store_n(&a->ports, ports + (u32)FIFO_PAGE_PORTS,
+			 __ATOMIC_SEQ_CST);
+	raise_remembered(d, ports);
+	return 0;
 }
 
 // Takes effect when the event is linked the next time. -EINVAL, -ENOSYS.
@@ -217,22 +171,19 @@ int evtchn_set_priority(const struct evtchn_set_priority *op)
 
 void fifo_destroy(struct domain *d)
 {
-	struct fifo *f = d->evtchn->fifo;
+	struct fifo_array *a = &d->evtchn->array;
+	u32 pages = a->ports / FIFO_PAGE_PORTS;
 	struct vcpu *v;
 
-	d->evtchn->fifo = NULL;
+	d->evtchn->fifo = false;
 	for_each_vcpu(d, v) {
-		if (!v->evtchn || !v->evtchn->control)
+		if (!v->evtchn)
 			continue;
-		guest_page_unmap(v->evtchn->control, v->evtchn->control_page);
+		guest_page_unmap(v->evtchn->control);
 		v->evtchn->control = NULL;
-		for (u32 q = 0; q < EVTCHN_FIFO_MAX_QUEUES; q++)
-			v->evtchn->tail[q] = 0;
+		memset(v->evtchn->tail, 0, sizeof(v->evtchn->tail));
 	}
-	if (!f)
-		return;
-	for (u32 i = 0; i < f->array.ports / FIFO_PAGE_PORTS; i++)
-		guest_page_unmap(f->array.page[i],
-				 virt_to_page(f->array.page[i]));
-	heap_free(f);
+	a->ports = 0;
+	for (u32 i = 0; i < pages; i++)
+		guest_page_unmap(a->page[i]);
 }

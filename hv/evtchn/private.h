@@ -26,7 +26,6 @@
 
 struct binding {
 	u8 state;
-	u8 spare;
 	u16 vcpu; // whom to notify; always an id below max_vcpus
 	u32 nr;	  // remote port, virq or pirq; unbound: the domid allowed
 	struct domain *remote; // interdomain
@@ -38,25 +37,13 @@ struct evtchn {
 	u8 last_priority;     // queue that it was linked to last: FIFO lock
 	u16 last_vcpu;
 	bool pending; // FIFO, raised while there was no event word
-	u8 spare;
 	u32 port;
 	struct binding b;
 };
 _Static_assert(sizeof(struct evtchn) == 32, "two to a cache line");
 
-#define BUCKET_PORTS  64
-#define GROUP_BUCKETS 64
-#define GROUPS	      (EVTCHN_FIFO_NR_CHANNELS / BUCKET_PORTS / GROUP_BUCKETS)
-
-struct port_group {
-	struct evtchn *bucket[GROUP_BUCKETS];
-	u8 used[GROUP_BUCKETS]; // ports of the bucket that are not free
-};
-
-struct fifo {
-	struct spinlock lock; // RANK_EVTCHN_FIFO: queues of all vcpus
-	struct fifo_array array;
-};
+#define BUCKET_PORTS 64
+#define BUCKETS	     (EVTCHN_FIFO_NR_CHANNELS / BUCKET_PORTS)
 
 struct pirq {
 	struct domain *d;
@@ -69,16 +56,18 @@ struct pirq {
 #define PIRQ_TAKEN (-2) // promised by get_free_pirq
 
 struct evtchn_domain {
-	struct port_group *group[GROUPS];
+	struct evtchn *bucket[BUCKETS];
+	u8 used[BUCKETS];	       // ports of the bucket that are not free
 	u32 valid_ports;	       // have a channel; only grows
 	u32 max_port;		       // highest that may be bound
 	u32 active;		       // ports in use but port 0
 	u32 reset_next;		       // where an interrupted reset goes on
-	struct fifo *fifo;	       // NULL: 2-level ABI
+	bool fifo;		       // else the 2-level ABI
+	struct spinlock fifo_lock;     // RANK_EVTCHN_FIFO: queues of all vcpus
+	struct fifo_array array;       // FIFO
 	u64 poll_mask[MAX_VCPUS / 64]; // vcpus in SCHEDOP_poll, atomic
-	struct pirq **pirq;	       // nr_pirqs, made with the first one
-	u64 *eoi_map; // guest's page: which pirqs need PHYSDEVOP_eoi
-	struct page_info *eoi_page;
+	struct pirq *pirq;	       // pirq_count()
+	u64 *eoi_map;	  // guest's page: which pirqs need PHYSDEVOP_eoi
 	bool auto_unmask; // PHYSDEVOP_eoi unmasks (eoi_map version 1)
 };
 
@@ -86,8 +75,7 @@ struct evtchn_vcpu {
 	s32 poll_port;				   // 0 none, -1 any
 	u32 virq_port[NR_VIRQS];		   // global ones at vcpu 0
 	struct evtchn_fifo_control_block *control; // FIFO: NULL until set up
-	struct page_info *control_page;
-	u32 tail[EVTCHN_FIFO_MAX_QUEUES]; // FIFO lock
+	u32 tail[EVTCHN_FIFO_MAX_QUEUES];	   // FIFO lock
 };
 
 extern struct spinlock evtchn_lock;
@@ -97,14 +85,11 @@ static inline struct evtchn *evtchn_find(const struct domain *d, u32 port)
 {
 	const struct evtchn_domain *e = d->evtchn;
 	u32 valid = READ_ONCE(e->valid_ports);
-	u32 bucket;
 
 	if (unlikely(port >= valid))
 		return NULL;
 	port = (u32)index_nospec(port, valid);
-	bucket = port / BUCKET_PORTS;
-	return &e->group[bucket / GROUP_BUCKETS]
-			->bucket[bucket % GROUP_BUCKETS][port % BUCKET_PORTS];
+	return &e->bucket[port / BUCKET_PORTS][port % BUCKET_PORTS];
 }
 
 static inline bool evtchn_usable(const struct evtchn *c)
@@ -120,28 +105,24 @@ static inline u32 evtchn_abi_ports(const struct evtchn_domain *e)
 // send.c. Makes the event of d's channel pending. Interrupts off; a channel
 // lock that keeps the channel from being freed is held.
 void evtchn_raise(struct domain *d, struct evtchn *c);
-void vcpu_mark_pending(struct vcpu *v);
 void evtchn_clear_pending(struct domain *d, struct evtchn *c);
 bool evtchn_is_busy(struct domain *d, const struct evtchn *c);
 void virq_forget_domain(struct domain *d);
-void virq_init(void);
 
-// fifo.c
-void fifo_raise(struct domain *d, struct evtchn *c, struct vcpu *v);
-void fifo_unmask(struct domain *d, struct evtchn *c, struct vcpu *v);
+// fifo.c. The first two: true when v is due an upcall.
+bool fifo_raise(struct domain *d, struct evtchn *c, struct vcpu *v);
+bool fifo_unmask(struct domain *d, struct evtchn *c, struct vcpu *v);
 void fifo_destroy(struct domain *d); // no channel in use; evtchn_lock held
-// A frame of d's that it may write, as the hypervisor sees it.
-void *guest_page_map(struct domain *d, u64 gmfn, struct page_info **out);
-void guest_page_unmap(void *p, struct page_info *pg);
+// A frame of d's that it may write, as the hypervisor sees it, or NULL.
+void *guest_page_map(struct domain *d, u64 gmfn);
+void guest_page_unmap(void *p); // any address in it; NULL is allowed
 
-// pirq.c, evtchn_lock held but for the first.
+// pirq.c, evtchn_lock held but for the first two.
+int pirq_init(struct domain *d);
 int pirq_check_bind(struct domain *d, u32 pirq);
-int pirq_bind(struct domain *d, u32 pirq, u32 port);
-void pirq_start(struct domain *d, u32 pirq); // once the channel is bound
+int pirq_bind(struct domain *d, u32 pirq, u32 port); // to a bound channel
 void pirq_unbind(struct domain *d, u32 pirq, u32 port);
 void pirq_follow_vcpu(struct domain *d, u32 pirq, const struct vcpu *v);
-void pirq_exit(struct domain *d);
-void pirq_relinquish(struct domain *d);
 void pirq_dump(struct domain *d);
 
 #endif

@@ -2,39 +2,31 @@
 // Sending: from guests, from the hypervisor (VIRQs), and what the guest sees
 // of it under the 2-level ABI. See private.h for the locks.
 #include "evtchn/private.h"
-#include "con/con.h"
 #include "sched/sched.h"
 
 static struct domain *virq_handler[NR_VIRQS]; // NULL: Dom0; references held
 static struct spinlock virq_lock = SPINLOCK_INIT(RANK_EVTCHN_VIRQ);
 
-void vcpu_mark_pending(struct vcpu *v)
+static void vcpu_mark_pending(struct vcpu *v)
 {
 	if (!__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1,
 				 __ATOMIC_SEQ_CST))
 		vcpu_kick(v);
 }
 
-static __noinline void pollers_wake(struct domain *d, u32 port)
+static __noinline void pollers_wake(struct domain *d, u32 w, u32 port)
 {
-	struct evtchn_domain *e = d->evtchn;
+	u64 *mask = &d->evtchn->poll_mask[w];
 
-	for (u32 w = 0; w < ARRAY_SIZE(e->poll_mask); w++) {
-		u64 left = READ_ONCE(e->poll_mask[w]);
+	for (u64 left = READ_ONCE(*mask); left; left &= left - 1) {
+		u64 bit = left & -left;
+		struct vcpu *v = d->vcpu[w * 64 + (u32)__builtin_ctzl(left)];
+		s32 want = READ_ONCE(v->evtchn->poll_port);
 
-		for (; left; left &= left - 1) {
-			u64 bit = left & -left;
-			struct vcpu *v =
-				d->vcpu[w * 64 + (u32)__builtin_ctzl(left)];
-			s32 want = READ_ONCE(v->evtchn->poll_port);
-
-			if (want > 0 && (u32)want != port)
-				continue;
-			if (__atomic_fetch_and(&e->poll_mask[w], ~bit,
-					       __ATOMIC_SEQ_CST) &
-			    bit)
-				vcpu_unblock(v);
-		}
+		if (want > 0 && (u32)want != port)
+			continue;
+		if (__atomic_fetch_and(mask, ~bit, __ATOMIC_SEQ_CST) & bit)
+			vcpu_unblock(v);
 	}
 }
 
@@ -59,42 +51,35 @@ void evtchn_raise(struct domain *d, struct evtchn *c)
 
 	if (unlikely(!v))
 		return; // no vcpu was made yet
-	if (e->fifo)
-		fifo_raise(d, c, v);
-	else if (level2_raise(d->shared->evtchn_pending, d->shared->evtchn_mask,
-			      &v->info->evtchn_pending_sel, c->port))
+	if (e->fifo ? fifo_raise(d, c, v)
+		    : level2_raise(d->shared->evtchn_pending,
+				   d->shared->evtchn_mask,
+				   &v->info->evtchn_pending_sel, c->port))
 		vcpu_mark_pending(v);
-	for (u32 w = 0; w < ARRAY_SIZE(e->poll_mask); w++) {
-		if (unlikely(READ_ONCE(e->poll_mask[w]))) {
-			pollers_wake(d, c->port);
-			break;
-		}
-	}
+	for (u32 w = 0; w < ARRAY_SIZE(e->poll_mask); w++)
+		if (unlikely(READ_ONCE(e->poll_mask[w])))
+			pollers_wake(d, w, c->port);
 }
 
 int evtchn_send(struct domain *d, u32 port)
 {
 	struct evtchn *c = evtchn_find(d, port);
-	int rc = 0;
-	u64 flags;
 
 	if (!c)
 		return -EINVAL;
-	flags = spin_lock_irqsave(&c->lock);
+	SPIN_GUARD_IRQ(&c->lock);
 	switch (c->b.state) {
 	case EVTCHNSTAT_interdomain:
 		evtchn_raise(c->b.remote, evtchn_find(c->b.remote, c->b.nr));
-		break;
+		return 0;
 	case EVTCHNSTAT_ipi:
 		evtchn_raise(d, c);
-		break;
+		return 0;
 	case EVTCHNSTAT_unbound: // nobody there (yet)
-		break;
+		return 0;
 	default:
-		rc = -EINVAL;
+		return -EINVAL;
 	}
-	spin_unlock_irqrestore(&c->lock, flags);
-	return rc;
 }
 
 int evtchn_unmask(u32 port)
@@ -102,21 +87,18 @@ int evtchn_unmask(u32 port)
 	struct domain *d = currd;
 	struct evtchn *c = evtchn_find(d, port);
 	struct vcpu *v;
-	u64 flags;
 
 	if (!c)
 		return -EINVAL;
-	flags = spin_lock_irqsave(&c->lock);
+	SPIN_GUARD_IRQ(&c->lock);
 	v = d->vcpu[c->b.vcpu];
-	if (likely(evtchn_usable(c) && v)) {
-		if (d->evtchn->fifo)
-			fifo_unmask(d, c, v);
-		else if (level2_unmask(d->shared->evtchn_pending,
-				       d->shared->evtchn_mask,
-				       &v->info->evtchn_pending_sel, port))
-			vcpu_mark_pending(v);
-	}
-	spin_unlock_irqrestore(&c->lock, flags);
+	if (unlikely(!evtchn_usable(c) || !v))
+		return 0;
+	if (d->evtchn->fifo ? fifo_unmask(d, c, v)
+			    : level2_unmask(d->shared->evtchn_pending,
+					    d->shared->evtchn_mask,
+					    &v->info->evtchn_pending_sel, port))
+		vcpu_mark_pending(v);
 	return 0;
 }
 
@@ -127,25 +109,19 @@ static bool word_test(struct domain *d, const struct evtchn *c, u32 fifo_bit)
 
 	if (!d->evtchn->fifo)
 		return fifo_bit == FIFO_PENDING &&
-		       READ_ONCE(d->shared->evtchn_pending[c->port / 64]) >>
-				       c->port % 64 &
-			       1;
-	word = fifo_word(&d->evtchn->fifo->array, c->port);
+		       map_bit(d->shared->evtchn_pending, c->port);
+	word = fifo_word(&d->evtchn->array, c->port);
 	return word && READ_ONCE(*word) & fifo_bit;
 }
 
 int evtchn_is_pending(struct domain *d, u32 port)
 {
 	struct evtchn *c = evtchn_find(d, port);
-	bool yes;
-	u64 flags;
 
 	if (!c)
 		return -EINVAL;
-	flags = spin_lock_irqsave(&c->lock);
-	yes = evtchn_usable(c) && word_test(d, c, FIFO_PENDING);
-	spin_unlock_irqrestore(&c->lock, flags);
-	return yes;
+	SPIN_GUARD_IRQ(&c->lock);
+	return evtchn_usable(c) && word_test(d, c, FIFO_PENDING);
 }
 
 // A closed FIFO port may still be on one of the guest's queues.
@@ -156,16 +132,15 @@ bool evtchn_is_busy(struct domain *d, const struct evtchn *c)
 
 void evtchn_clear_pending(struct domain *d, struct evtchn *c)
 {
-	u32 port = c->port;
 	u32 *word;
 
 	c->pending = false;
 	if (!d->evtchn->fifo) {
-		__atomic_fetch_and(&d->shared->evtchn_pending[port / 64],
-				   ~BIT(port % 64), __ATOMIC_SEQ_CST);
+		__atomic_fetch_and(&d->shared->evtchn_pending[c->port / 64],
+				   ~BIT(c->port % 64), __ATOMIC_SEQ_CST);
 		return;
 	}
-	word = fifo_word(&d->evtchn->fifo->array, port);
+	word = fifo_word(&d->evtchn->array, c->port);
 	if (word)
 		__atomic_fetch_and(word, ~FIFO_PENDING, __ATOMIC_SEQ_CST);
 }
@@ -180,63 +155,40 @@ void virq_send_vcpu(struct vcpu *v, u32 virq)
 {
 	u32 port = v->evtchn ? READ_ONCE(v->evtchn->virq_port[virq]) : 0;
 	struct evtchn *c;
-	u64 flags;
 
 	if (!port)
 		return;
 	c = evtchn_find(v->domain, port);
-	flags = spin_lock_irqsave(&c->lock);
+	SPIN_GUARD_IRQ(&c->lock);
 	// The port may have been closed, even bound anew, in between.
 	if (c->b.state == EVTCHNSTAT_virq && c->b.nr == virq)
 		evtchn_raise(v->domain, c);
-	spin_unlock_irqrestore(&c->lock, flags);
-}
-
-void virq_send_domain(struct domain *d, u32 virq)
-{
-	struct vcpu *v = domain_vcpu(d, 0);
-
-	if (v)
-		virq_send_vcpu(v, virq);
 }
 
 void virq_send_global(u32 virq)
 {
-	u64 flags = spin_lock_irqsave(&virq_lock);
-	struct domain *d = virq_handler[virq] ? virq_handler[virq] : dom0;
+	struct domain *d;
 
-	if (d)
-		virq_send_domain(d, virq);
-	spin_unlock_irqrestore(&virq_lock, flags);
-}
-
-static struct domain *handler_swap(u32 virq, struct domain *d)
-{
-	u64 flags = spin_lock_irqsave(&virq_lock);
-	struct domain *old = virq_handler[virq];
-
-	virq_handler[virq] = d;
-	spin_unlock_irqrestore(&virq_lock, flags);
-	return old;
+	SPIN_GUARD_IRQ(&virq_lock);
+	d = virq_handler[virq] ? virq_handler[virq] : dom0;
+	if (d && domain_vcpu(d, 0))
+		virq_send_vcpu(d->vcpu[0], virq);
 }
 
 // d is held by the caller. -EINVAL: no global VIRQ, or d is being destroyed.
 int virq_set_handler(struct domain *d, u32 virq)
 {
-	struct domain *old;
+	__domain_ref struct domain *old = NULL; // goes after the lock
 
 	if (virq >= NR_VIRQS || virq_is_vcpu(virq))
 		return -EINVAL;
-	spin_lock(&evtchn_lock); // against virq_forget_domain()
-	if (d->state != DOM_ALIVE) {
-		spin_unlock(&evtchn_lock);
+	SPIN_GUARD_IRQ(&virq_lock);
+	// Dying comes before virq_forget_domain(), which takes the lock.
+	if (READ_ONCE(d->state) != DOM_ALIVE)
 		return -EINVAL;
-	}
 	domain_get(d);
-	old = handler_swap(virq, d);
-	spin_unlock(&evtchn_lock);
-	if (old)
-		domain_put(old);
+	old = virq_handler[virq];
+	virq_handler[virq] = d;
 	return 0;
 }
 
@@ -244,36 +196,12 @@ int virq_set_handler(struct domain *d, u32 virq)
 void virq_forget_domain(struct domain *d)
 {
 	for (u32 virq = 0; virq < NR_VIRQS; virq++) {
-		bool ours;
+		__domain_ref struct domain *old = NULL;
 
-		spin_lock(&evtchn_lock);
-		ours = virq_handler[virq] == d;
-		if (ours)
-			handler_swap(virq, NULL);
-		spin_unlock(&evtchn_lock);
-		if (ours)
-			domain_put(d);
+		SPIN_GUARD_IRQ(&virq_lock);
+		if (virq_handler[virq] == d) {
+			old = d;
+			virq_handler[virq] = NULL;
+		}
 	}
-}
-
-static void timer_virq(struct vcpu *v)
-{
-	virq_send_vcpu(v, VIRQ_TIMER);
-}
-
-static void console_input(void)
-{
-	virq_send_global(VIRQ_CONSOLE);
-}
-
-static void domain_event(void)
-{
-	virq_send_global(VIRQ_DOM_EXC);
-}
-
-void virq_init(void)
-{
-	sched_send_timer_virq = timer_virq;
-	domain_event_hook = domain_event;
-	con_set_input_hook(console_input);
 }

@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "evtchn/words.h"
 
-static inline bool test_bit(const u64 *map, u32 nr)
-{
-	return READ_ONCE(map[nr / 64]) >> nr % 64 & 1;
-}
-
 // A full barrier, too: what was set before is seen by who looks after.
 static inline bool test_and_set_bit(u64 *map, u32 nr)
 {
-	return __atomic_fetch_or(&map[nr / 64], BIT(nr % 64),
-				 __ATOMIC_SEQ_CST) >>
-		       nr % 64 &
-	       1;
+	u64 bit = BIT(nr % 64);
+
+	return __atomic_fetch_or(&map[nr / 64], bit, __ATOMIC_SEQ_CST) & bit;
 }
 
 bool level2_raise(u64 *pending, const u64 *mask, u64 *selector, u32 port)
 {
-	return !test_and_set_bit(pending, port) && !test_bit(mask, port) &&
+	return !test_and_set_bit(pending, port) && !map_bit(mask, port) &&
 	       !test_and_set_bit(selector, port / 64);
 }
 
@@ -29,8 +23,7 @@ bool level2_unmask(const u64 *pending, u64 *mask, u64 *selector, u32 port)
 
 	return __atomic_fetch_and(&mask[port / 64], ~bit, __ATOMIC_SEQ_CST) &
 		       bit &&
-	       test_bit(pending, port) &&
-	       !test_and_set_bit(selector, port / 64);
+	       map_bit(pending, port) && !test_and_set_bit(selector, port / 64);
 }
 
 u32 *fifo_word(const struct fifo_array *a, u32 port)

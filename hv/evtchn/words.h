@@ -8,6 +8,11 @@
 
 #include "lib/abi.h"
 
+static inline bool map_bit(const u64 *map, u32 nr)
+{
+	return READ_ONCE(map[nr / 64]) >> nr % 64 & 1;
+}
+
 // 2-level: each true when the vcpu's selector bit rose and an upcall is due.
 bool level2_raise(u64 *pending, const u64 *mask, u64 *selector, u32 port);
 bool level2_unmask(const u64 *pending, u64 *mask, u64 *selector, u32 port);

@@ -5,38 +5,29 @@
 #include "mm/alloc.h"
 #include "x86/tlb.h"
 
-// Frame of the current domain itself.
-static int hold_own(struct grant_hold *h, u64 gmfn)
-{
-	if (!mfn_valid(mfn(gmfn)))
-		return GNTST_bad_page;
-	h->page = mfn_to_page(mfn(gmfn));
-	if (!grant_page_get(h->page, currd, h->write))
-		return grant_page_error(h->page, currd);
-	h->start = 0;
-	h->length = PAGE_SIZE;
-	return GNTST_okay;
-}
-
 // One end of a copy. On success h->owner is set and a reference held, for a
-// grant; without one it is NULL.
+// grant; for a frame of the current domain itself it is NULL.
 static int end_open(struct grant_hold *h, const struct gnttab_copy_ptr *p,
 		    bool is_grant, u16 len)
 {
 	int rc;
 
 	h->refs = 1;
-	h->owner = NULL;
 	if (!is_grant) {
-		rc = p->domid == DOMID_SELF ? hold_own(h, p->u.gmfn)
-					    : GNTST_permission_denied;
-		return rc;
+		if (p->domid != DOMID_SELF)
+			return GNTST_permission_denied;
+		if (!mfn_valid(mfn(p->u.gmfn)))
+			return GNTST_bad_page;
+		h->page = mfn_to_page(mfn(p->u.gmfn));
+		return grant_page_get(h->page, currd, h->write)
+			       ? GNTST_okay
+			       : grant_page_error(h->page, currd);
 	}
 	h->owner = domain_get_self_or(p->domid);
 	if (!h->owner)
 		return GNTST_bad_domain;
 	h->ref = p->u.ref;
-	rc = grant_acquire(h, currd->id, false);
+	rc = grant_acquire(h, false);
 	if (!rc &&
 	    (p->offset < h->start || p->offset + len > h->start + h->length)) {
 		grant_release(h);
@@ -57,20 +48,11 @@ static void end_close(const struct grant_hold *h)
 	}
 }
 
-static void copy_bytes(const struct grant_hold *from, u16 from_off,
-		       const struct grant_hold *to, u16 to_off, u16 len)
-{
-	const u8 *src = map_frame(page_to_mfn(from->page));
-	u8 *dst = map_frame(page_to_mfn(to->page));
-
-	memmove(dst + to_off, src + from_off, len);
-	unmap_frame(dst);
-	unmap_frame(src);
-}
-
-static int do_copy(const struct gnttab_copy *op)
+int grant_copy(struct gnttab_copy *op)
 {
 	struct grant_hold src = { .write = false }, dst = { .write = true };
+	const u8 *from;
+	u8 *to;
 	int rc;
 
 	if (op->source.offset + op->len > PAGE_SIZE ||
@@ -82,66 +64,43 @@ static int do_copy(const struct gnttab_copy *op)
 		return rc;
 	rc = end_open(&dst, &op->dest, op->flags & GNTCOPY_dest_gref, op->len);
 	if (!rc) {
-		copy_bytes(&src, op->source.offset, &dst, op->dest.offset,
-			   op->len);
+		from = map_frame(page_to_mfn(src.page));
+		to = map_frame(page_to_mfn(dst.page));
+		memmove(to + op->dest.offset, from + op->source.offset,
+			op->len);
+		unmap_frame(to);
+		unmap_frame(from);
 		end_close(&dst);
 	}
 	end_close(&src);
 	return rc;
 }
 
-void grant_copy(struct gnttab_copy *op)
+static int accept_transfer(struct domain *to, u32 ref, mfn_t m)
 {
-	op->status = (s16)do_copy(op);
-}
+	struct grant_table *t = to->grant;
+	u32 *head;
 
-// The entry is committed: says which frame it is now.
-static void complete_transfer(struct grant_table *t, u32 ref, mfn_t m)
-{
+	SPIN_GUARD(&t->lock);
+	if (ref >= grant_entries(t))
+		return GNTST_bad_gntref;
+	ref = (u32)index_nospec(ref, grant_entries(t));
+	head = grant_head(t, ref);
+	if (!grant_entry_commit_transfer(head, currd->id))
+		return GNTST_bad_gntref;
+	// Committed: the entry says which frame it is now.
 	if (t->version == 1)
 		WRITE_ONCE(grant_v1(t, ref)->frame, (u32)mfn_val(m));
 	else
 		WRITE_ONCE(grant_v2(t, ref)->full_page.frame, mfn_val(m));
-	__atomic_fetch_or(grant_head(t, ref), GTF_transfer_completed,
-			  __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(head, GTF_transfer_completed, __ATOMIC_SEQ_CST);
+	return GNTST_okay;
 }
 
-static int accept_transfer(struct domain *to, u32 ref, mfn_t m)
+int grant_transfer(struct gnttab_transfer *op)
 {
-	struct grant_table *t = to->grant;
-	int rc = GNTST_bad_gntref;
-
-	spin_lock(&t->lock);
-	if (ref < grant_entries(t)) {
-		ref = (u32)index_nospec(ref, grant_entries(t));
-		rc = grant_entry_commit_transfer(grant_head(t, ref), currd->id);
-		if (!rc)
-			complete_transfer(t, ref, m);
-	}
-	spin_unlock(&t->lock);
-	return rc;
-}
-
-// With a frame that is nobody's.
-static int transfer_to(struct domain *to, u32 ref, struct page_info *pg)
-{
-	int rc;
-
-	if (page_assign(&to->account, pg, 0)) {
-		frames_free(pg, 0);
-		return GNTST_general_error;
-	}
-	rc = accept_transfer(to, ref, page_to_mfn(pg));
-	// Not wanted after all; nobody was told that the frame is there.
-	if (rc && page_take_allocated(pg))
-		page_put(pg);
-	return rc;
-}
-
-static int do_transfer(const struct gnttab_transfer *op)
-{
+	__domain_ref struct domain *to = NULL;
 	struct page_info *pg;
-	struct domain *to;
 	int rc;
 
 	if (!mfn_valid(mfn(op->mfn)))
@@ -153,50 +112,36 @@ static int do_transfer(const struct gnttab_transfer *op)
 	// Whoever had it mapped, by a grant too.
 	tlb_flush_mask(cpu_online);
 	to = domain_get_by_id(op->domid);
-	if (!to) {
+	if (!to || page_assign(&to->account, pg, 0)) {
 		frames_free(pg, 0);
-		return GNTST_bad_domain;
+		return to ? GNTST_general_error : GNTST_bad_domain;
 	}
-	rc = transfer_to(to, op->ref, pg);
-	domain_put(to);
+	rc = accept_transfer(to, op->ref, page_to_mfn(pg));
+	// Not wanted after all; nobody was told that the frame is there.
+	if (rc && page_take_allocated(pg))
+		page_put(pg);
 	return rc;
 }
 
-void grant_transfer(struct gnttab_transfer *op)
-{
-	op->status = (s16)do_transfer(op);
-}
-
-static void swap_entries(struct grant_table *t, u32 a, u32 b)
-{
-	union grant_entry_v2 v2;
-	struct grant_entry_v1 v1;
-
-	if (t->version == 1) {
-		v1 = *grant_v1(t, a);
-		*grant_v1(t, a) = *grant_v1(t, b);
-		*grant_v1(t, b) = v1;
-	} else {
-		v2 = *grant_v2(t, a);
-		*grant_v2(t, a) = *grant_v2(t, b);
-		*grant_v2(t, b) = v2;
-	}
-}
-
-void grant_swap(struct gnttab_swap_grant_ref *op)
+int grant_swap(struct gnttab_swap_grant_ref *op)
 {
 	struct grant_table *t = currd->grant;
+	u8 save[sizeof(union grant_entry_v2)];
+	void *a, *b;
+	size_t size;
 	u32 n;
 
-	op->status = GNTST_okay;
-	spin_lock(&t->lock);
+	SPIN_GUARD(&t->lock);
 	n = grant_entries(t);
 	if (op->ref_a >= n || op->ref_b >= n)
-		op->status = GNTST_bad_gntref;
-	else if (grant_in_use(t, op->ref_a) || grant_in_use(t, op->ref_b))
-		op->status = GNTST_eagain;
-	else
-		swap_entries(t, (u32)index_nospec(op->ref_a, n),
-			     (u32)index_nospec(op->ref_b, n));
-	spin_unlock(&t->lock);
+		return GNTST_bad_gntref;
+	if (grant_used(t, op->ref_a) || grant_used(t, op->ref_b))
+		return GNTST_eagain;
+	a = grant_head(t, (u32)index_nospec(op->ref_a, n));
+	b = grant_head(t, (u32)index_nospec(op->ref_b, n));
+	size = t->version == 1 ? sizeof(struct grant_entry_v1) : sizeof(save);
+	memcpy(save, a, size);
+	memmove(a, b, size);
+	memcpy(b, save, size);
+	return GNTST_okay;
 }

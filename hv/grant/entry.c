@@ -100,13 +100,11 @@ int grant_entry_claim(const struct grant_words *w, const struct grant_active *a,
 			 : claim_v1(w, a, want, flags);
 }
 
-int grant_entry_commit_transfer(u32 *head, u16 domid)
+bool grant_entry_commit_transfer(u32 *head, u16 domid)
 {
 	u32 want = GTF_accept_transfer | (u32)domid << 16;
 
 	return __atomic_compare_exchange_n(head, &want,
 					   want | GTF_transfer_committed, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
-		       ? GNTST_okay
-		       : GNTST_bad_gntref;
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }

@@ -38,7 +38,7 @@ int grant_entry_claim(const struct grant_words *w, const struct grant_active *a,
 void grant_entry_settle(const struct grant_words *w,
 			const struct grant_active *a);
 
-// Marks an entry that accepts a transfer from domid as committed.
-int grant_entry_commit_transfer(u32 *head, u16 domid);
+// Marks an entry as committed if it accepts a transfer from domid.
+bool grant_entry_commit_transfer(u32 *head, u16 domid);
 
 #endif

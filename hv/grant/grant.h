@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Grant tables (public header grant_table.h), v1 and v2. Operations are the
-// current domain's, take structures that were copied in, and set their status
+// current domain's, take structures that were copied in, and return their status
 // (GNTST_*).
 #ifndef GRANT_GRANT_H
 #define GRANT_GRANT_H
@@ -14,16 +14,10 @@ extern const struct domain_unit grant_unit;
 int grant_frame_get(struct domain *d, u32 idx, bool status, mfn_t *out);
 // Most shared frames that d's table may have.
 u32 grant_max_frames(const struct domain *d);
-// -EINVAL below what is in use or above what the domain was made with.
-int grant_set_limits(struct domain *d, u32 frames, u32 maptrack);
-// Tools seed the console and store entries of a new guest.
-int grant_seed(struct domain *d, u32 ref, u16 to_domid, u64 gfn);
-void grant_dump(struct domain *d); // debug key g
-
-void grant_map(struct gnttab_map_grant_ref *op);
-void grant_copy(struct gnttab_copy *op);
-void grant_transfer(struct gnttab_transfer *op);
-void grant_swap(struct gnttab_swap_grant_ref *op);
+int grant_map(struct gnttab_map_grant_ref *op);
+int grant_copy(struct gnttab_copy *op);
+int grant_transfer(struct gnttab_transfer *op);
+int grant_swap(struct gnttab_swap_grant_ref *op);
 
 // Unmapping has two halves, so that one TLB flush serves a batch: begin for
 // each operation, grant_unmap_flush(), end for each.
@@ -46,8 +40,8 @@ int grant_setup(struct domain *d, u32 frames);
 int grant_status_check(struct domain *d, u32 frames);
 // Machine frame of one of those frames.
 u64 grant_frame_number(struct domain *d, u32 idx, bool status);
-void grant_query_size(struct domain *d, u32 *frames, u32 *max);
-u32 grant_version(struct domain *d);
+u32 grant_frames(const struct domain *d); // shared ones it has now
+u32 grant_version(const struct domain *d);
 // Of the current domain: 0, -EINVAL, -EBUSY, -ERANGE, -ENOMEM.
 int grant_set_version(u32 version);
 
@@ -56,7 +50,7 @@ int grant_set_version(u32 version);
 struct grant_pv_ops {
 	// host_addr: linear address, or machine address of the PTE with
 	// GNTMAP_contains_pte; flags: GNTMAP_*.
-	int (*map)(u64 host_addr, mfn_t frame, u32 flags, bool cacheable);
+	int (*map)(u64 host_addr, mfn_t frame, u32 flags);
 	// Removes the mapping if it maps `frame`; new_addr != 0: takes over the
 	// mapping of that linear address (unmap_and_replace).
 	int (*unmap)(u64 host_addr, mfn_t frame, u32 flags, u64 new_addr);

@@ -13,7 +13,6 @@
 
 #define PARTS	      ((u8)(GNTMAP_device_map | GNTMAP_host_map))
 #define KEPT_FLAGS    ((u8)(PARTS | GNTMAP_readonly | GNTMAP_contains_pte))
-#define CACHE_BITS    (GTF_PWT | GTF_PCD | GTF_PAT)
 #define TEARDOWN_STEP 32
 
 bool grant_page_get(struct page_info *pg, struct domain *owner, bool write)
@@ -40,21 +39,20 @@ void grant_page_put(struct page_info *pg, bool write)
 static int read_target(struct grant_table *t, u32 ref, u16 flags,
 		       struct grant_active *a)
 {
-	union grant_entry_v2 *e;
+	const union grant_entry_v2 *e;
 	u64 frame;
 
 	a->start = 0;
 	a->length = PAGE_SIZE;
-	a->sub_page = false;
+	a->sub_page = t->version == 2 && flags & GTF_sub_page;
 	if (t->version == 1) {
 		frame = READ_ONCE(grant_v1(t, ref)->frame);
 	} else {
 		e = grant_v2(t, ref);
 		frame = READ_ONCE(e->full_page.frame);
-		if (flags & GTF_sub_page) {
+		if (a->sub_page) {
 			a->start = READ_ONCE(e->sub_page.page_off);
 			a->length = READ_ONCE(e->sub_page.length);
-			a->sub_page = true;
 		}
 	}
 	if ((u32)a->start + a->length > PAGE_SIZE)
@@ -82,13 +80,22 @@ static int take_pages(struct grant_hold *h, const struct grant_active *a)
 	return GNTST_okay;
 }
 
-static int acquire_locked(struct grant_table *t, struct grant_hold *h,
-			  const struct grant_want *want)
+// What a's users are counted by.
+static u16 *users(struct grant_active *a, bool write)
 {
+	return write ? &a->writers : &a->readers;
+}
+
+int grant_acquire(struct grant_hold *h, bool whole)
+{
+	struct grant_want want = { currd->id, h->write, whole };
+	struct grant_table *t = h->owner->grant;
 	struct grant_words words;
 	struct grant_active *a;
+	u16 flags;
 	int rc;
 
+	SPIN_GUARD(&t->lock);
 	// A first frame of empty entries is there before it is asked for.
 	if (h->ref >= grant_entries(t))
 		return h->ref < PAGE_SIZE / sizeof(grant_entry_v1_t)
@@ -99,35 +106,19 @@ static int acquire_locked(struct grant_table *t, struct grant_hold *h,
 	if (!a)
 		return GNTST_general_error;
 	words = grant_words(t, h->ref);
-	rc = grant_entry_claim(&words, a, want, &h->flags);
+	rc = grant_entry_claim(&words, a, &want, &flags);
 	if (rc)
 		return rc;
 	if (!a->readers && !a->writers) {
-		a->domid = want->domid;
-		rc = read_target(t, h->ref, h->flags, a);
+		a->domid = want.domid;
+		rc = read_target(t, h->ref, flags, a);
 	}
 	if (!rc)
 		rc = take_pages(h, a);
-	if (!rc && h->write)
-		a->writers += h->refs;
-	else if (!rc)
-		a->readers += h->refs;
-	else
+	if (rc)
 		grant_entry_settle(&words, a);
-	return rc;
-}
-
-int grant_acquire(struct grant_hold *h, u16 domid, bool whole)
-{
-	struct grant_want want = { .domid = domid,
-				   .write = h->write,
-				   .whole = whole };
-	struct grant_table *t = h->owner->grant;
-	int rc;
-
-	spin_lock(&t->lock);
-	rc = acquire_locked(t, h, &want);
-	spin_unlock(&t->lock);
+	else
+		*users(a, h->write) += h->refs;
 	return rc;
 }
 
@@ -139,19 +130,15 @@ void grant_release(const struct grant_hold *h)
 	struct grant_words words;
 	struct grant_active *a;
 
-	spin_lock(&t->lock);
+	SPIN_GUARD(&t->lock);
 	for (u8 i = h->kept; i < h->refs; i++)
 		grant_page_put(h->page, h->write);
 	a = grant_active(t, h->ref);
-	if (h->write)
-		a->writers -= h->refs;
-	else
-		a->readers -= h->refs;
+	*users(a, h->write) -= h->refs;
 	if (!t->dead) {
 		words = grant_words(t, h->ref);
 		grant_entry_settle(&words, a);
 	}
-	spin_unlock(&t->lock);
 }
 
 // Handles. NULL: there is none of that number.
@@ -165,66 +152,42 @@ static struct grant_mapping *mapping(struct grant_table *t, u32 handle)
 	return &t->maps[handle / MAPS_PER_FRAME][handle % MAPS_PER_FRAME];
 }
 
+// The maptrack lock held.
 static void handle_free(struct grant_table *t, u32 handle)
 {
-	struct grant_mapping *m = mapping(t, handle);
-
-	m->owner = NULL;
-	m->flags = 0;
-	m->ref = t->map_free;
+	*mapping(t, handle) = (struct grant_mapping){ .ref = t->map_free };
 	t->map_free = handle;
 }
 
 static bool handles_grow(struct grant_table *t)
 {
-	u32 first = t->map_frames * (u32)MAPS_PER_FRAME;
-	struct grant_mapping *page;
+	struct grant_mapping *page = NULL;
 
-	if (t->map_frames == t->max_map_frames)
-		return false;
-	if (!t->maps)
-		t->maps = heap_alloc_array(t->max_map_frames, sizeof(*t->maps));
-	page = t->maps ? hvpages_alloc(0) : NULL;
+	if (t->map_frames < t->max_map_frames)
+		page = hvpages_alloc(0);
 	if (!page)
 		return false;
 	t->maps[t->map_frames++] = page;
-	for (u32 i = MAPS_PER_FRAME; i-- > 0;)
-		handle_free(t, first + i);
+	for (u32 i = 1; i <= MAPS_PER_FRAME; i++)
+		handle_free(t, t->map_frames * (u32)MAPS_PER_FRAME - i);
 	return true;
 }
 
 static u32 handle_alloc(struct grant_table *t)
 {
-	u32 handle = NO_HANDLE;
+	u32 handle;
 
-	spin_lock(&t->map_lock);
-	if (t->map_free != NO_HANDLE || handles_grow(t)) {
-		handle = t->map_free;
-		t->map_free = mapping(t, handle)->ref;
-	}
-	spin_unlock(&t->map_lock);
+	SPIN_GUARD(&t->map_lock);
+	if (t->map_free == NO_HANDLE && !handles_grow(t))
+		return NO_HANDLE;
+	handle = t->map_free;
+	t->map_free = mapping(t, handle)->ref;
 	return handle;
-}
-
-void grant_maps_free(struct grant_table *t)
-{
-	for (u32 i = 0; i < t->map_frames; i++)
-		hvpages_free(t->maps[i], 0);
-	heap_free(t->maps);
 }
 
 static u8 count_parts(u32 flags)
 {
 	return !!(flags & GNTMAP_host_map) + !!(flags & GNTMAP_device_map);
-}
-
-static int map_host(const struct gnttab_map_grant_ref *op,
-		    const struct grant_hold *h)
-{
-	if (!(op->flags & GNTMAP_host_map))
-		return GNTST_okay;
-	return grant_pv_ops->map(op->host_addr, page_to_mfn(h->page), op->flags,
-				 !(h->flags & CACHE_BITS));
 }
 
 // With a handle and a reference on the granter; both stay on success.
@@ -236,54 +199,49 @@ static int map_with(struct gnttab_map_grant_ref *op, struct domain *owner,
 				.ref = op->ref,
 				.write = !(op->flags & GNTMAP_readonly),
 				.refs = count_parts(op->flags) };
-	struct grant_mapping *m;
-	int rc = grant_acquire(&h, currd->id, true);
+	int rc = grant_acquire(&h, true);
 
 	if (rc)
 		return rc;
-	rc = map_host(op, &h);
+	if (op->flags & GNTMAP_host_map)
+		rc = grant_pv_ops->map(op->host_addr, page_to_mfn(h.page),
+				       op->flags);
 	if (rc) {
 		grant_release(&h);
 		return rc;
 	}
-	spin_lock(&t->map_lock);
-	m = mapping(t, handle);
-	m->owner = owner;
-	m->ref = h.ref;
-	m->flags = op->flags & KEPT_FLAGS;
-	m->pending = 0;
-	spin_unlock(&t->map_lock);
 	op->dev_bus_addr = mfn_to_maddr(page_to_mfn(h.page));
 	op->handle = handle;
+	SPIN_GUARD(&t->map_lock);
+	*mapping(t, handle) = (struct grant_mapping){
+		.owner = owner, .ref = h.ref, .flags = op->flags & KEPT_FLAGS
+	};
 	return GNTST_okay;
 }
 
-void grant_map(struct gnttab_map_grant_ref *op)
+int grant_map(struct gnttab_map_grant_ref *op)
 {
+	__domain_ref struct domain *owner = NULL;
 	struct grant_table *t = currd->grant;
-	struct domain *owner;
 	u32 handle;
+	int rc;
 
-	if (!(op->flags & PARTS)) {
-		op->status = GNTST_bad_gntref;
-		return;
-	}
+	if (!(op->flags & PARTS))
+		return GNTST_bad_gntref;
 	owner = domain_get_by_id(op->dom);
-	if (!owner) {
-		op->status = GNTST_bad_domain;
-		return;
-	}
-	op->status = GNTST_no_space;
+	if (!owner)
+		return GNTST_bad_domain;
 	handle = handle_alloc(t);
-	if (handle != NO_HANDLE) {
-		op->status = (s16)map_with(op, owner, handle);
-		if (op->status == GNTST_okay)
-			return;
-		spin_lock(&t->map_lock);
-		handle_free(t, handle);
-		spin_unlock(&t->map_lock);
+	if (handle == NO_HANDLE)
+		return GNTST_no_space;
+	rc = map_with(op, owner, handle);
+	if (!rc) {
+		owner = NULL; // the mapping's now
+		return rc;
 	}
-	domain_put(owner);
+	SPIN_GUARD(&t->map_lock);
+	handle_free(t, handle);
+	return rc;
 }
 
 // Takes the parts to unmap out of the mapping; nobody else can unmap them
@@ -292,57 +250,46 @@ static int claim_parts(struct grant_unmap *u, u8 *flags)
 {
 	struct grant_table *t = currd->grant;
 	struct grant_mapping *m;
-	int rc = GNTST_bad_handle;
 
 	u->owner = NULL;
-	spin_lock(&t->map_lock);
+	SPIN_GUARD(&t->map_lock);
 	m = mapping(t, u->handle);
-	if (m && m->owner && m->flags & PARTS) {
-		rc = GNTST_okay;
-		*flags = m->flags;
-		u->parts = m->flags & ((u->host_addr ? GNTMAP_host_map : 0) |
-				       (u->dev_addr ? GNTMAP_device_map : 0));
-		u->ref = m->ref;
-		u->write = !(m->flags & GNTMAP_readonly);
-		if (u->parts) {
-			u->owner = m->owner;
-			m->flags &= ~u->parts;
-			m->pending++;
-		}
+	if (!m || !m->owner || !(m->flags & PARTS))
+		return GNTST_bad_handle;
+	*flags = m->flags;
+	u->parts = m->flags & ((u->host_addr ? GNTMAP_host_map : 0) |
+			       (u->dev_addr ? GNTMAP_device_map : 0));
+	u->ref = m->ref;
+	u->write = !(m->flags & GNTMAP_readonly);
+	if (u->parts) {
+		u->owner = m->owner;
+		m->flags &= ~u->parts;
+		m->pending++;
 	}
-	spin_unlock(&t->map_lock);
-	return rc;
+	return GNTST_okay;
 }
 
 // Ends what claim_parts() began: `back` are parts that stay mapped after all.
 static void settle_parts(struct grant_unmap *u, u8 back)
 {
 	struct grant_table *t = currd->grant;
+	__domain_ref struct domain *gone = NULL; // goes after the lock
 	struct grant_mapping *m;
-	bool gone;
 
-	spin_lock(&t->map_lock);
+	SPIN_GUARD(&t->map_lock);
 	m = mapping(t, u->handle);
 	m->flags |= back;
-	m->pending--;
-	gone = !m->pending && !(m->flags & PARTS);
-	if (gone)
+	if (!--m->pending && !(m->flags & PARTS)) {
+		gone = u->owner;
 		handle_free(t, u->handle);
-	spin_unlock(&t->map_lock);
-	if (gone)
-		domain_put(u->owner);
+	}
 	u->owner = NULL;
 }
 
 static struct page_info *held_page(struct domain *owner, u32 ref)
 {
-	struct grant_table *t = owner->grant;
-	struct page_info *pg;
-
-	spin_lock(&t->lock);
-	pg = mfn_to_page(mfn(grant_active(t, ref)->frame));
-	spin_unlock(&t->lock);
-	return pg;
+	SPIN_GUARD(&owner->grant->lock);
+	return mfn_to_page(mfn(grant_active(owner->grant, ref)->frame));
 }
 
 int grant_unmap_begin(struct grant_unmap *u)

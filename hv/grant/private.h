@@ -6,15 +6,17 @@
 #include "grant/entry.h"
 #include "grant/grant.h"
 
-#define FRAMES_DEFAULT	 64
-#define MAPTRACK_DEFAULT 1024 // frames
+#define FRAMES_DEFAULT	      64
+#define MAPTRACK_DEFAULT      1024 // frames
 
-#define V1_PER_FRAME	 (PAGE_SIZE / sizeof(struct grant_entry_v1))
-#define V2_PER_FRAME	 (PAGE_SIZE / sizeof(union grant_entry_v2))
-#define STATUS_PER_FRAME (PAGE_SIZE / sizeof(u16))
-#define ACTIVE_PER_FRAME (PAGE_SIZE / sizeof(struct grant_active))
-#define MAPS_PER_FRAME	 (PAGE_SIZE / sizeof(struct grant_mapping))
-#define NO_HANDLE	 (~0u)
+#define V1_PER_FRAME	      (PAGE_SIZE / sizeof(struct grant_entry_v1))
+#define V2_PER_FRAME	      (PAGE_SIZE / sizeof(union grant_entry_v2))
+#define STATUS_PER_FRAME      (PAGE_SIZE / sizeof(u16))
+#define ACTIVE_PER_FRAME      (PAGE_SIZE / sizeof(struct grant_active))
+#define STATUS_FRAMES(frames) DIV_UP((frames)*V2_PER_FRAME, STATUS_PER_FRAME)
+#define ACTIVE_PAGES(frames)  ((frames)*V1_PER_FRAME / ACTIVE_PER_FRAME)
+#define MAPS_PER_FRAME	      (PAGE_SIZE / sizeof(struct grant_mapping))
+#define NO_HANDLE	      (~0u)
 
 _Static_assert(sizeof(struct grant_active) == 16, "256 in a page");
 
@@ -35,12 +37,12 @@ struct grant_table {
 	u32 frames, max_frames;	  // shared ones; entries follow from them
 	u32 status_frames; // kept once they are there: the guest may map them
 	bool dead;     // grants nothing any more, the shared frames are gone
-	void **shared; // max_frames each
-	u16 **status;
+	void **shared; // max_frames
+	void **status; // of u16; STATUS_FRAMES(max_frames)
 	struct grant_active **active; // a page where one was needed, else NULL
 
 	struct spinlock map_lock;    // RANK_MAPTRACK: what follows
-	struct grant_mapping **maps; // map_frames pages; NULL before first use
+	struct grant_mapping **maps; // map_frames pages
 	u32 map_frames, max_map_frames;
 	u32 map_free;	  // first free handle
 	u32 map_teardown; // relinquish: next handle
@@ -55,7 +57,6 @@ struct grant_hold {
 	u8 kept; // those of them that stay with page-table entries
 	struct page_info *page;
 	u16 start, length; // bytes of the frame that may be used
-	u16 flags;	   // GTF_* as found
 };
 
 static inline u32 grant_entries(const struct grant_table *t)
@@ -70,13 +71,14 @@ struct grant_entry_v1 *grant_v1(struct grant_table *t, u32 ref);
 union grant_entry_v2 *grant_v2(struct grant_table *t, u32 ref);
 // NULL: no memory.
 struct grant_active *grant_active(struct grant_table *t, u32 ref);
-bool grant_in_use(struct grant_table *t, u32 ref);
+// NULL: nobody uses it.
+const struct grant_active *grant_used(struct grant_table *t, u32 ref);
 // At least n shared frames; -EINVAL (limit), -ENOMEM.
 int grant_grow(struct domain *d, u32 n);
 
-// Takes h->owner's grant h->ref for h->write and h->refs uses. GNTST_*; page
+// Takes h->owner's grant h->ref, for h->write and h->refs uses of current's. GNTST_*; page
 // and the rest of h are set on success. Takes the table's lock.
-int grant_acquire(struct grant_hold *h, u16 domid, bool whole);
+int grant_acquire(struct grant_hold *h, bool whole);
 void grant_release(const struct grant_hold *h);
 // References of a frame, outside of a hold.
 bool grant_page_get(struct page_info *pg, struct domain *owner, bool write);
@@ -85,6 +87,5 @@ int grant_page_error(const struct page_info *pg, const struct domain *owner);
 void grant_page_put(struct page_info *pg, bool write);
 // Drops all that d has mapped, -ERESTART.
 int grant_unmap_all(struct domain *d);
-void grant_maps_free(struct grant_table *t);
 
 #endif

@@ -11,21 +11,20 @@
 
 struct grant_entry_v1 *grant_v1(struct grant_table *t, u32 ref)
 {
-	struct grant_entry_v1 *e = t->shared[ref / V1_PER_FRAME];
-
-	return &e[ref % V1_PER_FRAME];
+	return (struct grant_entry_v1 *)t->shared[ref / V1_PER_FRAME] +
+	       ref % V1_PER_FRAME;
 }
 
 union grant_entry_v2 *grant_v2(struct grant_table *t, u32 ref)
 {
-	union grant_entry_v2 *e = t->shared[ref / V2_PER_FRAME];
-
-	return &e[ref % V2_PER_FRAME];
+	return (union grant_entry_v2 *)t->shared[ref / V2_PER_FRAME] +
+	       ref % V2_PER_FRAME;
 }
 
 static u16 *status_word(struct grant_table *t, u32 ref)
 {
-	return &t->status[ref / STATUS_PER_FRAME][ref % STATUS_PER_FRAME];
+	return (u16 *)t->status[ref / STATUS_PER_FRAME] +
+	       ref % STATUS_PER_FRAME;
 }
 
 u32 *grant_head(struct grant_table *t, u32 ref)
@@ -51,39 +50,36 @@ struct grant_active *grant_active(struct grant_table *t, u32 ref)
 	return *page ? &(*page)[ref % ACTIVE_PER_FRAME] : NULL;
 }
 
-bool grant_in_use(struct grant_table *t, u32 ref)
+const struct grant_active *grant_used(struct grant_table *t, u32 ref)
 {
-	const struct grant_active *page = t->active[ref / ACTIVE_PER_FRAME];
+	const struct grant_active *a = t->active[ref / ACTIVE_PER_FRAME];
 
-	page = page ? &page[ref % ACTIVE_PER_FRAME] : NULL;
-	return page && (page->readers || page->writers);
+	a = a ? &a[ref % ACTIVE_PER_FRAME] : NULL;
+	return a && (a->readers || a->writers) ? a : NULL;
 }
 
-static void *share_frame(struct domain *d)
+// Frames that the guest sees: list is *have long and gets as long as want.
+static int list_grow(struct domain *d, void **list, u32 *have, u32 want)
 {
-	void *p = hvpages_alloc(0);
+	while (*have < want) {
+		void *p = hvpages_alloc(0);
 
-	if (p) {
+		if (!p)
+			return -ENOMEM;
 		page_share(&d->account, virt_to_page(p), true);
 		m2p_set(virt_to_mfn(p), M2P_INVALID);
+		list[(*have)++] = p;
 	}
-	return p;
+	return 0;
 }
 
 // Status frames for so many shared ones.
 static int grow_status(struct domain *d, u32 frames)
 {
 	struct grant_table *t = d->grant;
-	u32 want = (u32)DIV_UP(frames * V2_PER_FRAME, STATUS_PER_FRAME);
 
-	while (t->status_frames < want) {
-		u16 *p = share_frame(d);
-
-		if (!p)
-			return -ENOMEM;
-		t->status[t->status_frames++] = p;
-	}
-	return 0;
+	return list_grow(d, t->status, &t->status_frames,
+			 STATUS_FRAMES(frames));
 }
 
 int grant_grow(struct domain *d, u32 n)
@@ -95,126 +91,64 @@ int grant_grow(struct domain *d, u32 n)
 		return -EINVAL;
 	if (t->version == 2)
 		rc = grow_status(d, n);
-	while (!rc && t->frames < n) {
-		void *p = share_frame(d);
-
-		if (p)
-			t->shared[t->frames++] = p;
-		else
-			rc = -ENOMEM;
-	}
-	return rc;
+	return rc ? rc : list_grow(d, t->shared, &t->frames, n);
 }
 
 int grant_frame_get(struct domain *d, u32 idx, bool status, mfn_t *out)
 {
 	struct grant_table *t = d->grant;
-	int rc = -EINVAL;
+	u32 per = status ? STATUS_PER_FRAME / V2_PER_FRAME : 1;
+	int rc;
 
-	spin_lock(&t->lock);
-	if (!status && idx < t->max_frames) {
-		rc = grant_grow(d, idx + 1);
-		if (!rc)
-			*out = virt_to_mfn(t->shared[idx]);
-	} else if (status && t->version == 2 &&
-		   idx < DIV_UP(t->max_frames * V2_PER_FRAME,
-				STATUS_PER_FRAME)) {
-		rc = grant_grow(d, MIN((idx + 1) * 8, t->max_frames));
-		if (!rc)
-			*out = virt_to_mfn(t->status[idx]);
-	}
-	spin_unlock(&t->lock);
+	SPIN_GUARD(&t->lock);
+	if ((status && t->version != 2) || idx >= DIV_UP(t->max_frames, per))
+		return -EINVAL;
+	rc = grant_grow(d, MIN((idx + 1) * per, t->max_frames));
+	if (!rc)
+		*out = virt_to_mfn((status ? t->status : t->shared)[idx]);
 	return rc;
 }
 
 int grant_setup(struct domain *d, u32 frames)
 {
-	int rc;
-
-	spin_lock(&d->grant->lock);
-	rc = grant_grow(d, frames ? frames : 1);
-	spin_unlock(&d->grant->lock);
-	return rc ? GNTST_general_error : GNTST_okay;
+	SPIN_GUARD(&d->grant->lock);
+	return grant_grow(d, frames ? frames : 1) ? GNTST_general_error
+						  : GNTST_okay;
 }
 
 int grant_status_check(struct domain *d, u32 frames)
 {
 	struct grant_table *t = d->grant;
-	bool ok;
 
-	spin_lock(&t->lock);
-	ok = t->version == 2 && frames <= t->status_frames;
-	spin_unlock(&t->lock);
-	return ok ? GNTST_okay : GNTST_general_error;
+	SPIN_GUARD(&t->lock);
+	return t->version == 2 && frames <= t->status_frames
+		       ? GNTST_okay
+		       : GNTST_general_error;
 }
 
 u64 grant_frame_number(struct domain *d, u32 idx, bool status)
 {
 	struct grant_table *t = d->grant;
-	const void *p = NULL;
 
-	spin_lock(&t->lock);
-	if (idx < (status ? t->status_frames : t->frames))
-		p = status ? (const void *)t->status[idx] : t->shared[idx];
-	spin_unlock(&t->lock);
-	return p ? mfn_val(virt_to_mfn(p)) : ~0UL;
+	SPIN_GUARD(&t->lock);
+	if (idx >= (status ? t->status_frames : t->frames))
+		return ~0UL;
+	return mfn_val(virt_to_mfn((status ? t->status : t->shared)[idx]));
 }
 
-void grant_query_size(struct domain *d, u32 *frames, u32 *max)
+u32 grant_frames(const struct domain *d)
 {
-	spin_lock(&d->grant->lock);
-	*frames = d->grant->frames;
-	*max = d->grant->max_frames;
-	spin_unlock(&d->grant->lock);
+	return READ_ONCE(d->grant->frames);
 }
 
 u32 grant_max_frames(const struct domain *d)
 {
-	return READ_ONCE(d->grant->max_frames);
+	return d->grant->max_frames;
 }
 
-u32 grant_version(struct domain *d)
+u32 grant_version(const struct domain *d)
 {
 	return READ_ONCE(d->grant->version);
-}
-
-int grant_set_limits(struct domain *d, u32 frames, u32 maptrack)
-{
-	struct grant_table *t = d->grant;
-	int rc = -EINVAL;
-
-	spin_lock(&t->lock);
-	spin_lock(&t->map_lock);
-	if (frames >= t->frames && frames <= t->max_frames &&
-	    maptrack >= t->map_frames && maptrack <= t->max_map_frames) {
-		t->max_frames = frames;
-		t->max_map_frames = maptrack;
-		rc = 0;
-	}
-	spin_unlock(&t->map_lock);
-	spin_unlock(&t->lock);
-	return rc;
-}
-
-int grant_seed(struct domain *d, u32 ref, u16 to_domid, u64 gfn)
-{
-	struct grant_table *t = d->grant;
-	struct grant_entry_v1 *e;
-	int rc;
-
-	if (ref >= GNTTAB_NR_RESERVED_ENTRIES || gfn >> 32)
-		return -EINVAL;
-	spin_lock(&t->lock);
-	rc = grant_grow(d, 1);
-	if (!rc && t->version != 1)
-		rc = -EINVAL;
-	if (!rc) {
-		e = grant_v1(t, ref);
-		e->frame = (u32)gfn;
-		WRITE_ONCE(*(u32 *)e, GTF_permit_access | (u32)to_domid << 16);
-	}
-	spin_unlock(&t->lock);
-	return rc;
 }
 
 // Versions. The entries for the tools live through a change.
@@ -223,25 +157,20 @@ int grant_seed(struct domain *d, u32 ref, u16 to_domid, u64 gfn)
 static int save_reserved(struct grant_table *t, struct grant_entry_v1 *save,
 			 u32 i)
 {
-	union grant_entry_v2 *e;
+	u32 head = READ_ONCE(*grant_head(t, i));
 	u64 frame;
-	u32 head;
 
 	if (t->version == 1) {
-		head = READ_ONCE(*grant_head(t, i));
 		frame = READ_ONCE(grant_v1(t, i)->frame);
 	} else {
-		e = grant_v2(t, i);
-		head = READ_ONCE(*grant_head(t, i));
-		frame = READ_ONCE(e->full_page.frame);
+		frame = READ_ONCE(grant_v2(t, i)->full_page.frame);
 		if ((head & GTF_type_mask) == GTF_transitive || frame >> 32 ||
 		    head & GTF_sub_page)
 			return -ERANGE;
 		head |= READ_ONCE(*status_word(t, i));
 	}
-	*save = (struct grant_entry_v1){ .flags = (u16)head,
-					 .domid = (u16)(head >> 16),
-					 .frame = (u32)frame };
+	*save = (struct grant_entry_v1){ (u16)head, (u16)(head >> 16),
+					 (u32)frame };
 	return 0;
 }
 
@@ -267,7 +196,7 @@ static int change_version(struct domain *d, u32 version)
 	int rc = 0;
 
 	for (u32 i = GNTTAB_NR_RESERVED_ENTRIES; i < grant_entries(t); i++)
-		if (grant_in_use(t, i))
+		if (grant_used(t, i))
 			return -EBUSY;
 	for (u32 i = 0; !rc && t->frames && i < ARRAY_SIZE(save); i++)
 		rc = save_reserved(t, &save[i], i);
@@ -288,17 +217,38 @@ static int change_version(struct domain *d, u32 version)
 int grant_set_version(u32 version)
 {
 	struct grant_table *t = currd->grant;
-	int rc = 0;
 
 	if (version != 1 && version != 2)
 		return -EINVAL;
 	if (version > t->max_version)
 		return -ENOSYS;
-	spin_lock(&t->lock);
-	if (version != t->version)
-		rc = t->dead ? -EINVAL : change_version(currd, version);
-	spin_unlock(&t->lock);
-	return rc;
+	SPIN_GUARD(&t->lock);
+	if (version == t->version)
+		return 0;
+	return t->dead ? -EINVAL : change_version(currd, version);
+}
+
+static void key_tables(char key)
+{
+	SPIN_GUARD(&domain_list_lock);
+	list_for_each(l, &domain_list) {
+		struct domain *d = list_entry(l, struct domain, all);
+		struct grant_table *t = d->grant;
+
+		if (!t)
+			continue;
+		SPIN_GUARD(&t->lock);
+		printk("d%u: grant table v%u, %u of %u frames\n", d->id,
+		       t->version, t->frames, t->max_frames);
+		for (u32 i = 0; i < grant_entries(t); i++) {
+			const struct grant_active *a = grant_used(t, i);
+
+			if (a)
+				printk("  %u: d%u, mfn %#x, %u reading, %u writing\n",
+				       i, a->domid, a->frame, a->readers,
+				       a->writers);
+		}
+	}
 }
 
 // The domain's life.
@@ -310,12 +260,12 @@ static void table_exit(struct domain *d)
 
 	if (!t)
 		return;
-	for (u32 i = 0;
-	     t->active && i < t->max_frames * V1_PER_FRAME / ACTIVE_PER_FRAME;
-	     i++)
+	for (u32 i = 0; t->active && i < ACTIVE_PAGES(t->max_frames); i++)
 		if (t->active[i])
 			hvpages_free(t->active[i], 0);
-	grant_maps_free(t);
+	for (u32 i = 0; i < t->map_frames; i++)
+		hvpages_free(t->maps[i], 0);
+	heap_free(t->maps);
 	heap_free(t->shared);
 	heap_free(t->active);
 	heap_free(t->status);
@@ -340,18 +290,18 @@ static int table_init(struct domain *d, const struct domain_config *cfg)
 	d->grant = t;
 	spin_init(&t->lock, RANK_GRANT_TABLE);
 	spin_init(&t->map_lock, RANK_MAPTRACK);
+	if (d->is_hardware) // the first one there is
+		debug_key_register('g', key_tables, "grant tables");
 	t->version = 1;
 	t->max_version = cfg->grant_version == 1 ? 1 : 2;
 	t->max_frames = frames;
 	t->max_map_frames = maps;
 	t->map_free = NO_HANDLE;
 	t->shared = heap_alloc_array(frames, sizeof(*t->shared));
-	t->active = heap_alloc_array(frames * V1_PER_FRAME / ACTIVE_PER_FRAME,
-				     sizeof(*t->active));
-	t->status = heap_alloc_array(
-		DIV_UP(frames * V2_PER_FRAME, STATUS_PER_FRAME),
-		sizeof(*t->status));
-	if (t->shared && t->active && t->status)
+	t->active = heap_alloc_array(ACTIVE_PAGES(frames), sizeof(*t->active));
+	t->status = heap_alloc_array(STATUS_FRAMES(frames), sizeof(*t->status));
+	t->maps = heap_alloc_array(maps, sizeof(*t->maps));
+	if (t->shared && t->active && t->status && t->maps)
 		return 0;
 	table_exit(d);
 	return -ENOMEM;
@@ -386,22 +336,3 @@ const struct domain_unit grant_unit = {
 	.exit = table_exit,
 	.relinquish = table_relinquish,
 };
-
-void grant_dump(struct domain *d)
-{
-	struct grant_table *t = d->grant;
-
-	spin_lock(&t->lock);
-	printk("d%u: grant table v%u, %u of %u frames\n", d->id, t->version,
-	       t->frames, t->max_frames);
-	for (u32 i = 0; i < grant_entries(t); i++) {
-		const struct grant_active *a;
-
-		if (!grant_in_use(t, i))
-			continue;
-		a = grant_active(t, i);
-		printk("  ref %u: d%u, mfn %#x, %u readers, %u writers\n", i,
-		       a->domid, a->frame, a->readers, a->writers);
-	}
-	spin_unlock(&t->lock);
-}

@@ -9,7 +9,6 @@
 #include <xen/elfnote.h>
 
 #define MAX_PHDRS 64
-#define MAX_SHDRS 512
 #define MAX_NOTES 256
 
 // Where notes lie; bounds checked by the holder.
@@ -26,47 +25,32 @@ static bool read_at(const struct elf_image *img, u64 off, void *to, u64 n)
 	return true;
 }
 
-// Names of XENFEAT_* that a FEATURES note may use.
-static const struct {
-	const char *name;
-	u8 bit;
-} features[] = {
-	{ "writable_page_tables", XENFEAT_writable_page_tables },
-	{ "writable_descriptor_tables", XENFEAT_writable_descriptor_tables },
-	{ "auto_translated_physmap", XENFEAT_auto_translated_physmap },
-	{ "supervisor_mode_kernel", XENFEAT_supervisor_mode_kernel },
-	{ "pae_pgdir_above_4gb", XENFEAT_pae_pgdir_above_4gb },
-	{ "dom0", XENFEAT_dom0 },
+// The XENFEAT_* that a FEATURES note may require.
+static const char *const features[] = {
+	"writable_page_tables",	   "writable_descriptor_tables",
+	"auto_translated_physmap", "supervisor_mode_kernel",
+	"pae_pgdir_above_4gb",	   "dom0",
 };
 
-static int feature_bit(const char *name, u64 len)
+static bool feature_known(const char *name, u64 len)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(features); i++)
-		if (strlen(features[i].name) == len &&
-		    !memcmp(features[i].name, name, len))
-			return features[i].bit;
-	return -1;
+		if (strlen(features[i]) == len &&
+		    !memcmp(features[i], name, len))
+			return true;
+	return false;
 }
 
 // "a|!b|c": false when one with '!', which is required, is not known.
-static bool parse_features(struct elf_image *img, const char *s, u64 size)
+static bool features_known(const char *s, u64 size)
 {
 	u64 len, end = strnlen(s, size);
-	bool required;
-	int bit;
 
 	for (u64 at = 0; at < end; at += len + 1) {
-		required = s[at] == '!';
-		at += required;
 		for (len = 0; at + len < end && s[at + len] != '|'; len++)
 			;
-		bit = feature_bit(s + at, len);
-		if (bit >= 0) {
-			img->features[0] |= 1u << bit;
-			img->features_required[0] |= (u32)required << bit;
-		} else if (required) {
+		if (s[at] == '!' && !feature_known(s + at + 1, len - 1))
 			return false;
-		}
 	}
 	return true;
 }
@@ -79,13 +63,12 @@ static void note_string(char *to, u64 room, struct notes desc)
 	to[n] = 0;
 }
 
-static u64 note_number(struct notes desc, u64 at)
+static u64 note_number(struct notes desc)
 {
 	u64 v = 0;
 
-	if (at >= desc.size || (desc.size != 4 && desc.size % 8))
-		return 0;
-	memcpy(&v, desc.data + at, MIN(desc.size - at, 8UL));
+	if (desc.size == 4 || desc.size == 8)
+		memcpy(&v, desc.data, desc.size);
 	return v;
 }
 
@@ -111,9 +94,8 @@ static const struct {
 	TEXT(LOADER, loader),
 	TEXT(XEN_VERSION, xen_version),
 	NUMBER(ENTRY, entry),
-	NUMBER(HV_START_LOW, hv_start_low),
 	NUMBER_HAS(VIRT_BASE, virt_base),
-	NUMBER_HAS(PADDR_OFFSET, paddr_offset),
+	NUMBER(PADDR_OFFSET, paddr_offset),
 	NUMBER_HAS(HYPERCALL_PAGE, hypercall_page),
 	NUMBER_HAS(INIT_P2M, init_p2m),
 };
@@ -125,7 +107,7 @@ static void simple_note(struct elf_image *img, u32 i, struct notes desc)
 	if (simple_notes[i].text)
 		note_string((char *)field, simple_notes[i].size, desc);
 	else
-		*(u64 *)field = note_number(desc, 0);
+		*(u64 *)field = note_number(desc);
 	if (simple_notes[i].has)
 		*((bool *)img + simple_notes[i].has) = true;
 }
@@ -136,27 +118,10 @@ static bool xen_note(struct elf_image *img, u32 type, struct notes desc)
 	for (u32 i = 0; i < ARRAY_SIZE(simple_notes); i++)
 		if (simple_notes[i].type == type)
 			simple_note(img, i, desc);
-	switch (type) {
-	case XEN_ELFNOTE_L1_MFN_VALID:
-		img->l1_mfn_mask = note_number(desc, 0);
-		img->l1_mfn_value = note_number(desc, 8);
-		break;
-	case XEN_ELFNOTE_MOD_START_PFN:
-		img->mod_start_pfn = note_number(desc, 0) != 0;
-		break;
-	case XEN_ELFNOTE_BSD_SYMTAB:
-		img->bsd_symtab =
-			desc.size >= 3 && !memcmp(desc.data, "yes", 3);
-		break;
-	case XEN_ELFNOTE_SUPPORTED_FEATURES:
-		img->features[0] |= (u32)note_number(desc, 0);
-		break;
-	case XEN_ELFNOTE_FEATURES:
-		return parse_features(img, (const char *)desc.data, desc.size);
-	default:
-		break;
-	}
-	return true;
+	if (type == XEN_ELFNOTE_MOD_START_PFN)
+		img->mod_start_pfn = note_number(desc) != 0;
+	return type != XEN_ELFNOTE_FEATURES ||
+	       features_known((const char *)desc.data, desc.size);
 }
 
 // False when the image asks for a feature nobody knows. What is cut off at
@@ -191,24 +156,6 @@ static bool notes_at(struct elf_image *img, u64 off, u64 size)
 	return parse_notes(img, (struct notes){ img->data + off, size });
 }
 
-static bool section_notes(struct elf_image *img, const Elf64_Ehdr *eh)
-{
-	Elf64_Shdr sh;
-
-	if (eh->e_shentsize != sizeof(sh) || eh->e_shnum > MAX_SHDRS ||
-	    eh->e_shoff > img->size)
-		return true;
-	for (u32 i = 0; i < eh->e_shnum; i++) {
-		if (!read_at(img, eh->e_shoff + i * sizeof(sh), &sh,
-			     sizeof(sh)))
-			break;
-		if (sh.sh_type == SHT_NOTE &&
-		    !notes_at(img, sh.sh_offset, sh.sh_size))
-			return false;
-	}
-	return true;
-}
-
 static const char *add_segment(struct elf_image *img, const Elf64_Phdr *ph)
 {
 	if (!ph->p_memsz)
@@ -226,7 +173,6 @@ static const char *add_segment(struct elf_image *img, const Elf64_Phdr *ph)
 		.offset = ph->p_offset,
 		.file_size = ph->p_filesz,
 		.mem_size = ph->p_memsz,
-		.flags = ph->p_flags,
 	};
 	return NULL;
 }
@@ -300,14 +246,9 @@ static const char *parse(struct elf_image *img)
 	if ((eh.e_type != ET_EXEC && eh.e_type != ET_DYN) ||
 	    eh.e_machine != EM_X86_64)
 		return "the kernel is not a program for x86-64";
-	img->machine = eh.e_machine;
 	img->entry = eh.e_entry;
 	why = program_headers(img, &eh);
-	if (why)
-		return why;
-	if (!img->has_xen_notes && !section_notes(img, &eh))
-		return "the kernel requires an unknown feature";
-	return place(img);
+	return why ? why : place(img);
 }
 
 int elf_parse(struct elf_image *img, const void *data, u64 size,

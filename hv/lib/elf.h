@@ -11,7 +11,6 @@ struct elf_segment {
 	u64 vaddr; // paddr - PADDR_OFFSET + VIRT_BASE if there are Xen notes
 	u64 paddr; // as in the header
 	u64 offset, file_size, mem_size;
-	u32 flags;
 };
 
 // What a PV kernel's notes say; has_* where absence matters.
@@ -23,14 +22,10 @@ struct elf_image {
 	struct elf_segment segment[ELF_MAX_SEGMENTS]; // PT_LOAD
 	bool has_xen_notes;
 	char guest_os[32], guest_version[32], loader[16], xen_version[16];
-	u64 virt_base, paddr_offset, hypercall_page, init_p2m, hv_start_low;
-	bool has_virt_base, has_hypercall_page, has_init_p2m, has_paddr_offset;
-	bool bsd_symtab, mod_start_pfn;
+	u64 virt_base, paddr_offset, hypercall_page, init_p2m;
+	bool has_virt_base, has_hypercall_page, has_init_p2m;
+	bool mod_start_pfn;
 	u64 virt_start, virt_end; // of all segments, as virtual addresses
-	u32 features[1]; // supported, from FEATURES / SUPPORTED_FEATURES
-	u32 features_required[1];
-	u64 l1_mfn_mask, l1_mfn_value;
-	u32 machine; // EM_*
 };
 
 // 0, or -EINVAL with *why set to a sentence for the user. Checks every offset

@@ -21,7 +21,6 @@
 #include <stdint.h>
 
 #define HV_MAGIC	0x3154454c474e4952ULL /* "RINGLET1" */
-#define HANDOVER_MAGIC	0x5245564f444e4148ULL /* "HANDOVER" */
 
 #define HANDOVER_RANGES 128
 
@@ -52,9 +51,8 @@ struct handover_range {
 
 /* All addresses are physical, all sizes in bytes. */
 struct handover {
-	uint64_t magic;
-	uint32_t size; /* of this structure */
 	uint32_t nr_ranges;
+	uint32_t has_vga_text;
 	char loader[32]; /* "multiboot1", "multiboot2" or "pvh" */
 	uint64_t hv_maddr;
 	uint64_t hv_size; /* mem_size, rounded up to 4 KiB */
@@ -67,20 +65,12 @@ struct handover {
 	uint64_t initrd_size; /* 0: there is none */
 	uint64_t hv_cmdline;  /* string, never 0 */
 	uint64_t rsdp;	      /* 0: not found */
-	uint32_t nr_modules;  /* as the loader counts; two are used */
-	uint32_t has_vga_text;
-	char error[160]; /* not empty: print it and halt */
+	char error[160];      /* not empty: print it and halt */
 	/* Sorted, without overlaps; RAM begins and ends at pages. */
 	struct handover_range range[HANDOVER_RANGES];
 };
 
+// tools/, hv.lds and boot/header.S know this one too.
 _Static_assert(sizeof(struct hv_header) == 32, "hv_header");
-_Static_assert(offsetof(struct hv_header, entry) == 24, "hv_header.entry");
-_Static_assert(sizeof(struct handover_range) == 24, "handover_range");
-_Static_assert(offsetof(struct handover, hv_maddr) == 48, "handover");
-_Static_assert(offsetof(struct handover, nr_modules) == 136, "handover");
-_Static_assert(offsetof(struct handover, range) == 304, "handover.range");
-_Static_assert(sizeof(struct handover) == 304 + 24 * HANDOVER_RANGES,
-	       "handover");
 
 #endif

@@ -19,27 +19,12 @@ static inline void list_init(struct list *l)
 	l->next = l->prev = l;
 }
 
-static inline bool list_empty(const struct list *l)
-{
-	return l->next == l;
-}
-
 static inline void list_add_before(struct list *at, struct list *n)
 {
 	n->prev = at->prev;
 	n->next = at;
 	at->prev->next = n;
 	at->prev = n;
-}
-
-static inline void list_add(struct list *head, struct list *n)
-{
-	list_add_before(head->next, n);
-}
-
-static inline void list_add_tail(struct list *head, struct list *n)
-{
-	list_add_before(head, n);
 }
 
 // Leaves n pointing at itself, so that a second list_del does no harm.
@@ -54,9 +39,5 @@ static inline void list_del(struct list *n)
 
 #define list_for_each(l, head) \
 	for (struct list *l = (head)->next; l != (head); l = l->next)
-
-#define list_for_each_safe(l, head)                                           \
-	for (struct list *l = (head)->next, *l##_next = l->next; l != (head); \
-	     l = l##_next, l##_next = l->next)
 
 #endif

@@ -21,16 +21,11 @@ void rangeset_exit(struct rangeset *s)
 // Index of the first range that ends at or behind x; used when there is none.
 static u32 find(const struct rangeset *s, u64 x)
 {
-	u32 low = 0, high = s->used, mid;
+	u32 i = 0;
 
-	while (low < high) {
-		mid = (low + high) / 2;
-		if (s->r[mid].last < x)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	while (i < s->used && s->r[i].last < x)
+		i++;
+	return i;
 }
 
 // Room for one range more. The set does not change when it fails.

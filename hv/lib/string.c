@@ -5,14 +5,7 @@
 int memcmp(const void *a, const void *b, size_t n)
 {
 	const u8 *p = a, *q = b;
-	u64 x, y;
 
-	for (; n >= 8; p += 8, q += 8, n -= 8) {
-		__builtin_memcpy(&x, p, 8);
-		__builtin_memcpy(&y, q, 8);
-		if (x != y)
-			break;
-	}
 	for (; n; p++, q++, n--)
 		if (*p != *q)
 			return *p - *q;
@@ -46,42 +39,21 @@ int strcmp(const char *a, const char *b)
 	return strncmp(a, b, ~0UL);
 }
 
-// C's own signatures take const and give none; the cast is theirs.
-#define UNCONST(p) ((char *)(uintptr_t)(p))
-
 char *strchr(const char *s, int c)
 {
 	for (; *s != (char)c; s++)
 		if (!*s)
 			return NULL;
-	return UNCONST(s);
-}
-
-char *strstr(const char *hay, const char *needle)
-{
-	size_t n = strlen(needle);
-
-	for (;; hay++) {
-		if (!strncmp(hay, needle, n))
-			return UNCONST(hay);
-		if (!*hay)
-			return NULL;
-	}
+	return (char *)(uintptr_t)s; // C's own signature
 }
 
 bool str_copy(char *dst, const char *src, size_t size)
 {
-	size_t n = strnlen(src, size);
+	size_t n = strnlen(src, size - 1);
 
-	if (!size)
-		return false;
-	if (n < size) {
-		memcpy(dst, src, n + 1);
-		return true;
-	}
-	memcpy(dst, src, size - 1);
-	dst[size - 1] = 0;
-	return false;
+	memcpy(dst, src, n);
+	dst[n] = 0;
+	return !src[n];
 }
 
 // Value of a digit in any base up to 16; 255 for what is none.
@@ -108,8 +80,7 @@ u64 str_to_u64(const char *s, const char **end)
 	}
 	for (; digit(*s) < base; s++)
 		v = v * base + digit(*s);
-	if (end)
-		*end = s;
+	*end = s;
 	return v;
 }
 
@@ -125,7 +96,6 @@ u64 str_to_size(const char *s, const char **end)
 		shift = 10 * (unsigned int)(suffix - suffixes);
 		at++;
 	}
-	if (end)
-		*end = at;
+	*end = at;
 	return v << shift;
 }

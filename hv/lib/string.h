@@ -21,15 +21,13 @@ size_t strnlen(const char *s, size_t max);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
-char *strstr(const char *hay, const char *needle);
 
-// Copies at most size - 1 bytes and always ends dst with a NUL; returns false
-// when src was cut.
+// Copies at most size - 1 bytes and always ends dst with a NUL (size > 0);
+// returns false when src was cut.
 bool str_copy(char *dst, const char *src, size_t size);
 
-// Formats like C's printf: %d %i %u %x %X %o %c %s %p %%, flags 0 - + space #,
-// width and precision (also *), lengths hh h l ll z. Returns the length the
-// whole text would have.
+// Like C's printf, but only %c %d %s %u %x %% with #, 0, a width and l or z, in
+// this order. Returns the length the whole text would have.
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int snprintf(char *buf, size_t size, const char *fmt, ...) __fmt(3, 4);
 

@@ -53,10 +53,7 @@ typedef int64_t s64;
 #define __packed     __attribute__((packed))
 #define __aligned(n) __attribute__((aligned(n)))
 #define __noreturn   __attribute__((noreturn))
-#define __used	     __attribute__((used))
-#define __unused     __attribute__((unused))
 #define __noinline   __attribute__((noinline))
-#define __weak	     __attribute__((weak))
 #define __section(s) __attribute__((section(s)))
 #define __fmt(a, b)  __attribute__((format(printf, a, b)))
 #define fallthrough  __attribute__((fallthrough))
@@ -89,34 +86,26 @@ static inline u64 index_nospec(u64 i, u64 n)
 	return i & mask;
 }
 
-#define FRAME_KIND(kind)                                     \
-	typedef struct {                                     \
-		u64 v;                                       \
-	} kind##_t;                                          \
-	static inline kind##_t kind(u64 v)                   \
-	{                                                    \
-		return (kind##_t){ v };                      \
-	}                                                    \
-	static inline u64 kind##_val(kind##_t f)             \
-	{                                                    \
-		return f.v;                                  \
-	}                                                    \
-	static inline kind##_t kind##_add(kind##_t f, u64 n) \
-	{                                                    \
-		return (kind##_t){ f.v + n };                \
-	}                                                    \
-	static inline bool kind##_eq(kind##_t a, kind##_t b) \
-	{                                                    \
-		return a.v == b.v;                           \
+#define FRAME_KIND(kind)                         \
+	typedef struct {                         \
+		u64 v;                           \
+	} kind##_t;                              \
+	static inline kind##_t kind(u64 v)       \
+	{                                        \
+		return (kind##_t){ v };          \
+	}                                        \
+	static inline u64 kind##_val(kind##_t f) \
+	{                                        \
+		return f.v;                      \
 	}
 
 FRAME_KIND(mfn) // host physical frame
 FRAME_KIND(gfn) // frame number as a guest writes it in its page tables
-FRAME_KIND(pfn) // the guest's own linear numbering
-FRAME_KIND(dfn) // frame as a device sees it
 
-#define INVALID_MFN (mfn(~0UL))
-#define INVALID_PFN (pfn(~0UL))
+static inline bool mfn_eq(mfn_t a, mfn_t b)
+{
+	return a.v == b.v;
+}
 
 static inline mfn_t maddr_to_mfn(u64 maddr)
 {

@@ -87,14 +87,20 @@ static void block_free(u64 first, unsigned int order, u64 dirty, u32 stamp)
 	block_insert(mfn_to_page(mfn(first)), order, dirty, stamp);
 }
 
+// A guest may ask for addresses that hardly any block has: each list is looked
+// through so far and no further.
+#define WALK_MAX 1024
+
 static struct page_info *block_find(enum zone z, unsigned int order, u64 below)
 {
 	for (unsigned int o = order; o <= MAX_ORDER; o++) {
 		struct page_info *pg = record(free_list[z][o]);
+		unsigned int n = 0;
 
-		while (pg && number(pg) - 1 + (1UL << order) > below)
+		while (pg && number(pg) - 1 + (1UL << order) > below &&
+		       n++ < WALK_MAX)
 			pg = record(pg->next);
-		if (pg)
+		if (pg && n <= WALK_MAX)
 			return pg;
 	}
 	return NULL;

@@ -9,39 +9,50 @@
 #include "x86/irq.h"
 
 // One MSI capability in use, or one MSI-X entry. Lives from before its irqs
-// are mapped as pirqs until after they are not.
+// are mapped as pirqs until after they are not. Vectors of one capability have
+// one address: all go where the first one goes.
 struct msi {
 	struct pci_dev *dev;
 	struct domain *d;
-	u32 irq;
-	u32 entry; // MSI-X
-	bool msix, masked;
+	u32 irq, count; // the first one, and how many: 1 for MSI-X
+	u32 entry;	// MSI-X
+	u32 masked;	// a bit for each irq
+	bool msix;
 };
 
 static struct msi *msi_of[MAX_IRQS]; // read without a lock by irq's owner
+
+// The control word of a capability.
+static u32 control_read(const struct pci_dev *dev, u8 cap)
+{
+	return pci_read(dev->bdf, cap + 2u, 2);
+}
+
+static void control_write(const struct pci_dev *dev, u8 cap, u32 control)
+{
+	pci_write(dev->bdf, cap + 2u, 2, control);
+}
 
 static unsigned int msi_data_reg(const struct pci_dev *dev, u32 control)
 {
 	return dev->msi + (control & MSI_64BIT ? 12u : 8u);
 }
 
-static u32 msi_control(const struct pci_dev *dev)
+static volatile u32 *msix_entry(const struct msi *m)
 {
-	return pci_read(dev->bdf, dev->msi + 2u, 2);
+	return m->dev->table + m->entry * (MSIX_ENTRY_BYTES / 4);
 }
 
 static void mask_write(const struct msi *m)
 {
 	const struct pci_dev *dev = m->dev;
-	volatile u32 *entry;
 	u32 control;
 
 	if (m->msix) {
-		entry = dev->table + m->entry * (MSIX_ENTRY_BYTES / 4);
-		entry[3] = m->masked;
+		msix_entry(m)[3] = m->masked;
 		return;
 	}
-	control = msi_control(dev);
+	control = control_read(dev, dev->msi);
 	if (control & MSI_MASKABLE)
 		pci_write(dev->bdf, msi_data_reg(dev, control) + 4, 4,
 			  m->masked);
@@ -56,13 +67,13 @@ static void message_write(const struct msi *m)
 
 	irq_msi_message(m->irq, &msg);
 	if (m->msix) {
-		entry = dev->table + m->entry * (MSIX_ENTRY_BYTES / 4);
+		entry = msix_entry(m);
 		entry[3] = 1; // no message may leave half written
 		entry[0] = (u32)msg.address;
 		entry[1] = (u32)(msg.address >> 32);
 		entry[2] = msg.data;
 	} else {
-		control = msi_control(dev);
+		control = control_read(dev, dev->msi);
 		pci_write(dev->bdf, dev->msi + 4u, 4, (u32)msg.address);
 		if (control & MSI_64BIT)
 			pci_write(dev->bdf, dev->msi + 8u, 4,
@@ -78,21 +89,13 @@ static void pirq_update(unsigned int irq, bool masked)
 
 	if (!m)
 		return;
-	m->masked = masked;
-	if (masked)
+	if (masked) {
+		m->masked |= 1u << (irq - m->irq);
 		mask_write(m);
-	else
+	} else {
+		m->masked &= ~(1u << (irq - m->irq));
 		message_write(m);
-}
-
-static void msix_control(const struct pci_dev *dev, u32 control)
-{
-	pci_write(dev->bdf, dev->msix + 2u, 2, control);
-}
-
-static u32 msix_control_read(const struct pci_dev *dev)
-{
-	return pci_read(dev->bdf, dev->msix + 2u, 2);
+	}
 }
 
 // Where the table (word 4) or the pending bits (word 8) are; 0: nowhere.
@@ -118,196 +121,202 @@ static u64 msix_address(const struct pci_dev *dev, unsigned int word, u64 base)
 // Finds and maps the table and makes it read-only for guests.
 static int msix_open(struct pci_dev *dev, u64 base)
 {
-	u32 entries = (msix_control_read(dev) & MSIX_TABLE_SIZE) + 1;
+	u32 last = control_read(dev, dev->msix) & MSIX_TABLE_SIZE;
+	u64 size = (last + 1) * MSIX_ENTRY_BYTES;
 	u64 table = msix_address(dev, 4, base);
 	u64 pba = msix_address(dev, 8, base);
 
-	if (!dev->virtual_function &&
-	    !(pci_read(dev->bdf, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY))
-		return -ENXIO;
-	if (!table)
+	if (!table ||
+	    (!dev->virtual_function &&
+	     !(pci_read(dev->bdf, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY)))
 		return -ENXIO;
 	if (dev->table_maddr != table) {
-		dev->table = mmio_map(table, entries * MSIX_ENTRY_BYTES);
+		dev->table = mmio_map(table, size);
 		dev->table_maddr = dev->table ? table : 0;
 	}
 	if (!dev->table_maddr)
 		return -ENOMEM;
-	dev->table_first = maddr_to_mfn(table);
-	dev->table_last = maddr_to_mfn(table + entries * MSIX_ENTRY_BYTES - 1);
-	dev->pba_first = maddr_to_mfn(pba ? pba : table);
-	dev->pba_last = maddr_to_mfn((pba ? pba : table) + (entries - 1) / 8);
+	if (!pba)
+		pba = table;
+	dev->table_frames[0] = maddr_to_mfn(table);
+	dev->table_frames[1] = maddr_to_mfn(table + size - 1);
+	dev->pba_frames[0] = maddr_to_mfn(pba);
+	dev->pba_frames[1] = maddr_to_mfn(pba + last / 8);
 	__atomic_store_n(&dev->msix_readonly, true, __ATOMIC_RELEASE);
 	return 0;
-}
-
-static bool msix_entry_used(const struct pci_dev *dev, u32 entry)
-{
-	for (u32 irq = nr_gsis; irq < MAX_IRQS; irq++) {
-		const struct msi *m = msi_of[irq];
-
-		if (m && m->dev == dev && m->msix && m->entry == entry)
-			return true;
-	}
-	return false;
 }
 
 static int msix_check(struct pci_dev *dev, const struct pci_msi_request *rq)
 {
 	if (!dev->msix)
 		return -ENODEV;
-	if (rq->entry > (msix_control_read(dev) & MSIX_TABLE_SIZE))
+	if (rq->entry > (control_read(dev, dev->msix) & MSIX_TABLE_SIZE))
 		return -EINVAL;
-	if (dev->msi_on || msix_entry_used(dev, rq->entry))
+	if (dev->msi_on)
 		return -EEXIST;
+	for (u32 irq = nr_gsis; irq < MAX_IRQS; irq++) {
+		const struct msi *m = msi_of[irq];
+
+		if (m && m->dev == dev && m->entry == rq->entry)
+			return -EEXIST;
+	}
 	return dev->vectors ? 0 : msix_open(dev, rq->table_base);
 }
 
-static int msi_check(const struct pci_dev *dev)
+static int msi_check(const struct pci_dev *dev, struct pci_msi_request *rq)
 {
+	u32 most;
+
 	if (!dev->msi)
 		return -ENODEV;
-	return dev->vectors ? -EEXIST : 0;
+	if (dev->vectors)
+		return -EEXIST;
+	most = 1u << (control_read(dev, dev->msi) >> MSI_MMC_SHIFT & 7);
+	if (rq->vectors <= most)
+		return 0;
+	rq->vectors = most;
+	return -ENFILE;
 }
 
 // Masked and, but for its enable bit, ready.
 static void msi_program(const struct msi *m)
 {
 	const struct pci_dev *dev = m->dev;
-	u32 control;
+	u32 control = control_read(dev, m->msix ? dev->msix : dev->msi);
 
 	if (m->msix) {
 		// The table of some devices is there only while it is enabled.
-		control = msix_control_read(dev);
-		msix_control(dev, control | MSIX_ENABLE | MSIX_MASK_ALL);
+		control_write(dev, dev->msix,
+			      control | MSIX_ENABLE | MSIX_MASK_ALL);
 		message_write(m);
-		msix_control(dev, control);
-		return;
+		control_write(dev, dev->msix, control);
+	} else {
+		control &= ~(u32)(MSI_ENABLE | MSI_MME);
+		control |= (u32)__builtin_ctz(m->count) << MSI_MME_SHIFT;
+		control_write(dev, dev->msi, control);
+		message_write(m);
 	}
-	control = msi_control(dev) & ~(u32)(MSI_ENABLE | MSI_MME);
-	pci_write(dev->bdf, dev->msi + 2u, 2, control);
-	message_write(m);
-}
-
-static int msi_create(struct pci_dev *dev, const struct pci_msi_request *rq,
-		      struct msi *m)
-{
-	int rc;
-
-	m->dev = dev;
-	m->msix = rq->table_base != 0;
-	m->entry = rq->entry;
-	m->masked = true;
-	rc = m->msix ? msix_check(dev, rq) : msi_check(dev);
-	if (rc)
-		return rc;
-	rc = irq_alloc_msi(1);
-	if (rc < 0)
-		return rc;
-	m->irq = (u32)rc;
-	msi_of[m->irq] = m;
-	dev->vectors++;
-	dev->msi_on = !m->msix;
-	msi_program(m);
-	return 0;
 }
 
 static void msi_destroy(struct msi *m)
 {
-	m->masked = true;
+	struct pci_dev *dev = m->dev;
+
+	m->masked = (u32)(BIT(m->count) - 1);
 	mask_write(m);
 	if (!m->msix)
-		pci_write(m->dev->bdf, m->dev->msi + 2u, 2,
-			  msi_control(m->dev) & ~(u32)MSI_ENABLE);
-	msi_of[m->irq] = NULL;
-	m->dev->msi_on = false;
-	irq_free_msi(m->irq, 1);
-	if (!--m->dev->vectors)
-		m->dev->msix_readonly = false;
+		control_write(dev, dev->msi,
+			      control_read(dev, dev->msi) & ~(u32)MSI_ENABLE);
+	for (u32 i = 0; i < m->count; i++)
+		msi_of[m->irq + i] = NULL;
+	dev->msi_on = false;
+	irq_free_msi(m->irq, m->count);
+	dev->vectors -= (u16)m->count;
+	if (!dev->vectors)
+		dev->msix_readonly = false;
 	heap_free(m);
 }
 
-int pci_msi_map(struct domain *d, const struct pci_msi_request *rq, int *pirq)
+static void msi_unmap(struct msi *m)
 {
-	struct msi *m = heap_alloc(sizeof(*m));
-	struct pci_dev *dev;
-	int rc = -ENODEV;
+	for (u32 i = 0; i < m->count; i++)
+		pirq_unmap(m->d, pirq_of_irq(m->d, m->irq + i));
+	msi_destroy(m);
+}
 
+int pci_msi_map(struct domain *d, struct pci_msi_request *rq, int *pirq)
+{
+	bool msix = rq->table_base != 0;
+	u32 count = msix ? 1 : rq->vectors;
+	struct pci_dev *dev;
+	struct msi *m;
+	int rc;
+
+	SPIN_GUARD(&pci_lock);
+	dev = pci_find(rq->seg, rq->bdf);
+	if (!dev)
+		return -ENODEV;
+	rc = msix ? msix_check(dev, rq) : msi_check(dev, rq);
+	if (rc)
+		return rc;
+	m = heap_alloc(sizeof(*m));
 	if (!m)
 		return -ENOMEM;
-	m->d = d;
-	spin_lock(&pci_lock);
-	dev = pci_find(rq->seg, rq->bdf);
-	if (dev)
-		rc = msi_create(dev, rq, m);
-	if (rc) {
+	rc = irq_alloc_msi(count);
+	if (rc < 0) {
 		heap_free(m);
-	} else {
-		rc = pirq_map_msi(d, m->irq, pirq);
-		if (rc)
-			msi_destroy(m);
+		return rc;
 	}
-	spin_unlock(&pci_lock);
+	*m = (struct msi){ dev,	  d,	     (u32)rc,
+			   count, rq->entry, (u32)(BIT(count) - 1),
+			   msix };
+	for (u32 i = 0; i < count; i++)
+		msi_of[m->irq + i] = m;
+	dev->vectors += (u16)count;
+	dev->msi_on = !msix;
+	msi_program(m);
+	rc = pirq_map_irqs(d, (int)m->irq, count, pirq);
+	if (rc)
+		msi_destroy(m);
 	return rc;
 }
 
 int pci_pirq_unmap(struct domain *d, int pirq)
 {
-	int irq, rc;
+	struct msi *m;
+	int irq;
 
-	spin_lock(&pci_lock);
+	SPIN_GUARD(&pci_lock);
 	irq = pirq < 0 ? -1 : pirq_irq(d, (u32)pirq);
-	rc = pirq_unmap(d, pirq);
-	if (irq >= 0 && msi_of[irq])
-		msi_destroy(msi_of[irq]);
-	spin_unlock(&pci_lock);
-	return rc;
+	m = irq < 0 ? NULL : msi_of[irq];
+	if (!m)
+		return pirq_unmap(d, pirq);
+	if (m->irq != (u32)irq)
+		return -EBUSY;
+	msi_unmap(m);
+	return 0;
 }
 
 int pci_msi_restore(u16 seg, u16 bdf)
 {
 	const struct pci_dev *dev;
-	int rc = 0;
 
-	spin_lock(&pci_lock);
+	SPIN_GUARD(&pci_lock);
 	dev = pci_find(seg, bdf);
 	if (!dev)
-		rc = -ENODEV;
-	for (u32 irq = nr_gsis; dev && irq < MAX_IRQS; irq++) {
+		return -ENODEV;
+	for (u32 irq = nr_gsis; irq < MAX_IRQS; irq++) {
 		const struct msi *m = msi_of[irq];
+		u32 control;
+		u8 cap;
 
-		if (!m || m->dev != dev)
+		if (!m || m->dev != dev || m->irq != irq)
 			continue;
+		cap = m->msix ? dev->msix : dev->msi;
 		msi_program(m);
-		if (m->msix)
-			msix_control(dev,
-				     (msix_control_read(dev) | MSIX_ENABLE) &
-					     ~(u32)MSIX_MASK_ALL);
-		else
-			pci_write(bdf, dev->msi + 2u, 2,
-				  msi_control(dev) | MSI_ENABLE);
+		control = control_read(dev, cap);
+		control_write(dev, cap,
+			      m->msix ? (control & ~(u32)MSIX_MASK_ALL) |
+						MSIX_ENABLE
+				      : control | MSI_ENABLE);
 	}
-	spin_unlock(&pci_lock);
-	return rc;
+	return 0;
 }
 
 int pci_msix_prepare(u16 seg, u16 bdf, bool prepare)
 {
 	struct pci_dev *dev;
-	int rc = 0;
 
-	spin_lock(&pci_lock);
+	SPIN_GUARD(&pci_lock);
 	dev = pci_find(seg, bdf);
 	if (!dev || !dev->msix)
-		rc = -ENODEV;
-	else if (dev->vectors)
-		rc = -EBUSY;
-	else if (prepare)
-		rc = msix_open(dev, 0);
-	else
-		dev->msix_readonly = false;
-	spin_unlock(&pci_lock);
-	return rc;
+		return -ENODEV;
+	if (dev->vectors)
+		return -EBUSY;
+	if (prepare)
+		return msix_open(dev, 0);
+	dev->msix_readonly = false;
+	return 0;
 }
 
 bool msi_filter_write(const struct pci_dev *dev, unsigned int reg,
@@ -319,7 +328,7 @@ bool msi_filter_write(const struct pci_dev *dev, unsigned int reg,
 	// An MSI-X capability's other words are read-only anyway.
 	if (!dev->msi_on)
 		return true;
-	control = msi_control(dev);
+	control = control_read(dev, dev->msi);
 	if (!(control & MSI_64BIT))
 		end -= 4;
 	if (!(control & MSI_MASKABLE))
@@ -335,16 +344,10 @@ bool msi_filter_write(const struct pci_dev *dev, unsigned int reg,
 // A domain that dies leaves no device that could interrupt for it.
 static int domain_relinquish(struct domain *d)
 {
-	spin_lock(&pci_lock);
-	for (u32 irq = nr_gsis; irq < MAX_IRQS; irq++) {
-		struct msi *m = msi_of[irq];
-
-		if (!m || m->d != d)
-			continue;
-		pirq_unmap(d, pirq_of_irq(d, irq));
-		msi_destroy(m);
-	}
-	spin_unlock(&pci_lock);
+	SPIN_GUARD(&pci_lock);
+	for (u32 irq = nr_gsis; irq < MAX_IRQS; irq++)
+		if (msi_of[irq] && msi_of[irq]->d == d)
+			msi_unmap(msi_of[irq]);
 	return 0;
 }
 
@@ -361,8 +364,10 @@ static void key_msi(char key)
 		if (m)
 			printk("  irq %u: %02x:%02x.%u MSI%s %u, d%u%s\n", irq,
 			       m->dev->bdf >> 8, m->dev->bdf >> 3 & 31,
-			       m->dev->bdf & 7, m->msix ? "-X" : "", m->entry,
-			       m->d->id, m->masked ? ", masked" : "");
+			       m->dev->bdf & 7, m->msix ? "-X" : "",
+			       m->entry + irq - m->irq, m->d->id,
+			       m->masked >> (irq - m->irq) & 1 ? ", masked"
+							       : "");
 	}
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "pci/private.h"
 #include "mm/alloc.h"
-#include "x86/insn.h"
+#include "x86/ioport.h"
 
 #define PORT_ADDRESS	  0xcf8
 #define PORT_DATA	  0xcfc
@@ -18,29 +18,16 @@ static struct spinlock config_lock = SPINLOCK_INIT(RANK_PCI_CONFIG);
 
 static u32 config_read(u32 cf8, unsigned int off, unsigned int size)
 {
-	u16 port = (u16)(PORT_DATA + off);
-	u64 flags = spin_lock_irqsave(&config_lock);
-	u32 val;
-
+	SPIN_GUARD_IRQ(&config_lock);
 	outl(PORT_ADDRESS, cf8);
-	val = size == 1 ? inb(port) : size == 2 ? inw(port) : inl(port);
-	spin_unlock_irqrestore(&config_lock, flags);
-	return val;
+	return port_read((u16)(PORT_DATA + off), size);
 }
 
 static void config_write(u32 cf8, unsigned int off, unsigned int size, u32 val)
 {
-	u16 port = (u16)(PORT_DATA + off);
-	u64 flags = spin_lock_irqsave(&config_lock);
-
+	SPIN_GUARD_IRQ(&config_lock);
 	outl(PORT_ADDRESS, cf8);
-	if (size == 1)
-		outb(port, (u8)val);
-	else if (size == 2)
-		outw(port, (u16)val);
-	else
-		outl(port, val);
-	spin_unlock_irqrestore(&config_lock, flags);
+	port_write((u16)(PORT_DATA + off), size, val);
 }
 
 u32 pci_read(u16 bdf, unsigned int reg, unsigned int size)
@@ -64,34 +51,27 @@ struct pci_dev *pci_find(u16 seg, u16 bdf)
 	return dev;
 }
 
-int pci_conf_guest_read(struct domain *d, u32 cf8, unsigned int off,
-			unsigned int size, u32 *val)
+u32 pci_conf_guest_read(struct domain *d, u32 cf8, unsigned int off,
+			unsigned int size)
 {
-	*val = ~0u;
-	if (!d->is_hardware)
-		return -EPERM;
-	if (cf8 & CF8_ENABLE && off + size <= 4)
-		*val = config_read(cf8, off, size);
-	return 0;
+	if (!d->is_hardware || !(cf8 & CF8_ENABLE) || off + size > 4)
+		return ~0u;
+	return config_read(cf8, off, size);
 }
 
-int pci_conf_guest_write(struct domain *d, u32 cf8, unsigned int off,
-			 unsigned int size, u32 val)
+void pci_conf_guest_write(struct domain *d, u32 cf8, unsigned int off,
+			  unsigned int size, u32 val)
 {
 	const struct pci_dev *dev;
 
-	if (!d->is_hardware)
-		return -EPERM;
-	if (!(cf8 & CF8_ENABLE) || off + size > 4)
-		return 0;
-	spin_lock(&pci_lock);
+	if (!d->is_hardware || !(cf8 & CF8_ENABLE) || off + size > 4)
+		return;
+	SPIN_GUARD(&pci_lock);
 	dev = pci_find(0, (u16)(cf8 >> 8));
 	// Bits 24 to 27 are extended registers on AMD: no MSI there.
 	if (!dev || cf8 & 0x0f000000 ||
 	    msi_filter_write(dev, (cf8 & 0xfc) + off, size, &val))
 		config_write(cf8, off, size, val);
-	spin_unlock(&pci_lock);
-	return 0;
 }
 
 static void capabilities_find(struct pci_dev *dev)
@@ -117,19 +97,16 @@ static void capabilities_find(struct pci_dev *dev)
 int pci_device_add(u16 seg, u16 bdf, bool virtual_function)
 {
 	struct pci_dev *dev;
-	int rc = 0;
 
 	if (seg)
 		return -ENODEV;
-	spin_lock(&pci_lock);
+	SPIN_GUARD(&pci_lock);
 	for (dev = pci_devices; dev && dev->bdf != bdf; dev = dev->next)
 		;
 	if (!dev) {
 		dev = heap_alloc(sizeof(*dev));
-		if (!dev) {
-			rc = -ENOMEM;
-			goto out;
-		}
+		if (!dev)
+			return -ENOMEM;
 		dev->bdf = bdf;
 		dev->next = pci_devices;
 		__atomic_store_n(&pci_devices, dev, __ATOMIC_RELEASE);
@@ -139,40 +116,38 @@ int pci_device_add(u16 seg, u16 bdf, bool virtual_function)
 		dev->virtual_function = virtual_function;
 		capabilities_find(dev);
 	}
-out:
-	spin_unlock(&pci_lock);
-	return rc;
+	return 0;
 }
 
 // Its interrupts stay until they are unmapped. -EBUSY while there are any.
 int pci_device_remove(u16 seg, u16 bdf)
 {
 	struct pci_dev *dev;
-	int rc = 0;
 
-	spin_lock(&pci_lock);
+	SPIN_GUARD(&pci_lock);
 	dev = pci_find(seg, bdf);
 	if (!dev)
-		rc = -ENODEV;
-	else if (dev->vectors)
-		rc = -EBUSY;
-	else
-		dev->present = dev->msix_readonly = false;
-	spin_unlock(&pci_lock);
-	return rc;
+		return -ENODEV;
+	if (dev->vectors)
+		return -EBUSY;
+	dev->present = dev->msix_readonly = false;
+	return 0;
+}
+
+static bool within(mfn_t m, const mfn_t frames[2])
+{
+	return mfn_val(m) >= mfn_val(frames[0]) &&
+	       mfn_val(m) <= mfn_val(frames[1]);
 }
 
 bool pci_mfn_is_readonly(mfn_t m)
 {
 	const struct pci_dev *dev = READ_ONCE(pci_devices);
-	u64 n = mfn_val(m);
 
 	for (; dev; dev = dev->next)
 		if (READ_ONCE(dev->msix_readonly) &&
-		    ((n >= mfn_val(dev->table_first) &&
-		      n <= mfn_val(dev->table_last)) ||
-		     (n >= mfn_val(dev->pba_first) &&
-		      n <= mfn_val(dev->pba_last))))
+		    (within(m, dev->table_frames) ||
+		     within(m, dev->pba_frames)))
 			return true;
 	return false;
 }

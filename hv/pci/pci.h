@@ -16,12 +16,12 @@ u32 pci_read(u16 bdf, unsigned int reg, unsigned int size);
 void pci_write(u16 bdf, unsigned int reg, unsigned int size, u32 value);
 
 // The hardware domain's accesses through ports 0xcf8 (its value) and 0xcfc +
-// off. What the hypervisor has set up for MSI is silently kept. -EPERM for
-// other domains.
-int pci_conf_guest_read(struct domain *d, u32 cf8, unsigned int off,
-			unsigned int size, u32 *val);
-int pci_conf_guest_write(struct domain *d, u32 cf8, unsigned int off,
-			 unsigned int size, u32 val);
+// off. What the hypervisor has set up for MSI is silently kept; of others
+// nothing is written, and they read all ones.
+u32 pci_conf_guest_read(struct domain *d, u32 cf8, unsigned int off,
+			unsigned int size);
+void pci_conf_guest_write(struct domain *d, u32 cf8, unsigned int off,
+			  unsigned int size, u32 val);
 
 // Part of an MSI-X table in use, or of its pending bits: guests may map the
 // frame for reading only. No lock needed.
@@ -38,13 +38,16 @@ int pci_msix_prepare(u16 seg, u16 bdf, bool prepare);
 struct pci_msi_request {
 	u16 seg, bdf;
 	u32 entry;	// MSI-X
+	u32 vectors;	// MSI: a power of two up to 32
 	u64 table_base; // MSI-X: address of the table's BAR; 0: MSI
 };
-// Gives d an interrupt of a device as *pirq (negative: any number). -ENODEV,
-// -EINVAL (no such entry), -EEXIST, -ENOSPC, -ENXIO (the table is not
-// decoded), -ENOMEM.
-int pci_msi_map(struct domain *d, const struct pci_msi_request *rq, int *pirq);
-// Undoes it, or pirq_map_gsi(). -EINVAL: not mapped.
+// Gives d interrupts of a device as *pirq (negative: any number) and those
+// that follow. -ENODEV, -EINVAL (no such entry, or a number for several
+// vectors), -EEXIST, -ENOSPC, -ENXIO (the table is not decoded), -ENOMEM,
+// -ENFILE (the device has fewer vectors: rq->vectors tells).
+int pci_msi_map(struct domain *d, struct pci_msi_request *rq, int *pirq);
+// Undoes it, or pirq_map_gsi(). -EINVAL: not mapped; -EBUSY: goes with the
+// first vector of its device.
 int pci_pirq_unmap(struct domain *d, int pirq);
 
 #endif

@@ -17,7 +17,9 @@
 
 // Capability + 2: the control word.
 #define MSI_ENABLE	 0x0001
-#define MSI_MME		 0x0070 // vectors in use, power of two
+#define MSI_MMC_SHIFT	 1	// 3 bits: vectors it has, as a power of two
+#define MSI_MME		 0x0070 // and those in use
+#define MSI_MME_SHIFT	 4
 #define MSI_64BIT	 0x0080
 #define MSI_MASKABLE	 0x0100
 #define MSIX_ENABLE	 0x8000
@@ -35,7 +37,7 @@ struct pci_dev {
 	u16 vectors;	    // that are mapped, of either kind
 	bool msi_on;	    // the vector is the MSI capability's
 	bool msix_readonly; // the frames below are read-only; read unlocked
-	mfn_t table_first, table_last, pba_first, pba_last;
+	mfn_t table_frames[2], pba_frames[2]; // first and last
 	u64 table_maddr;
 	u32 *table; // mapping of table_maddr
 };

@@ -136,9 +136,8 @@ int pv_new_user_base(struct vcpu *v, gfn_t gfn)
 		return 0;
 	v->pv->user_mfn = mfn_val(m);
 	v->hot.cr3_user = mfn_to_maddr(m);
-	// The user pages of the old one are global: they must not outlive it.
-	if (v == current)
-		tlb_flush_local();
+	// Translations of the old one go with the guest's own flush, as for any
+	// entry it changes; before a frame is used anew, its stamp sees to them.
 	if (old)
 		table_put_deferred(mfn_to_page(mfn(old)));
 	return 0;

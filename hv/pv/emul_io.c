@@ -6,7 +6,7 @@
 #include "access/access.h"
 #include "lib/rangeset.h"
 #include "pci/pci.h"
-#include "x86/insn.h"
+#include "x86/ioport.h"
 
 #define PORT_PIT_CH2   0x42
 #define PORT_PIT_MODE  0x43
@@ -31,105 +31,31 @@ bool emul_iopl_allows(const struct vcpu *v)
 	return v->pv->iopl >= cpl << 12;
 }
 
+// What cannot be read is forbidden; the second byte may lie behind the end.
 static bool bitmap_allows(struct vcpu *v, u16 port, unsigned int bytes)
 {
-	u16 bits = 0xffff;
-	bool ok;
+	u8 bits[2];
+	u64 at = v->pv->iobitmap + port / 8;
 
-	if (v->pv->iobitmap_ports <= (u32)port + bytes ||
+	if (v->pv->iobitmap_ports < (u32)port + bytes ||
 	    !pv_kernel_view_begin(v))
 		return false;
-	ok = !copy_struct_from_guest(&bits, v->pv->iobitmap + port / 8);
+	for (unsigned int i = 0; i < 2; i++)
+		if (copy_from_guest(&bits[i], at + i, 1))
+			bits[i] = 0xff;
 	pv_kernel_view_end(v);
-	return ok && !(bits >> port % 8 & ((1u << bytes) - 1));
+	return !((bits[0] | bits[1] << 8) >> port % 8 & ((1 << bytes) - 1));
 }
 
 // Does the access go to the machine as it is?
 static bool is_direct(struct domain *d, u32 port, unsigned int bytes)
 {
-	bool has;
-
 	if (port == PORT_PCI_INDEX && bytes == 4)
 		return false;
 	if (port <= PORT_RTC_DATA && port + bytes > PORT_RTC_INDEX)
 		return false;
-	spin_lock(&d->lock);
-	has = rangeset_has(d->io_ports, port, port + bytes - 1);
-	spin_unlock(&d->lock);
-	return has;
-}
-
-static u32 machine_read(u16 port, unsigned int bytes)
-{
-	return bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port);
-}
-
-static void machine_write(u16 port, unsigned int bytes, u32 value)
-{
-	if (bytes == 1)
-		outb(port, (u8)value);
-	else if (bytes == 2)
-		outw(port, (u16)value);
-	else
-		outl(port, value);
-}
-
-// Only channel 2, with its gate and the speaker, is not the hypervisor's.
-static u32 pit_read(struct domain *d, u16 port)
-{
-	if (!d->is_hardware || port == PORT_PIT_MODE)
-		return ~0u;
-	return inb(port);
-}
-
-static void pit_write(struct domain *d, u16 port, u8 value)
-{
-	u64 flags;
-
-	if (!d->is_hardware)
-		return;
-	flags = spin_lock_irqsave(&legacy_lock);
-	if (port == PORT_PIT_CH2)
-		outb(port, value);
-	else if (port == PORT_SPEAKER)
-		outb(port, (inb(port) & ~3) | (value & 3));
-	else if ((value & 0xc0) == 0x80)
-		outb(port, value);
-	else if ((value & 0xc8) == 0xc8) // read back: channel 2 alone
-		outb(port, value & 0xf8);
-	spin_unlock_irqrestore(&legacy_lock, flags);
-}
-
-static u32 rtc_read_port(struct domain *d, u16 port)
-{
-	u64 flags;
-	u32 value;
-
-	if (!d->is_hardware)
-		return ~0u;
-	if (port == PORT_RTC_INDEX)
-		return d->pv->rtc_index;
-	flags = spin_lock_irqsave(&legacy_lock);
-	outb(PORT_RTC_INDEX, d->pv->rtc_index & 0x7f);
-	value = inb(PORT_RTC_DATA);
-	spin_unlock_irqrestore(&legacy_lock, flags);
-	return value;
-}
-
-static void rtc_write_port(struct domain *d, u16 port, u8 value)
-{
-	u64 flags;
-
-	if (!d->is_hardware)
-		return;
-	if (port == PORT_RTC_INDEX) {
-		d->pv->rtc_index = value;
-		return;
-	}
-	flags = spin_lock_irqsave(&legacy_lock);
-	outb(PORT_RTC_INDEX, d->pv->rtc_index & 0x7f);
-	outb(PORT_RTC_DATA, value);
-	spin_unlock_irqrestore(&legacy_lock, flags);
+	SPIN_GUARD(&d->lock);
+	return rangeset_has(d->io_ports, port, port + bytes - 1);
 }
 
 // How many of an access's bytes one device takes at once.
@@ -147,44 +73,60 @@ static unsigned int part_size(u32 port, unsigned int bytes)
 
 static u32 part_read(struct domain *d, u32 port, unsigned int size)
 {
-	u32 value = ~0u;
-
-	switch (port) {
-	case PORT_PIT_CH2:
-	case PORT_PIT_MODE:
-	case PORT_SPEAKER:
-		return pit_read(d, (u16)port);
-	case PORT_RTC_INDEX:
-	case PORT_RTC_DATA:
-		return rtc_read_port(d, (u16)port);
-	case PORT_PCI_INDEX:
+	if (port == PORT_PCI_INDEX)
 		return size == 4 ? d->pv->pci_cf8 : ~0u;
+	if ((port & ~3u) == PORT_PCI_DATA)
+		return pci_conf_guest_read(d, d->pv->pci_cf8, port & 3, size);
+	switch (port) {
+	case PORT_PIT_MODE:
+		return 0;
+	case PORT_PIT_CH2:
+	case PORT_SPEAKER:
+		return d->is_hardware ? inb((u16)port) : 0;
 	}
-	if ((port & ~3u) == PORT_PCI_DATA &&
-	    pci_conf_guest_read(d, d->pv->pci_cf8, port & 3, size, &value))
-		value = ~0u;
-	return value;
+	if (!d->is_hardware)
+		return ~0u;
+	if (port == PORT_RTC_INDEX)
+		return d->pv->rtc_index;
+	if (port != PORT_RTC_DATA)
+		return ~0u;
+	SPIN_GUARD_IRQ(&legacy_lock);
+	outb(PORT_RTC_INDEX, d->pv->rtc_index & 0x7f);
+	return inb(PORT_RTC_DATA);
 }
 
 static void part_write(struct domain *d, u32 port, unsigned int size, u32 value)
 {
-	switch (port) {
-	case PORT_PIT_CH2:
-	case PORT_PIT_MODE:
-	case PORT_SPEAKER:
-		pit_write(d, (u16)port, (u8)value);
-		return;
-	case PORT_RTC_INDEX:
-	case PORT_RTC_DATA:
-		rtc_write_port(d, (u16)port, (u8)value);
-		return;
-	case PORT_PCI_INDEX:
-		if (size == 4)
-			d->pv->pci_cf8 = value;
-		return;
-	}
-	if ((port & ~3u) == PORT_PCI_DATA)
+	u8 byte = (u8)value;
+
+	if (port == PORT_PCI_INDEX && size == 4)
+		d->pv->pci_cf8 = value;
+	else if ((port & ~3u) == PORT_PCI_DATA)
 		pci_conf_guest_write(d, d->pv->pci_cf8, port & 3, size, value);
+	if (!d->is_hardware)
+		return;
+	SPIN_GUARD_IRQ(&legacy_lock);
+	switch (port) {
+	case PORT_RTC_INDEX:
+		d->pv->rtc_index = byte;
+		break;
+	case PORT_RTC_DATA:
+		outb(PORT_RTC_INDEX, d->pv->rtc_index & 0x7f);
+		fallthrough;
+	case PORT_PIT_CH2:
+		outb((u16)port, byte);
+		break;
+	case PORT_SPEAKER:
+		outb(PORT_SPEAKER, (inb(PORT_SPEAKER) & ~3) | (byte & 3));
+		break;
+	case PORT_PIT_MODE:
+		// Only channel 2, with its gate, is not the hypervisor's.
+		if ((byte & 0xc0) == 0x80)
+			outb(PORT_PIT_MODE, byte);
+		else if ((byte & 0xc8) == 0xc8) // read back: that one alone
+			outb(PORT_PIT_MODE, byte & 0xf8);
+		break;
+	}
 }
 
 static u32 guest_read(struct domain *d, u32 port, unsigned int bytes)
@@ -193,7 +135,7 @@ static u32 guest_read(struct domain *d, u32 port, unsigned int bytes)
 	unsigned int size;
 
 	if (is_direct(d, port, bytes))
-		return machine_read((u16)port, bytes);
+		return port_read((u16)port, bytes);
 	for (unsigned int at = 0; at < bytes; at += size) {
 		size = part_size(port + at, bytes - at);
 		part = part_read(d, port + at, size);
@@ -208,25 +150,13 @@ static void guest_write(struct domain *d, u32 port, unsigned int bytes,
 	unsigned int size;
 
 	if (is_direct(d, port, bytes)) {
-		machine_write((u16)port, bytes, value);
+		port_write((u16)port, bytes, value);
 		return;
 	}
 	for (unsigned int at = 0; at < bytes; at += size) {
 		size = part_size(port + at, bytes - at);
 		part_write(d, port + at, size, value >> 8 * at);
 	}
-}
-
-static void port_in(struct domain *d, struct cpu_regs *regs, u16 port, u8 width)
-{
-	u64 value = guest_read(d, port, width);
-
-	if (width == 4)
-		regs->rax = value;
-	else if (width == 2)
-		regs->rax = (regs->rax & ~0xffffUL) | value;
-	else
-		regs->rax = (regs->rax & ~0xffUL) | value;
 }
 
 // A register of a string instruction moves on: with 32-bit addresses the
@@ -287,6 +217,7 @@ enum emul_result emul_port(struct vcpu *v, struct cpu_regs *regs,
 			   const struct insn *i)
 {
 	u16 port = i->immediate ? i->port : (u16)regs->rdx;
+	u64 value, keep; // keep: bytes of RAX that stay
 
 	if (!emul_iopl_allows(v) && !bitmap_allows(v, port, i->width))
 		return EMUL_REFUSED;
@@ -295,7 +226,9 @@ enum emul_result emul_port(struct vcpu *v, struct cpu_regs *regs,
 		return EMUL_REFUSED;
 	switch (i->kind) {
 	case INSN_IN:
-		port_in(v->domain, regs, port, i->width);
+		value = guest_read(v->domain, port, i->width);
+		keep = i->width == 4 ? 0 : ~(BIT(8 * i->width) - 1);
+		regs->rax = (regs->rax & keep) | value;
 		return EMUL_DONE;
 	case INSN_OUT:
 		guest_write(v->domain, port, i->width, (u32)regs->rax);

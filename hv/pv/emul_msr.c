@@ -4,6 +4,8 @@
 // processor without it; guests expect that and go on.
 #include "pv/emul.h"
 #include "dom/policy.h"
+#include "lib/errno.h"
+#include "mm/alloc.h"
 #include "x86/cpuid.h"
 #include "x86/faultable.h"
 #include "x86/insn.h"
@@ -25,6 +27,7 @@
 #define MSR_FEATURE_CONTROL 0x0000003a
 #define MSR_PERF_CAPS	    0x00000345
 #define MSR_MC0_CTL	    0x00000400
+#define MSR_HYPERCALL_PAGE  0x40000000
 #define MSR_SYSCFG	    0xc0010010
 #define MSR_HWCR	    0xc0010015
 #define MSR_IORR_BASE0	    0xc0010016
@@ -55,11 +58,13 @@
 
 enum vendor_rule { ANY, INTEL, AMD };
 
+// read finds `fixed` in *value.
 struct msr_rule {
 	u32 first, last;
 	enum vendor_rule vendor;
 	bool (*read)(struct vcpu *v, u32 msr, u64 *value);
 	bool (*write)(struct vcpu *v, u32 msr, u64 value);
+	u64 fixed;
 };
 
 static DEFINE_PERCPU(u64, loaded_aux);
@@ -100,15 +105,22 @@ void emul_switch_to(const struct vcpu *v)
 	}
 }
 
-static bool read_zero(struct vcpu *v, u32 msr, u64 *value)
+static bool read_fixed(struct vcpu *v, u32 msr, u64 *value)
 {
-	*value = 0;
 	return true;
 }
 
-static bool ignore_write(struct vcpu *v, u32 msr, u64 value)
+static bool write_nothing(struct vcpu *v, u32 msr, u64 value)
 {
 	return true;
+}
+
+// Writing is allowed, as long as nothing changes.
+static bool write_same(struct vcpu *v, u32 msr, u64 value)
+{
+	u64 now;
+
+	return emul_rdmsr(v, msr, &now) && now == value;
 }
 
 static bool read_host(struct vcpu *v, u32 msr, u64 *value)
@@ -128,27 +140,16 @@ static bool read_apic_base(struct vcpu *v, u32 msr, u64 *value)
 	return true;
 }
 
-static bool read_feature_control(struct vcpu *v, u32 msr, u64 *value)
-{
-	*value = 1; // locked
-	return true;
-}
-
-static bool read_platform_info(struct vcpu *v, u32 msr, u64 *value)
-{
-	*value = policy_platform_info(v->domain);
-	return true;
-}
-
 static bool read_arch_caps(struct vcpu *v, u32 msr, u64 *value)
 {
 	*value = policy_arch_caps(v->domain);
 	return policy_has(v->domain, XEN_X86_FEATURE_ARCH_CAPS);
 }
 
-static bool read_misc_features(struct vcpu *v, u32 msr, u64 *value)
+static bool read_features(struct vcpu *v, u32 msr, u64 *value)
 {
-	*value = v->pv->misc_msr[KEEP_FEATURES];
+	*value = msr == MSR_PLATFORM_INFO ? policy_platform_info(v->domain)
+					  : v->pv->misc_msr[KEEP_FEATURES];
 	return true;
 }
 
@@ -170,12 +171,6 @@ static bool write_pred_cmd(struct vcpu *v, u32 msr, u64 value)
 	return !value || wrmsr_safe(msr, value);
 }
 
-static bool read_mcg_cap(struct vcpu *v, u32 msr, u64 *value)
-{
-	*value = MC_BANKS;
-	return true;
-}
-
 // Of a bank's four registers the first is its control: everything enabled.
 static bool read_mc_bank(struct vcpu *v, u32 msr, u64 *value)
 {
@@ -191,35 +186,31 @@ static bool read_misc_enable(struct vcpu *v, u32 msr, u64 *value)
 	return true;
 }
 
-static bool write_misc_enable(struct vcpu *v, u32 msr, u64 value)
+int pv_hypercall_page_set(struct domain *d, u64 gmfn)
 {
-	u64 now;
+	mfn_t m = mfn(gmfn);
+	void *page;
 
-	return read_misc_enable(v, msr, &now) && now == value;
+	if (!mfn_valid(m) || page_get_writable(mfn_to_page(m), &d->account))
+		return -EACCES;
+	page = map_frame(m);
+	hypercall_page_fill(page);
+	unmap_frame(page);
+	page_put_writable(mfn_to_page(m));
+	return 0;
 }
 
-static bool read_pat(struct vcpu *v, u32 msr, u64 *value)
+// Bits 0 to 11 number the page: there is one.
+static bool write_hypercall_page(struct vcpu *v, u32 msr, u64 value)
 {
-	*value = PAT_VALUE;
-	return true;
-}
-
-static bool write_pat(struct vcpu *v, u32 msr, u64 value)
-{
-	return value == PAT_VALUE;
+	return !(value & (PAGE_SIZE - 1)) &&
+	       !pv_hypercall_page_set(v->domain, value >> PAGE_SHIFT);
 }
 
 static bool read_efer(struct vcpu *v, u32 msr, u64 *value)
 {
 	*value = rdmsr(msr) & (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE);
 	return true;
-}
-
-static bool write_efer(struct vcpu *v, u32 msr, u64 value)
-{
-	u64 now;
-
-	return read_efer(v, msr, &now) && now == value;
 }
 
 static bool read_base(struct vcpu *v, u32 msr, u64 *value)
@@ -280,46 +271,43 @@ static bool read_hwcr(struct vcpu *v, u32 msr, u64 *value)
 	return true;
 }
 
-static bool read_de_cfg(struct vcpu *v, u32 msr, u64 *value)
-{
-	*value = DE_CFG_LFENCE;
-	return true;
-}
-
+#define ONE(msr)	msr, msr
+#define CONSTANT(value) .read = read_fixed, .fixed = (value)
+#define READS(name)	.read = read_##name
+#define WRITES(name)	.write = write_##name
 static const struct msr_rule rules[] = {
-	{ MSR_TSC, MSR_TSC, ANY, read_tsc, NULL },
-	{ MSR_PLATFORM_ID, MSR_PLATFORM_ID, INTEL, read_host, NULL },
-	{ MSR_APIC_BASE, MSR_APIC_BASE, ANY, read_apic_base, NULL },
-	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, INTEL, read_feature_control,
-	  NULL },
-	{ MSR_PRED_CMD, MSR_PRED_CMD, ANY, NULL, write_pred_cmd },
-	{ MSR_PATCH_LEVEL, MSR_PATCH_LEVEL, INTEL, read_host, ignore_write },
-	{ MSR_PATCH_LEVEL, MSR_PATCH_LEVEL, AMD, read_host, NULL },
-	{ MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, ANY, read_platform_info, NULL },
-	{ MSR_MPERF, MSR_APERF, ANY, NULL, ignore_write },
-	{ MSR_ARCH_CAPS, MSR_ARCH_CAPS, ANY, read_arch_caps, NULL },
-	{ MSR_MISC_FEATURES, MSR_MISC_FEATURES, ANY, read_misc_features,
-	  write_misc_features },
-	{ MSR_MCG_CAP, MSR_MCG_CAP, ANY, read_mcg_cap, ignore_write },
-	{ MSR_MCG_STATUS, MSR_MCG_CTL, ANY, read_zero, ignore_write },
-	{ MSR_THERM_CONTROL, MSR_THERM_CONTROL, INTEL, NULL, ignore_write },
-	{ MSR_MISC_ENABLE, MSR_MISC_ENABLE, ANY, read_misc_enable,
-	  write_misc_enable },
-	{ MSR_ENERGY_BIAS, MSR_ENERGY_BIAS, INTEL, NULL, ignore_write },
-	{ MSR_PAT, MSR_PAT, ANY, read_pat, write_pat },
-	{ MSR_PERF_CAPS, MSR_PERF_CAPS, ANY, read_zero, NULL },
-	{ MSR_MC0_CTL, MSR_MC0_CTL + 4 * MC_BANKS - 1, ANY, read_mc_bank,
-	  ignore_write },
-	{ MSR_EFER, MSR_EFER, ANY, read_efer, write_efer },
-	{ MSR_FS_BASE, MSR_KERNEL_GS_BASE, ANY, read_base, write_base },
-	{ MSR_TSC_AUX, MSR_TSC_AUX, ANY, read_tsc_aux, write_tsc_aux },
-	{ MSR_SYSCFG, MSR_SYSCFG, AMD, read_amd_memory, NULL },
-	{ MSR_HWCR, MSR_HWCR, AMD, read_hwcr, NULL },
-	{ MSR_IORR_BASE0, MSR_TOP_MEM2, AMD, read_amd_memory, NULL },
-	{ MSR_FIDVID_CONTROL, MSR_FIDVID_STATUS, AMD, read_zero, ignore_write },
-	{ MSR_PSTATE_LIMIT, MSR_PSTATE7, AMD, read_zero, ignore_write },
-	{ MSR_TSEG_BASE, MSR_TSEG_MASK, AMD, read_amd_memory, NULL },
-	{ MSR_DE_CFG, MSR_DE_CFG, AMD, read_de_cfg, ignore_write },
+	{ ONE(MSR_TSC), ANY, READS(tsc) },
+	{ ONE(MSR_PLATFORM_ID), INTEL, READS(host) },
+	{ ONE(MSR_APIC_BASE), ANY, READS(apic_base) },
+	{ ONE(MSR_FEATURE_CONTROL), INTEL, CONSTANT(1) }, // locked
+	{ ONE(MSR_PRED_CMD), ANY, WRITES(pred_cmd) },
+	{ ONE(MSR_PATCH_LEVEL), INTEL, READS(host), WRITES(nothing) },
+	{ ONE(MSR_PATCH_LEVEL), AMD, READS(host) },
+	{ ONE(MSR_PLATFORM_INFO), ANY, READS(features) },
+	{ MSR_MPERF, MSR_APERF, ANY, WRITES(nothing) },
+	{ ONE(MSR_ARCH_CAPS), ANY, READS(arch_caps) },
+	{ ONE(MSR_MISC_FEATURES), ANY, READS(features), WRITES(misc_features) },
+	{ ONE(MSR_MCG_CAP), ANY, CONSTANT(MC_BANKS), WRITES(nothing) },
+	{ MSR_MCG_STATUS, MSR_MCG_CTL, ANY, CONSTANT(0), WRITES(nothing) },
+	{ ONE(MSR_THERM_CONTROL), INTEL, WRITES(nothing) },
+	{ ONE(MSR_MISC_ENABLE), ANY, READS(misc_enable), WRITES(same) },
+	{ ONE(MSR_ENERGY_BIAS), INTEL, WRITES(nothing) },
+	{ ONE(MSR_PAT), ANY, CONSTANT(PAT_VALUE) },
+	{ ONE(MSR_PERF_CAPS), ANY, CONSTANT(0) },
+	{ MSR_MC0_CTL, MSR_MC0_CTL + 4 * MC_BANKS - 1, ANY, READS(mc_bank),
+	  WRITES(nothing) },
+	{ ONE(MSR_HYPERCALL_PAGE), ANY, CONSTANT(0), WRITES(hypercall_page) },
+	{ ONE(MSR_EFER), ANY, READS(efer), WRITES(same) },
+	{ MSR_FS_BASE, MSR_KERNEL_GS_BASE, ANY, READS(base), WRITES(base) },
+	{ ONE(MSR_TSC_AUX), ANY, READS(tsc_aux), WRITES(tsc_aux) },
+	{ ONE(MSR_SYSCFG), AMD, READS(amd_memory) },
+	{ ONE(MSR_HWCR), AMD, READS(hwcr), WRITES(nothing) },
+	{ MSR_IORR_BASE0, MSR_TOP_MEM2, AMD, READS(amd_memory) },
+	{ MSR_FIDVID_CONTROL, MSR_FIDVID_STATUS, AMD, CONSTANT(0),
+	  WRITES(nothing) },
+	{ MSR_PSTATE_LIMIT, MSR_PSTATE7, AMD, CONSTANT(0), WRITES(nothing) },
+	{ MSR_TSEG_BASE, MSR_TSEG_MASK, AMD, READS(amd_memory) },
+	{ ONE(MSR_DE_CFG), AMD, CONSTANT(DE_CFG_LFENCE), WRITES(nothing) },
 };
 
 static const struct msr_rule *find_rule(u32 msr)
@@ -340,6 +328,7 @@ bool emul_rdmsr(struct vcpu *v, u32 msr, u64 *value)
 {
 	const struct msr_rule *r = find_rule(msr);
 
+	*value = r ? r->fixed : 0;
 	return r && r->read && r->read(v, msr, value);
 }
 

@@ -143,19 +143,9 @@ static enum emul_result do_write_cr(struct emul *e)
 	return EMUL_DONE;
 }
 
-// DR4 and DR5 are DR6 and DR7 unless CR4.DE is set; 8 is no register.
-static unsigned int debug_register(const struct emul *e)
-{
-	unsigned int n = e->insn.control;
-
-	if (n == 4 || n == 5)
-		return e->v->pv->cr4 & CR4_DE ? 8 : n + 2;
-	return n;
-}
-
 static enum emul_result do_read_dr(struct emul *e)
 {
-	unsigned int n = debug_register(e);
+	unsigned int n = pv_debugreg_number(e->v, e->insn.control);
 
 	if (n > 7)
 		return EMUL_REFUSED;
@@ -165,11 +155,10 @@ static enum emul_result do_read_dr(struct emul *e)
 
 static enum emul_result do_write_dr(struct emul *e)
 {
-	unsigned int n = debug_register(e);
+	u64 value = *gpr(e->regs, e->insn.gpr);
 
-	if (n > 7 || pv_set_debugreg(e->v, n, *gpr(e->regs, e->insn.gpr)))
-		return EMUL_REFUSED;
-	return EMUL_DONE;
+	return pv_set_debugreg(e->v, e->insn.control, value) ? EMUL_REFUSED
+							     : EMUL_DONE;
 }
 
 static enum emul_result do_rdmsr(struct emul *e)
@@ -248,12 +237,8 @@ static const struct {
 	emul_handler_t *fn;
 	bool kernel_only;
 } handlers[INSN_KINDS] = {
-	[INSN_IN] = { do_port, false },
-	[INSN_OUT] = { do_port, false },
-	[INSN_INS] = { do_port, false },
-	[INSN_OUTS] = { do_port, false },
-	[INSN_CLI] = { do_cli_sti, false },
-	[INSN_STI] = { do_cli_sti, false },
+	[INSN_IN... INSN_OUTS] = { do_port, false },
+	[INSN_CLI... INSN_STI] = { do_cli_sti, false },
 	[INSN_CLTS] = { do_clts, true },
 	[INSN_WBINVD] = { do_wbinvd, true },
 	[INSN_READ_CR] = { do_read_cr, true },
@@ -323,9 +308,8 @@ bool pv_emulate_privileged(struct cpu_regs *regs)
 	// Nothing here faults with a selector in the error code.
 	if (regs->error_code || !fetch_and_decode(&e))
 		return false;
-	if (!handlers[e.insn.kind].fn)
-		return false;
-	if (handlers[e.insn.kind].kernel_only && !pv_kernel_mode(e.v))
+	if (!handlers[e.insn.kind].fn ||
+	    (handlers[e.insn.kind].kernel_only && !pv_kernel_mode(e.v)))
 		return false;
 	rc = handlers[e.insn.kind].fn(&e);
 	if (rc == EMUL_DONE)

@@ -63,12 +63,11 @@ static u64 grant_entry(mfn_t frame, u32 flags)
 	return l1e_adjust(pte_make(frame, e));
 }
 
-static int map(u64 host_addr, mfn_t frame, u32 flags, bool cacheable)
+static int map(u64 host_addr, mfn_t frame, u32 flags)
 {
 	struct place p;
 	u64 old;
 
-	(void)cacheable;
 	if (place_of(&p, host_addr, flags))
 		return GNTST_general_error;
 	if (!(flags & GNTMAP_readonly))

@@ -12,6 +12,9 @@
 
 bool mmio_is_readonly(mfn_t m)
 {
+	for (u32 i = 0; i < platform.nr_ioapics; i++)
+		if (mfn_eq(m, maddr_to_mfn(platform.ioapic[i].maddr)))
+			return true;
 	// The HPET is read by firmware's methods; its registers are ours.
 	return pci_mfn_is_readonly(m) ||
 	       (platform.hpet_maddr &&

@@ -73,6 +73,8 @@ void pv_inject_page_fault(u64 address, u32 error_code);
 
 // The page of hypercall stubs (public header xen.h); ctl/ and boot/ ask.
 void hypercall_page_fill(void *page);
+// Does that to a frame of d's. -EACCES: it may not be written.
+int pv_hypercall_page_set(struct domain *d, u64 gmfn);
 // Emulation of what a guest kernel may not execute itself (pv/emulate.c):
 // true when done.
 bool pv_emulate_privileged(struct cpu_regs *regs);
@@ -87,6 +89,8 @@ int pv_new_user_base(struct vcpu *v, gfn_t gfn);
 // addresses).
 int pv_set_debugreg(struct vcpu *v, unsigned int reg, u64 value);
 u64 pv_get_debugreg(struct vcpu *v, unsigned int reg);
+// DR4 and DR5 are DR6 and DR7 unless CR4.DE is set; above 7: no register.
+unsigned int pv_debugreg_number(const struct vcpu *v, unsigned int n);
 void pv_set_ts(struct vcpu *v, bool on);
 // Segment bases of current as the hardware has them (v's own fields are valid
 // only while it does not run).

@@ -206,6 +206,12 @@ static void callbacks_import(struct vcpu *v, const struct vcpu_guest_context *c)
 // CR3 as the ABI has it for 64-bit guests: the frame's number in its place.
 #define CR3_FRAME(cr3) ((cr3) >> PAGE_SHIFT)
 
+// The user tables: bit 0 of ctrlreg[1] says that there are some.
+static u64 user_frame(const struct vcpu_guest_context *c)
+{
+	return c->ctrlreg[1] & 1 ? CR3_FRAME(c->ctrlreg[1]) : 0;
+}
+
 // v does not run. Guest context of VCPUOP_initialise and setvcpucontext:
 // -EINVAL, -ENOMEM, -ERESTART.
 int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
@@ -218,9 +224,10 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 		return -EINVAL;
 	if (pv_settle(current))
 		return -ERESTART;
-	if (pv->kernel_mfn && pv->kernel_mfn != CR3_FRAME(c->ctrlreg[3]) &&
-	    v->initialised)
-		return -EBUSY;
+	// Its tables are for life, as far as this call goes.
+	if (v->initialised && (pv->kernel_mfn != CR3_FRAME(c->ctrlreg[3]) ||
+			       pv->user_mfn != user_frame(c)))
+		return -EOPNOTSUPP;
 	for (unsigned int i = 0; i < PV_GDT_FRAMES; i++)
 		frames[i] = c->gdt_frames[i];
 	rc = pv_set_gdt(v, frames, (unsigned int)c->gdt_ents);
@@ -235,9 +242,8 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 	pv->ldt_base = c->ldt_base;
 	pv->ldt_entries = (u32)c->ldt_ents;
 	rc = pv_new_base(v, gfn(CR3_FRAME(c->ctrlreg[3])));
-	// The user tables: bit 0 of ctrlreg[1] says that there are some.
-	if (!rc && (c->ctrlreg[1] & 1))
-		rc = pv_new_user_base(v, gfn(CR3_FRAME(c->ctrlreg[1])));
+	if (!rc && user_frame(c))
+		rc = pv_new_user_base(v, gfn(user_frame(c)));
 	if (rc)
 		return rc;
 	// It will run on these tables.

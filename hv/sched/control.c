@@ -58,12 +58,6 @@ static u32 count(u32 *n, int by)
 	return __atomic_add_fetch(n, (u32)by, __ATOMIC_SEQ_CST);
 }
 
-void vcpu_pause_nosync(struct vcpu *v)
-{
-	count(&v->pause_count, 1);
-	sched_sleep(v);
-}
-
 void vcpu_pause(struct vcpu *v)
 {
 	count(&v->pause_count, 1);
@@ -111,14 +105,13 @@ void domain_unpause(struct domain *d)
 
 int domain_pause_by_controller(struct domain *d)
 {
-	bool full;
+	bool room;
 
 	spin_lock(&d->lock);
-	full = d->controller_pauses == 255;
-	if (!full)
-		d->controller_pauses++;
+	room = d->controller_pauses < 255;
+	d->controller_pauses += room;
 	spin_unlock(&d->lock);
-	if (full)
+	if (!room)
 		return -EOVERFLOW;
 	domain_pause(d);
 	return 0;
@@ -130,8 +123,7 @@ int domain_unpause_by_controller(struct domain *d)
 
 	spin_lock(&d->lock);
 	paused = d->controller_pauses;
-	if (paused)
-		d->controller_pauses--;
+	d->controller_pauses -= paused;
 	spin_unlock(&d->lock);
 	if (!paused)
 		return -EINVAL;
@@ -250,12 +242,12 @@ bool sched_option(const char *value)
 
 static int domain_begin(struct domain *d, const struct domain_config *cfg)
 {
-	(void)cfg;
 	d->sched = heap_alloc(sizeof(*d->sched));
 	if (!d->sched)
 		return -ENOMEM;
 	d->sched->weight = FAIR_WEIGHT_DEFAULT;
-	return sched_domain_start(d);
+	sched_domain_start(d);
+	return 0;
 }
 
 static void domain_end(struct domain *d)
@@ -328,7 +320,6 @@ void sched_init(void)
 		.domain_pause_nosync = domain_pause_nosync,
 		.domain_unpause = domain_unpause,
 	};
-	sched_init_core();
-	sched_init_time();
+	time_scale_changed = sched_scale_changed;
 	sched_init_cpu(smp_cpu_id());
 }

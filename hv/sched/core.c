@@ -50,10 +50,7 @@ void queue_unlock(struct run_queue *q, u64 flags)
 
 void sched_raise(unsigned int cpu)
 {
-	if (cpu == smp_cpu_id())
-		softirq_raise(SOFTIRQ_SCHED);
-	else
-		softirq_raise_on(cpu, SOFTIRQ_SCHED);
+	softirq_raise_on(cpu, SOFTIRQ_SCHED);
 }
 
 cpumask_t sched_allowed(const struct vcpu *v)
@@ -134,7 +131,7 @@ static void tickle(struct run_queue *q, struct vcpu *v)
 		   READ_ONCE(sched_ratelimit_us) * NS_PER_US;
 	if (earliest <= time_now())
 		sched_raise(v->cpu);
-	else if (earliest < q->slice.expires || !timer_active(&q->slice))
+	else if (earliest < q->slice.node.key || !timer_active(&q->slice))
 		timer_set(&q->slice, earliest);
 }
 
@@ -257,7 +254,7 @@ static bool worth_stealing(struct fair_unit *u, void *data)
 
 	return cpumask_test(sched_allowed(v), t->cpu) &&
 	       (!t->soft || cpumask_test(v->affinity_soft, t->cpu)) &&
-	       fair_pull_pays(t->base + u->vtime, t->next, t->idle);
+	       fair_pull_pays(t->base + u->node.key, t->next, t->idle);
 }
 
 // Takes one unit from another CPU's heap to this CPU's.
@@ -297,7 +294,7 @@ static void balance(struct thief *t)
 			continue;
 		if (t->idle && (steal_from(cpu, t)))
 			return;
-		if (fair_before(READ_ONCE(f->seen_first), lowest)) {
+		if (heap_before(READ_ONCE(f->seen_first), lowest)) {
 			lowest = READ_ONCE(f->seen_first);
 			victim = cpu;
 		}
@@ -314,7 +311,7 @@ static u64 foremost_clock(u32 self)
 
 	for_each_cpu_in(cpu, cpu_online) {
 		other = READ_ONCE(per_cpu(run_queue, cpu).fair.seen_clock);
-		if (fair_before(clock, other))
+		if (heap_before(clock, other))
 			clock = other;
 	}
 	return clock;
@@ -335,7 +332,7 @@ static struct vcpu *first_waiting(struct run_queue *q)
 	struct vcpu *v;
 
 	while (q->fair.root) {
-		v = unit_vcpu(q->fair.root);
+		v = unit_vcpu(fair_unit_of(q->fair.root));
 		if (!cap_spent(v->domain))
 			return v;
 		sched_unqueue(q, v);
@@ -354,10 +351,10 @@ static void prepare(struct run_queue *q, struct vcpu *prev)
 	fair_follow(&q->fair, ahead);
 	t.idle = !first_waiting(q);
 	if (!t.idle)
-		t.next = q->fair.root->vtime;
+		t.next = q->fair.root->key;
 	if (may_go_on(prev)) {
-		if (t.idle || fair_before(prev->sched->unit.vtime, t.next))
-			t.next = prev->sched->unit.vtime;
+		if (t.idle || heap_before(prev->sched->unit.node.key, t.next))
+			t.next = prev->sched->unit.node.key;
 		t.idle = false;
 	}
 	t.next += q->fair.base;
@@ -391,7 +388,8 @@ static struct vcpu *decide(struct run_queue *q, struct vcpu *prev, u64 now)
 	if (now - prev->sched->since <
 	    READ_ONCE(sched_ratelimit_us) * NS_PER_US)
 		return prev;
-	return fair_before(next->sched->unit.vtime, prev->sched->unit.vtime)
+	return heap_before(next->sched->unit.node.key,
+			   prev->sched->unit.node.key)
 		       ? next
 		       : prev;
 }
@@ -504,15 +502,7 @@ static void schedule(void)
 
 static void slice_ended(void *data)
 {
-	(void)data;
 	softirq_raise(SOFTIRQ_SCHED);
-}
-
-void sched_exit_check(void)
-{
-	irq_enable();
-	softirq_run();
-	irq_disable();
 }
 
 void sched_init_cpu(unsigned int cpu)
@@ -522,6 +512,7 @@ void sched_init_cpu(unsigned int cpu)
 
 	if (!v)
 		panic("no memory for the idle vcpu of CPU %u", cpu);
+	softirq_register(SOFTIRQ_SCHED, schedule);
 	spin_init(&q->lock, RANK_SCHED_QUEUE);
 	timer_init(&q->slice, slice_ended, NULL, cpu);
 	v->domain = idle_domain;
@@ -548,9 +539,4 @@ u64 cpu_idle_time(unsigned int cpu)
 	struct vcpu *idle = per_cpu(run_queue, cpu).idle;
 
 	return idle ? vcpu_cpu_time(idle) : 0;
-}
-
-void sched_init_core(void)
-{
-	softirq_register(SOFTIRQ_SCHED, schedule);
 }

@@ -6,7 +6,7 @@
 #ifndef SCHED_FAIR_H
 #define SCHED_FAIR_H
 
-#include "lib/types.h"
+#include "lib/heap.h"
 
 #define FAIR_WEIGHT_DEFAULT 256
 #define FAIR_SLICE_MAX	    10000000UL // ns
@@ -19,16 +19,15 @@
 #define FAIR_PULL_MARGIN 5000000UL   // nor move a unit
 
 struct fair_unit {
-	// Pairing heap: first child, next sibling, previous sibling or parent.
-	struct fair_unit *child, *next, *prev;
-	// Relative to the queue's base while attached, else absolute.
-	u64 vtime;
+	// Key: virtual time, relative to the queue's base while attached, else
+	// absolute.
+	struct heap_node node;
 	u32 weight;
 	bool queued; // in the heap
 };
 
 struct fair_queue {
-	struct fair_unit *root;
+	struct heap_node *root;
 	struct fair_unit *curr; // runs now: attached, not in the heap
 	u64 base;  // what makes vtimes of different queues comparable
 	u64 clock; // lowest vtime here, never goes back
@@ -38,10 +37,9 @@ struct fair_queue {
 	bool seen_waiting; // the heap is not empty
 };
 
-// Order of virtual times, which may wrap.
-static inline bool fair_before(u64 a, u64 b)
+static inline struct fair_unit *fair_unit_of(struct heap_node *n)
 {
-	return (s64)(a - b) < 0;
+	return container_of(n, struct fair_unit, node);
 }
 
 // Belongs to the queue from now on; its virtual time is at least the queue's
@@ -67,7 +65,7 @@ bool fair_preempts(const struct fair_queue *q, const struct fair_unit *u);
 // absolute virtual time `next`? An idle CPU takes anything.
 static inline bool fair_pull_pays(u64 first, u64 next, bool idle)
 {
-	return idle || fair_before(first + FAIR_PULL_MARGIN, next);
+	return idle || heap_before(first + FAIR_PULL_MARGIN, next);
 }
 
 // The first unit, by a walk of at most `most` ones from the top of the heap,

@@ -65,9 +65,8 @@ void guest_time_on(struct vcpu *v);
 void guest_time_out(struct vcpu *v);
 void vcpu_periodic_work(struct vcpu *v);
 
-void sched_init_core(void);
-void sched_init_time(void);
-int sched_domain_start(struct domain *d);
+void sched_scale_changed(void); // of this CPU
+void sched_domain_start(struct domain *d);
 void sched_domain_stop(struct domain *d); // its timers; may be called again
 
 #endif

@@ -3,7 +3,7 @@
 // area, vcpu_time_info, wallclock (public headers vcpu.h and xen.h).
 #include "lib/string.h"
 #include "sched/private.h"
-#include "x86/time.h"
+#include "x86/time_math.h"
 
 #define VERSION_OFFSET offsetof(struct vcpu_time_info, version)
 
@@ -28,17 +28,22 @@ void runstate_change(struct vcpu *v, u32 state, u64 now)
 	use->state = state;
 }
 
+static void copy_use(const struct vcpu *v, struct vcpu_runstate_info *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->state = (int)v->use.state;
+	out->state_entry_time = v->use.since;
+	memcpy(out->time, v->use.time, sizeof(out->time));
+}
+
 void runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
 {
 	struct run_queue *q;
 	u64 flags, now;
 
-	memset(out, 0, sizeof(*out));
 	q = queue_lock(v, &flags);
 	now = time_now();
-	out->state = (int)v->use.state;
-	out->state_entry_time = v->use.since;
-	memcpy(out->time, v->use.time, sizeof(out->time));
+	copy_use(v, out);
 	queue_unlock(q, flags);
 	if (now > out->state_entry_time)
 		out->time[out->state] += now - out->state_entry_time;
@@ -74,10 +79,7 @@ static void publish_runstate(struct vcpu *v)
 	u64 gva = v->runstate_gva, mark;
 	struct vcpu_runstate_info info;
 
-	memset(&info, 0, sizeof(info));
-	info.state = (int)v->use.state;
-	info.state_entry_time = v->use.since;
-	memcpy(info.time, v->use.time, sizeof(info.time));
+	copy_use(v, &info);
 	if (!(v->domain->vm_assist & BIT(VMASST_TYPE_runstate_update_flag))) {
 		copy_out(gva, &info, sizeof(info));
 		return;
@@ -106,31 +108,18 @@ void vcpu_runstate_publish(struct vcpu *v)
 // frequency alone.
 static void emulated_scale(const struct domain *d, struct vcpu_time_info *t)
 {
-	u64 hz = (u64)d->tsc_khz * 1000, since = 0;
-	s8 shift = 0;
+	struct time_scale scale;
+	u64 since = 0;
 
-	if (!hz)
+	if (!d->tsc_khz)
 		return;
 	if (t->system_time > d->vtsc_offset_ns)
 		since = t->system_time - d->vtsc_offset_ns;
 	t->tsc_timestamp = since / 1000000 * d->tsc_khz +
 			   since % 1000000 * d->tsc_khz / 1000000;
-	for (; hz <= NS_PER_S; shift++)
-		hz <<= 1;
-	for (; hz > 2 * NS_PER_S; shift--)
-		hz >>= 1;
-	t->tsc_to_system_mul = (u32)((NS_PER_S << 32) / hz);
-	t->tsc_shift = shift;
-}
-
-static void copy_time_body(struct vcpu_time_info *to,
-			   const struct vcpu_time_info *from)
-{
-	to->tsc_timestamp = from->tsc_timestamp;
-	to->system_time = from->system_time;
-	to->tsc_to_system_mul = from->tsc_to_system_mul;
-	to->tsc_shift = from->tsc_shift;
-	to->flags = from->flags;
+	time_rate(&scale, NS_PER_S, (u64)d->tsc_khz * 1000);
+	t->tsc_to_system_mul = scale.mul;
+	t->tsc_shift = scale.shift;
 }
 
 // The guest's own copy: odd version, body, even version.
@@ -155,7 +144,6 @@ void vcpu_time_update(struct vcpu *v, bool force)
 {
 	const struct time_scale *scale = time_scale_this_cpu();
 	struct vcpu_time_info t = { 0 }, *shown = &v->info->time;
-	u32 version;
 
 	if (v->info == &dummy_vcpu_info)
 		return;
@@ -172,29 +160,23 @@ void vcpu_time_update(struct vcpu *v, bool force)
 		return;
 
 	// The guest can write here too: its version is only ever made even.
-	version = READ_ONCE(shown->version) | 1;
-	WRITE_ONCE(shown->version, version);
+	t.version = READ_ONCE(shown->version) | 1;
+	WRITE_ONCE(shown->version, t.version);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	copy_time_body(shown, &t);
+	*shown = t;
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	WRITE_ONCE(shown->version, version + 1);
+	WRITE_ONCE(shown->version, ++t.version);
 
-	t.version = version + 1;
 	if (v != current || !v->time_area_gva || !view_begin(v))
 		return;
 	publish_time_area(v, &t);
 	view_end(v);
 }
 
-static void scale_changed(void)
+void sched_scale_changed(void)
 {
 	if (current && !current->is_idle)
 		vcpu_time_update(current, false);
-}
-
-void sched_init_time(void)
-{
-	time_scale_changed = scale_changed;
 }
 
 static struct spinlock wallclock_lock = SPINLOCK_INIT(RANK_SCHED_GLOBAL);

@@ -27,7 +27,6 @@ void sched_sleep(struct vcpu *v);      // returns at once
 void sched_sleep_sync(struct vcpu *v); // returns when it is off its CPU
 
 void vcpu_pause(struct vcpu *v); // waits; not for current
-void vcpu_pause_nosync(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 void domain_pause(struct domain *d); // waits; not for currd
 void domain_pause_nosync(struct domain *d);
@@ -53,10 +52,6 @@ bool sched_option(const char *value); // sched=; false: not a name we know
 void runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
 u64 vcpu_cpu_time(struct vcpu *v); // ns in RUNSTATE_running
 u64 cpu_idle_time(unsigned int cpu);
-
-// On the way to guest mode with interrupts off, called by entry code when a
-// softirq is pending; may switch and then does not return.
-void sched_exit_check(void);
 
 // True when v's state is on another CPU: makes it saved into memory so that
 // the caller (which paused v) may read it.

@@ -8,12 +8,6 @@
 
 void (*sched_send_timer_virq)(struct vcpu *v);
 
-static void send_timer_virq(struct vcpu *v)
-{
-	if (sched_send_timer_virq)
-		sched_send_timer_virq(v);
-}
-
 // On the CPU of v, which is current: sends a tick that is due, however many
 // were missed, and sets the next.
 void vcpu_periodic_work(struct vcpu *v)
@@ -25,7 +19,7 @@ void vcpu_periodic_work(struct vcpu *v)
 	now = time_now();
 	next = v->periodic_last + period;
 	if (now >= next) {
-		send_timer_virq(v);
+		sched_send_timer_virq(v);
 		v->periodic_last = now;
 		next = now + period;
 	}
@@ -43,7 +37,7 @@ static void periodic_fired(void *data)
 
 static void singleshot_fired(void *data)
 {
-	send_timer_virq(data);
+	sched_send_timer_virq(data);
 }
 
 // Stopped when v runs again: whoever is blocked then still polls.
@@ -164,14 +158,13 @@ static void cap_refilled(void *data)
 	sched_wake_domain(d);
 }
 
-int sched_domain_start(struct domain *d)
+void sched_domain_start(struct domain *d)
 {
 	struct sched_domain *s = d->sched;
 
 	timer_init(&s->refill, cap_refilled, d, smp_cpu_id());
 	for (u32 i = 0; i < WATCHDOGS; i++)
 		timer_init(&s->watchdog[i], watchdog_fired, d, smp_cpu_id());
-	return 0;
 }
 
 void sched_domain_stop(struct domain *d)

@@ -9,6 +9,7 @@
 
 #include <xen/arch-x86/hvm/start_info.h>
 
+#include "lib/string.h"
 #include "stage/bootinfo.h"
 #include "stage/entry.h"
 
@@ -99,15 +100,9 @@ static void add_module(struct boot_info *bi, uint64_t start, uint64_t end,
 /* GRUB 2 takes the file's name away, others pass it; "GRUB 0.97" is old. */
 static bool is_grub2(const char *name)
 {
-	for (; *name; name++) {
-		static const char want[] = "GRUB ";
-		unsigned i = 0;
-
-		while (want[i] && name[i] == want[i])
-			i++;
-		if (!want[i])
-			return name[i] != '0';
-	}
+	for (; *name; name++)
+		if (!strncmp(name, "GRUB ", 5))
+			return name[5] != '0';
 	return false;
 }
 
@@ -153,15 +148,13 @@ static void parse_mb2_mmap(const struct mb2_tag *tag, struct boot_info *bi)
 
 static void parse_mb2_rsdp(const struct mb2_tag *tag, struct boot_info *bi)
 {
-	const uint8_t *from = (const uint8_t *)tag->arg;
 	uint32_t size = tag->size - sizeof(*tag);
 
 	/* The new table has all that the old one has. */
 	if (tag->type == MB2_ACPI_OLD && bi->rsdp_size)
 		return;
-	bi->rsdp_size = size < RSDP_SIZE ? size : RSDP_SIZE;
-	for (unsigned i = 0; i < bi->rsdp_size; i++)
-		bi->rsdp_copy[i] = from[i];
+	bi->rsdp_size = MIN(size, RSDP_SIZE);
+	memcpy(bi->rsdp_copy, tag->arg, bi->rsdp_size);
 }
 
 static void parse_mb2_tag(const struct mb2_tag *tag, struct boot_info *bi)
@@ -263,31 +256,21 @@ static const char *skip_word(const char *s)
 
 const char *cmdline_arguments(const char *s, bool named)
 {
-	static const char filler[] = "placeholder";
-	unsigned i = 0;
-
 	s = skip_spaces(s);
 	if (named)
 		s = skip_word(s);
-	while (filler[i] && s[i] == filler[i])
-		i++;
-	if (!filler[i] && (!s[i] || s[i] == ' '))
+	if (!strncmp(s, "placeholder", 11) && (!s[11] || s[11] == ' '))
 		s = skip_word(s);
 	return s;
 }
 
 const uint8_t *rsdp_find(const uint8_t *area, uint64_t size)
 {
-	static const char signature[8] = "RSD PTR ";
-
 	for (uint64_t off = 0; off + 20 <= size; off += 16) {
 		const uint8_t *p = area + off;
-		unsigned same = 0;
 		uint8_t sum = 0;
 
-		while (same < 8 && p[same] == (uint8_t)signature[same])
-			same++;
-		if (same < 8)
+		if (memcmp(p, "RSD PTR ", 8))
 			continue;
 		for (unsigned i = 0; i < 20; i++)
 			sum += p[i];

@@ -6,8 +6,8 @@
 
 #include "stage/memmap.h"
 
-#define BOOT_MODULES 2	/* Dom0's kernel and its initrd */
-#define RSDP_SIZE    36 /* ACPI 2.0; 20 of it in ACPI 1.0 */
+#define BOOT_MODULES 2	 /* Dom0's kernel and its initrd */
+#define RSDP_SIZE    36u /* ACPI 2.0; 20 of it in ACPI 1.0 */
 
 struct boot_module {
 	uint64_t start, end;

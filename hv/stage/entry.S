@@ -16,7 +16,6 @@
 #define EFER_BITS	0x900		/* NXE LME */
 #define MSR_FS_BASE	0xc0000100
 #define CPUID_NX_LM	0x20100000	/* of leaf 0x80000001, EDX */
-#define EFLAGS_ID	0x200000
 #define PTE_TABLE	0x63		/* D A W P */
 #define PTE_2M		0xe3		/* PS D A W P */
 
@@ -62,16 +61,6 @@ start:	cli
 	mov %eax, %ebp
 	mov %ebx, %esi
 
-	pushf				/* CPUID is there if ID can change */
-	pop %eax
-	mov %eax, %ecx
-	xor $EFLAGS_ID, %eax
-	push %eax
-	popf
-	pushf
-	pop %eax
-	cmp %ecx, %eax
-	je no_long_mode
 	mov $0x80000000, %eax
 	cpuid
 	cmp $0x80000001, %eax

@@ -5,20 +5,18 @@
  * used in place. The hypervisor and the unpacked kernel go as high as possible
  * below 4 GiB, so that the low memory stays in one piece.
  */
+#include "lib/string.h"
 #include "stage/bootinfo.h"
 #include "stage/entry.h"
-#include "stage/string.h"
 #include "stage/unpack.h"
 
 #define MIB	    0x100000ULL
 #define GIB	    0x40000000ULL
 #define PAGE_2M	    0x200000ULL
+#define PTES	    512
 #define PTE_TABLE   0x63 /* dirty, accessed, writable, present */
 #define PTE_2M	    0xe3 /* the same, a large page */
-#define PTES	    512
 #define CMDLINE_MAX 4096
-
-#define NO_ROOM	    "Ringlet: no room for the hypervisor below 4 GiB. "
 
 typedef uint64_t page_table[PTES] __attribute__((aligned(4096)));
 typedef void (*ctor)(void);
@@ -49,22 +47,6 @@ static void *at(uint64_t maddr)
 {
 	asm("" : "+r"(maddr));
 	return (void *)maddr;
-}
-
-static void copy_string(char *dst, size_t max, const char *src)
-{
-	size_t n = 0;
-
-	for (; n < max - 1 && src[n]; n++)
-		dst[n] = src[n];
-	dst[n] = '\0';
-}
-
-static void fail(const char *text)
-{
-	copy_string(handover.error, sizeof(handover.error), text);
-	handover.kernel_maddr = 0;
-	handover.kernel_size = 0;
 }
 
 /*
@@ -125,21 +107,19 @@ static void take_info(uint32_t magic, uint64_t maddr)
 
 	if (error)
 		die(error);
-	handover.magic = HANDOVER_MAGIC;
-	handover.size = sizeof(handover);
-	copy_string(handover.loader, sizeof(handover.loader), info.loader);
-	copy_string(hv_cmdline, CMDLINE_MAX,
-		    cmdline_arguments(info.cmdline, info.named));
+	str_copy(handover.loader, info.loader, sizeof(handover.loader));
+	str_copy(hv_cmdline, cmdline_arguments(info.cmdline, info.named),
+		 CMDLINE_MAX);
 	if (info.nr_modules)
-		copy_string(kernel_cmdline, CMDLINE_MAX,
-			    cmdline_arguments(mod[0].cmdline, info.named));
+		str_copy(kernel_cmdline,
+			 cmdline_arguments(mod[0].cmdline, info.named),
+			 CMDLINE_MAX);
 	handover.hv_cmdline = (uint64_t)hv_cmdline;
 	handover.kernel_cmdline = (uint64_t)kernel_cmdline;
 	handover.stage_maddr = (uint64_t)stage_begin;
 	handover.stage_size = stage_end - stage_begin;
 	handover.rsdp = find_rsdp();
 	handover.has_vga_text = has_vga_text();
-	handover.nr_modules = info.nr_modules;
 	if (info.nr_modules > 1) {
 		handover.initrd_maddr = mod[1].start;
 		handover.initrd_size = mod[1].end - mod[1].start;
@@ -234,7 +214,9 @@ uint64_t stage_main(uint32_t magic, uint64_t maddr)
 	memory_init();
 	entry = load_hv();
 	error = load_kernel(info.module);
-	if (error)
-		fail(error);
+	if (error) {
+		str_copy(handover.error, error, sizeof(handover.error));
+		handover.kernel_maddr = handover.kernel_size = 0;
+	}
 	return entry;
 }

@@ -7,18 +7,9 @@
 /* Of two types for one address the one with the higher rank is believed. */
 static unsigned type_rank(uint32_t type)
 {
-	switch (type) {
-	case E820_RAM:
+	if (type == E820_RAM)
 		return 1;
-	case E820_ACPI:
-		return 2;
-	case E820_NVS:
-		return 3;
-	case E820_UNUSABLE:
-		return 4;
-	default:
-		return 5;
-	}
+	return type >= E820_ACPI && type <= E820_UNUSABLE ? type - 1 : 5;
 }
 
 /* The type of [start, end), which no range of the input cuts; 0: none. */

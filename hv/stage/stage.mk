@@ -17,7 +17,7 @@ STAGE_CFLAGS := $(STAGE_INC) -std=gnu11 -O2 -ffreestanding -fno-common \
 	-Wwrite-strings -Wcast-qual -Wimplicit-fallthrough=5 \
 	-Wnested-externs -Wredundant-decls
 STAGE_OBJS := $(addprefix $(O)/stage/,entry.o main.o bootinfo.o memmap.o \
-	image.o unpack.o string.o)
+	image.o unpack.o) $(addprefix $(O)/obj/,lib/string.o x86/mem.o)
 STAGE_ARCHIVES := $(foreach l,$(STAGE_LIBS),\
 	$(shell $(STAGE_CC) -print-file-name=lib$(l).a))
 
@@ -25,11 +25,11 @@ $(O)/stage/entry.o: $(O)/hv.bin
 
 $(O)/stage/%.o: $(STAGE_DIR)%.S
 	@mkdir -p $(@D)
-	$(STAGE_CC) $(STAGE_INC) -c -MMD -DHV_BLOB='"$(O)/hv.bin"' -o $@ $<
+	$(STAGE_CC) $(STAGE_INC) -c -MMD -MP -DHV_BLOB='"$(O)/hv.bin"' -o $@ $<
 
 $(O)/stage/%.o: $(STAGE_DIR)%.c
 	@mkdir -p $(@D)
-	$(STAGE_CC) $(STAGE_CFLAGS) -MMD -c -o $@ $<
+	$(STAGE_CC) $(STAGE_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/stage/stage.elf: $(STAGE_OBJS) $(STAGE_DIR)stage.lds
 	$(STAGE_LD) -m elf_x86_64 -static -nostdlib --no-warn-rwx-segments \

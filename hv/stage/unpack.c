@@ -7,7 +7,7 @@
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 
-#include "stage/string.h"
+#include "lib/string.h"
 #include "stage/unpack.h"
 
 #define GZIP_WINDOW (16 + MAX_WBITS)
@@ -80,22 +80,14 @@ static bool unpack_zstd(const struct packed *p, uint8_t *out)
 
 const char *unpack(const struct packed *p, uint8_t *out)
 {
-	bool ok = false;
+	static bool (*const unpackers[])(const struct packed *, uint8_t *) = {
+		[PACK_GZIP] = unpack_gzip,
+		[PACK_XZ] = unpack_xz,
+		[PACK_ZSTD] = unpack_zstd,
+	};
 
-	switch (p->format) {
-	case PACK_GZIP:
-		ok = unpack_gzip(p, out);
-		break;
-	case PACK_XZ:
-		ok = unpack_xz(p, out);
-		break;
-	case PACK_ZSTD:
-		ok = unpack_zstd(p, out);
-		break;
-	case PACK_NONE:
-		break;
-	}
-	return ok ? NULL
-		  : "Dom0 kernel: unpacking failed; the file is damaged or "
-		    "memory is too small";
+	return unpackers[p->format](p, out)
+		       ? NULL
+		       : "Dom0 kernel: unpacking failed; the file is damaged or "
+			 "memory is too small";
 }

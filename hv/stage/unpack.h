@@ -13,7 +13,7 @@ void *calloc(size_t nr, size_t size);
 void free(void *p);
 
 /*
- * Unpack exactly p->unpacked_size bytes to out. Returns NULL, or a text that
+ * Unpack exactly p->unpacked_size bytes, which are packed, to out. Returns NULL, or a text that
  * says what is wrong. Needs heap_init().
  */
 const char *unpack(const struct packed *p, uint8_t *out);

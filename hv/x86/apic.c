@@ -144,16 +144,13 @@ void apic_init_cpu(void)
 // Both 8259s moved off the exceptions' vectors, then masked for good.
 static __init void pic_silence(void)
 {
-	outb(0x21, 0xff);
-	outb(0xa1, 0xff);
-	outb(0x20, 0x11);
-	outb(0xa0, 0x11);
-	outb(0x21, 0x20);
-	outb(0xa1, 0x28);
-	outb(0x21, 4);
-	outb(0xa1, 2);
-	outb(0x21, 1);
-	outb(0xa1, 1);
+	static const u8 master[] = { 0x11, 0x20, 4, 1 }, // ICW1 to ICW4
+		slave[] = { 0x11, 0x28, 2, 1 };
+
+	for (unsigned int i = 0; i < sizeof(master); i++) {
+		outb(i ? 0x21 : 0x20, master[i]);
+		outb(i ? 0xa1 : 0xa0, slave[i]);
+	}
 	outb(0x21, 0xff);
 	outb(0xa1, 0xff);
 }

@@ -10,7 +10,6 @@
 #define VECTOR_FIRST	0x30
 #define VECTOR_LAST	0xef
 #define VECTOR_TIMER	0xf9
-#define VECTOR_CALL	0xfb
 #define VECTOR_KICK	0xfc
 #define VECTOR_FLUSH	0xfd
 #define VECTOR_ERROR	0xfe

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reading the host's CPUID.
 #include "x86/cpuid.h"
+#include "lib/string.h"
 #include "x86/faultable.h"
 #include "x86/insn.h"
 
@@ -22,13 +23,14 @@ struct cpu_host cpu_host;
 
 static enum cpu_vendor vendor_of(const u32 r[4])
 {
-	if (r[1] == 0x756e6547 && r[3] == 0x49656e69 && r[2] == 0x6c65746e)
-		return CPU_INTEL; // GenuineIntel
-	if (r[1] == 0x68747541 && r[3] == 0x69746e65 && r[2] == 0x444d4163)
-		return CPU_AMD; // AuthenticAMD
-	if (r[1] == 0x6f677948 && r[3] == 0x6e65476e && r[2] == 0x656e6975)
-		return CPU_AMD; // HygonGenuine
-	return CPU_OTHER;
+	const u32 name[3] = { r[1], r[3], r[2] };
+
+	if (!memcmp(name, "GenuineIntel", 12))
+		return CPU_INTEL;
+	return !memcmp(name, "AuthenticAMD", 12) ||
+			       !memcmp(name, "HygonGenuine", 12)
+		       ? CPU_AMD
+		       : CPU_OTHER;
 }
 
 static void read_features(void)

@@ -50,15 +50,14 @@ extern const char entry_stubs[], entry_syscall[], entry_syscall32[],
 #define SEG_CODE32     0x00cf9b000000ffffUL
 #define SEG_DPL(n)     ((u64)(n) << 45)
 
-static void gate_set(unsigned int vector, unsigned int ist, u8 attributes)
+static void gate_set(unsigned int vector)
 {
 	u64 at = (u64)entry_stubs + vector * STUB_SIZE;
 
 	idt[vector] = (struct idt_gate){
 		.offset_low = (u16)at,
 		.selector = SEL_HV_CS,
-		.ist = (u8)ist,
-		.attributes = attributes,
+		.attributes = GATE_INTERRUPT,
 		.offset_mid = (u16)(at >> 16),
 		.offset_high = (u32)(at >> 32),
 	};
@@ -67,14 +66,14 @@ static void gate_set(unsigned int vector, unsigned int ist, u8 attributes)
 static void idt_build(void)
 {
 	for (unsigned int v = 0; v < 256; v++)
-		gate_set(v, 0, GATE_INTERRUPT);
-	gate_set(8, 1, GATE_INTERRUPT);
-	gate_set(18, 2, GATE_INTERRUPT);
-	gate_set(2, 3, GATE_INTERRUPT);
-	gate_set(1, 4, GATE_INTERRUPT);
-	gate_set(3, 0, GATE_USER);
-	gate_set(4, 0, GATE_USER);
-	gate_set(EV_INT80, 0, GATE_USER);
+		gate_set(v);
+	// Stacks of their own, in the order of tss->ist[].
+	idt[8].ist = 1;
+	idt[18].ist = 2;
+	idt[2].ist = 3;
+	idt[1].ist = 4;
+	idt[3].attributes = idt[4].attributes = GATE_USER;
+	idt[EV_INT80].attributes = GATE_USER;
 }
 
 static unsigned int gdt_index(u16 selector)
@@ -153,6 +152,10 @@ static void control_registers_init(void)
 	u64 cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_MCE |
 		  CR4_DE;
 
+	// In AMD's virtual machines a write of CR4, which takes the global pages
+	// out, costs more than they give.
+	if (cpu_has(HYPERVISOR) && cpu_host.vendor == CPU_AMD)
+		cr4 &= ~CR4_PGE;
 	if (cpu_has(XSAVE))
 		cr4 |= CR4_OSXSAVE;
 	if (cpu_has(SMEP) && opt_smep)

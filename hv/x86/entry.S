@@ -18,39 +18,15 @@
 
 	.macro SAVE_REGS
 	cld
-	push %rdi
-	push %rsi
-	push %rdx
-	push %rcx
-	push %rax
-	push %r8
-	push %r9
-	push %r10
-	push %r11
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	.irp r, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+	push %\r
+	.endr
 	.endm
 
 	.macro RESTORE_REGS
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
-	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rax
-	pop %rcx
-	pop %rdx
-	pop %rsi
-	pop %rdi
+	.irp r, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	pop %\r
+	.endr
 	.endm
 
 // The head of each syscall: rsp is the guest's until the stack is ours. The
@@ -194,12 +170,8 @@ trap_ist_common:
 	.macro STUB vector
 	.balign 16
 	// 8, 10-14, 17, 21, 29, 30 come with an error code.
-	.if \vector >= 32
+	.if \vector >= 32 || !((0x60227d00 >> (\vector & 31)) & 1)
 	pushq $0
-	.else
-	.if !((0x60227d00 >> \vector) & 1)
-	pushq $0
-	.endif
 	.endif
 	movl $\vector, 4(%rsp)
 	.if (\vector == 1) || (\vector == 2) || (\vector == 8) || (\vector == 18)

@@ -63,7 +63,7 @@ static inline u64 copy_faultable(void *dst, const void *src, u64 n)
 	return words;
 }
 
-// Reads or writes eight bytes at a place that may fault: false then.
+// Reads eight bytes at a place that may fault: false then.
 static inline bool read_u64_faultable(u64 *v, const u64 *src)
 {
 	u32 ok;
@@ -77,20 +77,6 @@ static inline bool read_u64_faultable(u64 *v, const u64 *src)
 			 : "m"(*src)
 			 : "cc", "memory");
 	*v = tmp;
-	return ok;
-}
-
-static inline bool write_u64_faultable(u64 *dst, u64 v)
-{
-	u32 ok;
-
-	__asm__ volatile("xor %0, %0\n"
-			 "1: mov %2, %1\n"
-			 "inc %0\n"
-			 "2:\n" EXTABLE("1b", "2b")
-			 : "=&r"(ok), "=m"(*dst)
-			 : "r"(v)
-			 : "cc", "memory");
 	return ok;
 }
 

@@ -7,8 +7,8 @@
 #include "lib/string.h"
 #include "x86/insn.h"
 
-#define FXSAVE_SIZE   512
-#define XHEADER_SIZE  64
+#define FXSAVE_SIZE   512u
+#define XHEADER_SIZE  64u
 #define FCW_DEFAULT   0x37f
 #define MXCSR_DEFAULT 0x1f80
 #define MXCSR_MASK    0xffbf // when FXSAVE names none
@@ -43,12 +43,10 @@ static void xsetbv(u64 v)
 
 static void find_mxcsr_mask(void)
 {
-	static u8 image[FXSAVE_SIZE] __aligned(16);
-	u32 mask;
+	static struct fpu_state image __aligned(16);
 
 	__asm__ volatile("fxsave64 %0" : "=m"(image));
-	memcpy(&mask, image + offsetof(struct fpu_state, mxcsr_mask), 4);
-	mxcsr_mask = mask ? mask : MXCSR_MASK;
+	mxcsr_mask = image.mxcsr_mask ? image.mxcsr_mask : MXCSR_MASK;
 }
 
 static u64 find_xcr0(void)
@@ -68,7 +66,7 @@ static u64 find_xcr0(void)
 
 void fpu_init_cpu(void)
 {
-	u32 r[4];
+	u32 r[4] = { 0 };
 
 	write_cr0((read_cr0() | CR0_MP | CR0_NE) & ~(CR0_EM | CR0_TS));
 	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
@@ -82,11 +80,9 @@ void fpu_init_cpu(void)
 	}
 	if (state_size)
 		return;
-	state_size = FXSAVE_SIZE + XHEADER_SIZE;
-	if (xcr0_all) {
+	if (xcr0_all)
 		cpuid(0xd, 0, r); // EBX: size for what XCR0 has now
-		state_size = MAX(r[1], state_size);
-	}
+	state_size = MAX(r[1], FXSAVE_SIZE + XHEADER_SIZE);
 }
 
 u32 fpu_state_size(void)

@@ -74,14 +74,33 @@ DEBUG_REGISTER(3)
 DEBUG_REGISTER(6)
 DEBUG_REGISTER(7)
 
+#define INSTRUCTION(name, text)                        \
+	static inline void name(void)                  \
+	{                                              \
+		__asm__ volatile(text : : : "memory"); \
+	}
+INSTRUCTION(clts, "clts")
+INSTRUCTION(wbinvd, "wbinvd")
+INSTRUCTION(cpu_relax, "pause")
+INSTRUCTION(halt, "hlt")
+INSTRUCTION(irq_disable, "cli")
+INSTRUCTION(irq_enable, "sti")
+// Enables interrupts and halts with no window in between.
+INSTRUCTION(irq_enable_halt, "sti; hlt")
+// MSRs of the x2APIC and TSC_DEADLINE are not ordered behind stores: with this
+// they are (Intel SDM vol. 3, 10.12.3).
+INSTRUCTION(fence_before_msr, "mfence; lfence")
+// SMAP windows; patched to no-ops where the CPU has no SMAP (x86/smap.c).
+#define SMAP_SITE(byte)                     \
+	"661: .byte 0x0f, 0x01, " byte "\n" \
+	".pushsection .smap_sites, \"a\"\n" \
+	".balign 4\n.long 661b - .\n.popsection"
+INSTRUCTION(stac, SMAP_SITE("0xcb"))
+INSTRUCTION(clac, SMAP_SITE("0xca"))
+
 static inline void invlpg(u64 va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
-}
-
-static inline void clts(void)
-{
-	__asm__ volatile("clts");
 }
 
 static inline u64 irq_save(void)
@@ -106,39 +125,6 @@ static inline bool irq_enabled(void)
 	return flags & FLAG_IF;
 }
 
-static inline void irq_disable(void)
-{
-	__asm__ volatile("cli" ::: "memory");
-}
-
-static inline void irq_enable(void)
-{
-	__asm__ volatile("sti" ::: "memory");
-}
-
-// Enables interrupts and halts with no window in between.
-static inline void irq_enable_halt(void)
-{
-	__asm__ volatile("sti; hlt" ::: "memory");
-}
-
-static inline void halt(void)
-{
-	__asm__ volatile("hlt" ::: "memory");
-}
-
-static inline void cpu_relax(void)
-{
-	__asm__ volatile("pause" ::: "memory");
-}
-
-// MSRs of the x2APIC and TSC_DEADLINE are not ordered behind stores: with this
-// they are (Intel SDM vol. 3, 10.12.3).
-static inline void fence_before_msr(void)
-{
-	__asm__ volatile("mfence; lfence" ::: "memory");
-}
-
 static inline u64 rdtsc(void)
 {
 	u32 lo, hi;
@@ -149,10 +135,8 @@ static inline u64 rdtsc(void)
 
 static inline u64 rdtsc_ordered(void)
 {
-	u32 lo, hi;
-
-	__asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-	return (u64)hi << 32 | lo;
+	__asm__ volatile("lfence" : : : "memory");
+	return rdtsc();
 }
 
 #define PORT_IO(width, suffix, type)                     \
@@ -173,27 +157,5 @@ static inline u64 rdtsc_ordered(void)
 PORT_IO(8, b, u8)
 PORT_IO(16, w, u16)
 PORT_IO(32, l, u32)
-
-static inline void wbinvd(void)
-{
-	__asm__ volatile("wbinvd" ::: "memory");
-}
-
-// SMAP windows; patched to no-ops where the CPU has no SMAP (x86/smap.c).
-static inline void stac(void)
-{
-	__asm__ volatile("661: .byte 0x0f, 0x01, 0xcb\n"
-			 ".pushsection .smap_sites, \"a\"\n"
-			 ".balign 4\n.long 661b - .\n.popsection" ::
-				 : "memory");
-}
-
-static inline void clac(void)
-{
-	__asm__ volatile("661: .byte 0x0f, 0x01, 0xca\n"
-			 ".pushsection .smap_sites, \"a\"\n"
-			 ".balign 4\n.long 661b - .\n.popsection" ::
-				 : "memory");
-}
 
 #endif

@@ -1,22 +1,38 @@
 // SPDX-License-Identifier: MIT
-// Interrupts of devices: vectors, handlers, lines.
+// Interrupts of devices: vectors, handlers, lines, messages.
 #include "x86/irq.h"
 #include "lib/errno.h"
 #include "x86/apic.h"
 #include "x86/ioapic.h"
-#include "x86/ipi.h"
-#include "x86/irq_private.h"
+#include "x86/percpu.h"
 #include "x86/platform.h"
+#include "x86/spinlock.h"
 #include "x86/time.h"
+#include "x86/tlb.h"
 
 #define ISA_LINES	 16u
 #define MAX_GSIS	 (MAX_IRQS / 2u)
 #define VECTOR_SYSCALL	 0x80
 #define VECTOR_HYPERCALL 0x82
-#define APIC_ID_MAX	 0xfe // what IO-APICs and MSIs can address
+// A message that raises an interrupt (Intel SDM vol. 3, 10.11).
+#define MSI_ADDRESS    0xfee00000UL // physical destination, no redirection
+#define MSI_DEST_SHIFT 12
+#define MSI_MAX	       32
+#define APIC_ID_MAX    0xfe // what IO-APICs and MSIs can address
 
-struct spinlock irq_lock = SPINLOCK_INIT(RANK_IRQ_DESC);
-struct irq_desc irq_desc[MAX_IRQS];
+struct irq_desc {
+	irq_handler_t *fn; // NULL: free
+	void *data;
+	u8 vector;		      // 0: none
+	u8 cpu;			      // where it goes
+	u8 running;		      // handlers at work, atomic
+	bool level, active_low, told; // PHYSDEVOP_setup_gsi
+	bool masked;		      // by the owner
+	bool in_service; // level: masked from delivery to irq_eoi()
+};
+
+static struct spinlock irq_lock = SPINLOCK_INIT(RANK_IRQ_DESC); // all of this
+static struct irq_desc irq_desc[MAX_IRQS];
 unsigned int nr_gsis;
 
 static u16 vector_irq[256]; // irq + 1
@@ -27,7 +43,9 @@ static bool vector_free(unsigned int v)
 	       v != VECTOR_HYPERCALL && !vector_irq[v];
 }
 
-u8 irq_vectors_take(unsigned int irq, unsigned int n)
+// n free vectors in a row, aligned to n, for irq numbers from irq on: the
+// first one, or 0.
+static u8 vectors_take(unsigned int irq, unsigned int n)
 {
 	for (unsigned int v = VECTOR_FIRST, i; v <= VECTOR_LAST; v += n) {
 		v = (unsigned int)ROUND_UP(v, n);
@@ -42,7 +60,7 @@ u8 irq_vectors_take(unsigned int irq, unsigned int n)
 	return 0;
 }
 
-void irq_vectors_give(u8 vector, unsigned int n)
+static void vectors_give(u8 vector, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)
 		vector_irq[vector + i] = 0;
@@ -83,7 +101,7 @@ int irq_request(unsigned int irq, irq_handler_t *fn, void *data)
 	if (d->fn)
 		rc = -EBUSY;
 	else if (line && !d->vector)
-		d->vector = irq_vectors_take(irq, 1);
+		d->vector = vectors_take(irq, 1);
 	if (!rc && !d->vector)
 		rc = line ? -ENOSPC : -EINVAL;
 	if (!rc) {
@@ -114,29 +132,19 @@ void irq_free(unsigned int irq)
 		return;
 	flags = spin_lock_irqsave(&irq_lock);
 	if (!d->fn && d->vector) {
-		irq_vectors_give(d->vector, 1);
+		vectors_give(d->vector, 1);
 		d->vector = 0;
 	}
 	spin_unlock_irqrestore(&irq_lock, flags);
 }
 
-static void set_masked(unsigned int irq, bool masked)
+void irq_unmask(unsigned int irq)
 {
 	u64 flags = spin_lock_irqsave(&irq_lock);
 
-	desc_of(irq)->masked = masked;
+	desc_of(irq)->masked = false;
 	line_update(irq);
 	spin_unlock_irqrestore(&irq_lock, flags);
-}
-
-void irq_mask(unsigned int irq)
-{
-	set_masked(irq, true);
-}
-
-void irq_unmask(unsigned int irq)
-{
-	set_masked(irq, false);
 }
 
 void irq_eoi(unsigned int irq)
@@ -186,11 +194,12 @@ int irq_setup_gsi(unsigned int gsi, bool level, bool active_low)
 	if (gsi >= nr_gsis || !ioapic_has(gsi))
 		return -EINVAL;
 	flags = spin_lock_irqsave(&irq_lock);
-	if (!d->fn) {
+	if (d->told || d->fn) {
+		rc = -EEXIST;
+	} else {
+		d->told = true;
 		d->level = level;
 		d->active_low = active_low;
-	} else if (d->level != level || d->active_low != active_low) {
-		rc = -EEXIST;
 	}
 	spin_unlock_irqrestore(&irq_lock, flags);
 	return rc;
@@ -243,11 +252,8 @@ void irq_dispatch(struct cpu_regs *regs)
 	case VECTOR_TIMER:
 		timer_interrupt();
 		break;
-	case VECTOR_CALL:
-		ipi_answer(IPI_CALL);
-		break;
 	case VECTOR_FLUSH:
-		ipi_answer(IPI_FLUSH);
+		tlb_answer();
 		break;
 	case VECTOR_ERROR:
 		apic_error_interrupt();
@@ -255,6 +261,55 @@ void irq_dispatch(struct cpu_regs *regs)
 	default: // VECTOR_KICK: softirqs are looked at on the way out
 		break;
 	}
+}
+
+// n free numbers in a row; 0 when there are none (0 is a GSI).
+static unsigned int find_numbers(unsigned int n)
+{
+	for (unsigned int irq = nr_gsis, run = 0; irq < MAX_IRQS; irq++) {
+		run = irq_desc[irq].vector ? 0 : run + 1;
+		if (run == n)
+			return irq + 1 - n;
+	}
+	return 0;
+}
+
+int irq_alloc_msi(unsigned int n)
+{
+	unsigned int irq;
+	u64 flags;
+	u8 vector = 0;
+
+	if (!n || n > MSI_MAX || (n & (n - 1)))
+		return -ENOSPC;
+	flags = spin_lock_irqsave(&irq_lock);
+	irq = find_numbers(n);
+	if (irq)
+		vector = vectors_take(irq, n);
+	for (unsigned int i = 0; vector && i < n; i++)
+		irq_desc[irq + i] =
+			(struct irq_desc){ .vector = (u8)(vector + i) };
+	spin_unlock_irqrestore(&irq_lock, flags);
+	return vector ? (int)irq : -ENOSPC;
+}
+
+void irq_free_msi(unsigned int irq, unsigned int n)
+{
+	u64 flags = spin_lock_irqsave(&irq_lock);
+
+	vectors_give(irq_desc[irq].vector, n);
+	for (unsigned int i = 0; i < n; i++)
+		irq_desc[irq + i].vector = 0;
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
+void irq_msi_message(unsigned int irq, struct msi_msg *msg)
+{
+	const struct irq_desc *d = &irq_desc[irq];
+	u32 id = cpu_apic_id[d->cpu];
+
+	msg->address = MSI_ADDRESS | (u64)(id & 0xff) << MSI_DEST_SHIFT;
+	msg->data = d->vector; // fixed delivery, edge
 }
 
 unsigned int irq_of_isa(unsigned int isa)

@@ -28,7 +28,6 @@ typedef void irq_handler_t(unsigned int irq, void *data);
 // vectors. The line starts masked.
 int irq_request(unsigned int irq, irq_handler_t *fn, void *data);
 void irq_free(unsigned int irq); // masks; returns when the handler has ended
-void irq_mask(unsigned int irq);
 void irq_unmask(unsigned int irq);
 void irq_eoi(unsigned int irq);
 bool irq_is_level(unsigned int irq);
@@ -36,7 +35,7 @@ bool irq_is_level(unsigned int irq);
 // new irq_msi_message().
 void irq_set_affinity(unsigned int irq, unsigned int cpu);
 // Trigger and polarity of a GSI, before it is requested (PHYSDEVOP_setup_gsi).
-// -EINVAL: no such line; -EEXIST: in use with another setting.
+// -EINVAL: no such line; -EEXIST: it is known already, or in use.
 int irq_setup_gsi(unsigned int gsi, bool level, bool active_low);
 
 // n consecutive vectors (a power of two up to 32, aligned) for MSIs:

@@ -14,12 +14,9 @@
 #define MMIO_END     0xffff82c000000000
 #define IMAGE_START  0xffff82d000000000 // hypervisor image
 #define DIRECT_START 0xffff830000000000 // slots 262-271: all RAM
-#define DIRECT_END   0xffff880000000000
-#define HV_END	     0xffff880000000000
 
 #define SLOT_M2P     256
 #define SLOT_PERDOM  260
-#define SLOT_PRIVATE 261
 #define SLOT_DIRECT  262
 #define SLOT_END     272
 

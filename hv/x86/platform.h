@@ -21,7 +21,6 @@ struct platform {
 		u64 maddr;
 		void *regs; // mapped uncached
 		u32 gsi_base;
-		u32 id;
 	} ioapic[MAX_IOAPICS];
 	u32 nr_overrides; // ISA lines that are wired otherwise
 	struct {
@@ -41,12 +40,8 @@ struct platform {
 	bool pm_timer_32bit;
 	u32 pm1a_control, pm1b_control; // ports; 0: none
 	u32 pm1a_event, pm1b_event;
-	u32 pm1_event_len;
-	u64 facs_maddr;
-	u16 sci;
-	u8 reset_kind; // 1: use the FADT's reset register
 	u8 reset_value;
-	u16 reset_port;
+	u16 reset_port; // 0: none
 	u8 rtc_century; // CMOS register; 0: none
 	bool no_vga, no_rtc;
 	u64 rsdp;

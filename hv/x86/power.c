@@ -22,7 +22,7 @@ void machine_reboot(void)
 
 	irq_disable();
 	smp_stop_others();
-	if (platform.reset_kind == 1) {
+	if (platform.reset_port) {
 		outb(platform.reset_port, platform.reset_value);
 		udelay(ATTEMPT_US);
 	}
@@ -36,15 +36,19 @@ void machine_reboot(void)
 	__builtin_trap();
 }
 
-static void pm1_write(u32 port, u16 v)
+// To both of a pair of registers; the second may be missing.
+static void pm1_write(u32 port_a, u16 a, u32 port_b, u16 b)
 {
-	if (port)
-		outw((u16)port, v);
+	if (port_a)
+		outw((u16)port_a, a);
+	if (port_b)
+		outw((u16)port_b, b);
 }
 
 int power_enter_sleep(u32 sleep_state, u16 pm1a, u16 pm1b)
 {
 	const struct platform *p = &platform;
+	u32 port_b;
 
 	if (!sleep_state || sleep_state > 5)
 		return -EINVAL;
@@ -57,14 +61,11 @@ int power_enter_sleep(u32 sleep_state, u16 pm1a, u16 pm1b)
 	printk("entering sleep state S%u\n", sleep_state);
 	irq_disable();
 	smp_stop_others();
-	pm1_write(p->pm1a_event, PM1_WAK_STS);
-	pm1_write(p->pm1b_event, PM1_WAK_STS);
-	pm1_write(p->pm1a_control, pm1a & ~PM1_SLP_EN & 0xffff);
-	if (pm1b)
-		pm1_write(p->pm1b_control, pm1b & ~PM1_SLP_EN & 0xffff);
-	pm1_write(p->pm1a_control, pm1a);
-	if (pm1b)
-		pm1_write(p->pm1b_control, pm1b);
+	port_b = pm1b ? p->pm1b_control : 0;
+	pm1_write(p->pm1a_event, PM1_WAK_STS, p->pm1b_event, PM1_WAK_STS);
+	pm1_write(p->pm1a_control, (u16)(pm1a & ~PM1_SLP_EN), port_b,
+		  (u16)(pm1b & ~PM1_SLP_EN));
+	pm1_write(p->pm1a_control, pm1a, port_b, pm1b);
 	udelay(POWER_OFF_US);
 	printk(LOG_ERR "the machine did not go to sleep: halted\n");
 	machine_halt();

@@ -16,7 +16,6 @@
 #define FLAG_AC		   0x00040000UL
 #define FLAG_VIF	   0x00080000UL
 #define FLAG_VIP	   0x00100000UL
-#define FLAG_ID		   0x00200000UL
 
 #define CR0_PE		   0x00000001UL
 #define CR0_MP		   0x00000002UL
@@ -26,12 +25,8 @@
 #define CR0_NE		   0x00000020UL
 #define CR0_WP		   0x00010000UL
 #define CR0_AM		   0x00040000UL
-#define CR0_NW		   0x20000000UL
-#define CR0_CD		   0x40000000UL
 #define CR0_PG		   0x80000000UL
 
-#define CR4_VME		   0x00000001UL
-#define CR4_PVI		   0x00000002UL
 #define CR4_TSD		   0x00000004UL
 #define CR4_DE		   0x00000008UL
 #define CR4_PSE		   0x00000010UL
@@ -50,7 +45,6 @@
 
 #define MSR_TSC		   0x00000010
 #define MSR_APIC_BASE	   0x0000001b
-#define MSR_TSC_ADJUST	   0x0000003b
 #define MSR_SPEC_CTRL	   0x00000048
 #define MSR_PAT		   0x00000277
 #define MSR_MISC_ENABLE	   0x000001a0

@@ -5,12 +5,6 @@
 #include "x86/time_math.h"
 #include "lib/string.h"
 
-#define RTC_SEC	     0
-#define RTC_MIN	     2
-#define RTC_HOUR     4
-#define RTC_DAY	     7
-#define RTC_MONTH    8
-#define RTC_YEAR     9
 #define RTC_STATUS_A 10
 #define RTC_STATUS_B 11
 #define UPDATING     0x80 // status A: the fields change within 244 us
@@ -25,17 +19,16 @@ static u8 cmos_read(u8 reg)
 	return inb(0x71);
 }
 
+// Of the fields that struct rtc_fields begins with.
+static const u8 registers[] = { 0, 2, 4, 7, 8, 9 };
+
 static void rtc_read_fields(struct rtc_fields *f)
 {
 	for (unsigned int i = 0; i < UPDATE_READS; i++)
 		if (!(cmos_read(RTC_STATUS_A) & UPDATING))
 			break;
-	f->sec = cmos_read(RTC_SEC);
-	f->min = cmos_read(RTC_MIN);
-	f->hour = cmos_read(RTC_HOUR);
-	f->day = cmos_read(RTC_DAY);
-	f->month = cmos_read(RTC_MONTH);
-	f->year = cmos_read(RTC_YEAR);
+	for (unsigned int i = 0; i < sizeof(registers); i++)
+		((u8 *)f)[i] = cmos_read(registers[i]);
 	f->century = platform.rtc_century ? cmos_read(platform.rtc_century) : 0;
 	f->status_b = cmos_read(RTC_STATUS_B);
 }

@@ -125,6 +125,11 @@ unsigned int __init smp_start_all(unsigned int max)
 	return running;
 }
 
+void smp_kick(unsigned int cpu)
+{
+	apic_ipi(cpu_apic_id[cpu], VECTOR_KICK);
+}
+
 void smp_stop_others(void)
 {
 	u32 self = smp_cpu_id() + 1, nobody = 0;

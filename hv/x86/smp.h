@@ -16,10 +16,6 @@ extern void (*smp_ap_end)(void);
 // cpu_prepare(); returns how many run. Interrupts
 // may be off.
 unsigned int smp_start_all(unsigned int max);
-// Runs fn(data) on each CPU of mask (the caller's own included when it is in
-// there) in interrupt context; returns when all have finished. Interrupts
-// must be on unless mask is just this CPU.
-void smp_call(cpumask_t mask, void (*fn)(void *), void *data);
 // Makes cpu look at its softirqs.
 void smp_kick(unsigned int cpu);
 // Stops every other CPU, for panic and reboot: any context, any locks held.

@@ -33,15 +33,8 @@ void spin_assert_none_held(void)
 		panic("locks held on the way out: %#x", cpu_info()->held_locks);
 }
 #else
-static inline void rank_enter(struct spinlock *l)
-{
-	(void)l;
-}
-
-static inline void rank_leave(struct spinlock *l)
-{
-	(void)l;
-}
+#define rank_enter(l) ((void)0)
+#define rank_leave(l) ((void)0)
 
 void spin_assert_none_held(void)
 {
@@ -74,11 +67,4 @@ void spin_unlock(struct spinlock *l)
 {
 	rank_leave(l);
 	__atomic_store_n(&l->owner, (u16)(l->owner + 1), __ATOMIC_RELEASE);
-}
-
-void spin_force_free(struct spinlock *l)
-{
-	l->next = l->owner = 0;
-	l->holder = 0;
-	cpu_info()->held_locks = 0;
 }

@@ -37,7 +37,6 @@ enum lock_rank {
 	RANK_IOAPIC,
 	RANK_PCI_CONFIG, // ports 0xcf8, 0xcfc
 	RANK_TIME,
-	RANK_IPI,
 	RANK_RTC,
 	RANK_CONSOLE,
 	RANK_COUNT
@@ -77,13 +76,35 @@ static inline void spin_unlock_irqrestore(struct spinlock *l, u64 flags)
 	irq_restore(flags);
 }
 
-static inline bool spin_is_locked(const struct spinlock *l)
+// Holds a lock until the block ends, however it is left; the second kind with
+// interrupts off, as locks of an IRQ rank ask for.
+#define SPIN_GUARD(l)	   SPIN_GUARD_(spin_guard_begin(l, false), __LINE__)
+#define SPIN_GUARD_IRQ(l)  SPIN_GUARD_(spin_guard_begin(l, true), __LINE__)
+#define SPIN_GUARD_(g, at) SPIN_GUARD__(g, at)
+#define SPIN_GUARD__(g, at)               \
+	struct spin_guard spin_guard_##at \
+		__attribute__((cleanup(spin_guard_end), unused)) = (g)
+
+struct spin_guard {
+	struct spinlock *lock;
+	bool restore;
+	u64 flags;
+};
+
+static inline struct spin_guard spin_guard_begin(struct spinlock *l, bool irq)
 {
-	return READ_ONCE(l->next) != READ_ONCE(l->owner);
+	u64 flags = irq ? irq_save() : 0;
+
+	spin_lock(l);
+	return (struct spin_guard){ l, irq, flags };
 }
 
-// For panic only: makes a lock that a dead CPU holds free again.
-void spin_force_free(struct spinlock *l);
+static inline void spin_guard_end(struct spin_guard *g)
+{
+	spin_unlock(g->lock);
+	if (g->restore)
+		irq_restore(g->flags);
+}
 
 // Debug builds: panics when this CPU holds any lock (asked at each way out
 // to a guest).

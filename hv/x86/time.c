@@ -31,14 +31,9 @@ static u64 khz;
 
 void (*time_scale_changed)(void);
 
-u64 time_at_tsc(u64 tsc)
-{
-	return time_scale_at(&this_cpu(cpu_time).scale, tsc);
-}
-
 u64 time_now(void)
 {
-	return time_at_tsc(rdtsc_ordered());
+	return time_scale_at(&this_cpu(cpu_time).scale, rdtsc_ordered());
 }
 
 const struct time_scale *time_scale_this_cpu(void)
@@ -79,17 +74,20 @@ static void time_sync(void *unused)
 	timer_set(&t->sync, time_now() + NS_PER_S);
 }
 
-static void sync_start(void)
+// This CPU's scale goes on from p.
+static void sync_start(const struct time_point *p)
 {
 	struct cpu_time *t = &this_cpu(cpu_time);
 
+	t->last = *p;
+	t->scale.tsc_base = p->tsc;
+	t->scale.ns_base = p->ns;
 	timer_init(&t->sync, time_sync, NULL, smp_cpu_id());
 	timer_set(&t->sync, time_now() + FIRST_SYNC_NS);
 }
 
 void __init time_init(void)
 {
-	struct cpu_time *t = &this_cpu(cpu_time);
 	struct time_point from, to;
 	u64 timer;
 
@@ -102,26 +100,21 @@ void __init time_init(void)
 		panic("the time stamp counter does not count");
 	khz = (to.tsc - from.tsc) * 1000000 / (to.ns - from.ns);
 	apic_timer_set_rate(timer * 1000000 / (to.ns - from.ns), khz);
-	time_rate(&t->scale, to.ns - from.ns, to.tsc - from.tsc);
-	t->scale.tsc_base = to.tsc;
-	t->scale.ns_base = to.ns;
-	t->last = to;
+	time_rate(&this_cpu(cpu_time).scale, to.ns - from.ns,
+		  to.tsc - from.tsc);
 	printk("time: %s, TSC %lu.%03lu MHz\n", clock_name(), khz / 1000,
 	       khz % 1000);
-	wallclock_set(rtc_read(), 0, time_now());
 	timer_init_cpu(0);
-	sync_start();
+	sync_start(&to);
+	wallclock_set(rtc_read(), 0, time_now());
 }
 
 void time_init_cpu(void)
 {
-	struct cpu_time *t = &this_cpu(cpu_time);
+	struct time_point now = clock_read(0);
 
-	t->scale = per_cpu(cpu_time, 0).scale;
-	t->last = clock_read(0);
-	t->scale.tsc_base = t->last.tsc;
-	t->scale.ns_base = t->last.ns;
-	sync_start();
+	this_cpu(cpu_time).scale = per_cpu(cpu_time, 0).scale;
+	sync_start(&now);
 }
 
 void wallclock_get(u32 *sec, u32 *nsec, u32 *generation)

@@ -3,7 +3,7 @@
 #ifndef X86_TIME_H
 #define X86_TIME_H
 
-#include "lib/types.h"
+#include "lib/heap.h"
 #include "x86/spinlock.h"
 
 #define NS_PER_S   1000000000UL
@@ -21,7 +21,6 @@ struct time_scale {
 };
 
 u64 time_now(void); // monotonic across CPUs to within their calibration
-u64 time_at_tsc(u64 tsc);
 const struct time_scale *time_scale_this_cpu(void);
 // Called on a CPU, interrupts on, after its scale has changed; may be NULL.
 extern void (*time_scale_changed)(void);
@@ -49,13 +48,12 @@ extern struct spinlock rtc_lock;
 // interrupts on and no lock held. All calls may be made from any CPU and with
 // locks below RANK_TIMER held.
 struct timer {
-	u64 expires;
+	struct heap_node node; // key: when it expires
 	void (*fn)(void *data);
 	void *data;
 	u32 cpu;
 	u8 state; // enum timer_state
 	bool killed;
-	struct timer *child, *next, *prev; // heap links, x86/timer_heap.h
 };
 
 enum timer_state { TIMER_IDLE, TIMER_QUEUED, TIMER_MOVING };

@@ -4,14 +4,14 @@
 #include "x86/panic.h"
 #include "x86/percpu.h"
 #include "x86/softirq.h"
-#include "x86/timer_heap.h"
+#include "x86/time.h"
 
 // A timer may be late by this much, so that neighbours share an interrupt.
 #define SLOP_NS (50 * NS_PER_US)
 
 struct timer_cpu {
 	struct spinlock lock;
-	struct timer *first;   // heap
+	struct heap_node *first;
 	struct timer *running; // its fn runs now
 	// When the CPU's APIC will interrupt. It is moved forward only: after a
 	// later one was put off, the interrupt finds nothing due.
@@ -36,7 +36,7 @@ static struct timer_cpu *queue_lock(struct timer *t, u64 *flags)
 
 static void program(struct timer_cpu *q, u64 now)
 {
-	u64 at = q->first->expires + SLOP_NS;
+	u64 at = q->first->key + SLOP_NS;
 
 	q->programmed = at;
 	apic_timer_set(at > now ? at - now : 0);
@@ -46,8 +46,8 @@ static void program(struct timer_cpu *q, u64 now)
 static void enqueue(struct timer_cpu *q, struct timer *t)
 {
 	t->state = TIMER_QUEUED;
-	timer_heap_add(&q->first, t);
-	if (q->first != t || t->expires + SLOP_NS >= q->programmed)
+	heap_add(&q->first, &t->node);
+	if (q->first != &t->node || t->node.key + SLOP_NS >= q->programmed)
 		return;
 	if (t->cpu == smp_cpu_id())
 		program(q, time_now());
@@ -58,7 +58,7 @@ static void enqueue(struct timer_cpu *q, struct timer *t)
 static void dequeue(struct timer_cpu *q, struct timer *t)
 {
 	if (t->state == TIMER_QUEUED)
-		timer_heap_remove(&q->first, t);
+		heap_remove(&q->first, &t->node);
 	t->state = TIMER_IDLE;
 }
 
@@ -74,7 +74,7 @@ void timer_set(struct timer *t, u64 expires)
 
 	if (!t->killed) {
 		dequeue(q, t);
-		t->expires = MIN(expires, TIME_NEVER);
+		t->node.key = MIN(expires, TIME_NEVER);
 		enqueue(q, t);
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
@@ -103,7 +103,7 @@ void timer_migrate(struct timer *t, u32 cpu)
 		return;
 	q = queue_lock(t, &flags);
 	if (t->state == TIMER_QUEUED) {
-		timer_heap_remove(&q->first, t);
+		heap_remove(&q->first, &t->node);
 		t->state = TIMER_MOVING;
 	}
 	WRITE_ONCE(t->cpu, cpu);
@@ -137,10 +137,13 @@ static void timer_softirq(void)
 	u64 now = time_now(), flags = spin_lock_irqsave(&q->lock);
 	struct timer *t;
 
-	while ((t = q->first) && t->expires <= now) {
-		void (*fn)(void *) = t->fn;
-		void *data = t->data;
+	while (q->first && q->first->key <= now) {
+		void (*fn)(void *);
+		void *data;
 
+		t = container_of(q->first, struct timer, node);
+		fn = t->fn;
+		data = t->data;
 		dequeue(q, t);
 		q->running = t;
 		spin_unlock_irqrestore(&q->lock, flags);
@@ -149,7 +152,7 @@ static void timer_softirq(void)
 		flags = spin_lock_irqsave(&q->lock);
 		__atomic_store_n(&q->running, NULL, __ATOMIC_RELEASE);
 	}
-	if (q->first && q->first->expires + SLOP_NS < q->programmed)
+	if (q->first && q->first->key + SLOP_NS < q->programmed)
 		program(q, now);
 	spin_unlock_irqrestore(&q->lock, flags);
 }

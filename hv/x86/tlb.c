@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // TLB flushes and their clock.
 #include "x86/tlb.h"
+#include "x86/apic.h"
 #include "x86/insn.h"
-#include "x86/ipi.h"
 #include "x86/panic.h"
+#include "x86/percpu.h"
 #include "x86/spinlock.h"
 
 u32 tlb_clock = 1;
@@ -26,7 +27,7 @@ static u32 clock_tick(void)
 
 // Changing CR4.PGE drops everything, global and of all PCIDs (SDM vol. 3,
 // 4.10.4.1).
-void tlb_switch_cr3(u64 cr3)
+static void flush_local(u64 cr3, bool same)
 {
 	u64 flags = irq_save();
 	u64 cr4 = read_cr4();
@@ -34,27 +35,70 @@ void tlb_switch_cr3(u64 cr3)
 
 	if (cr4 & CR4_PGE)
 		write_cr4(cr4 & ~CR4_PGE);
-	write_cr3(cr3);
+	if (!same || !(cr4 & CR4_PGE))
+		write_cr3(cr3);
 	if (cr4 & CR4_PGE)
 		write_cr4(cr4);
 	this_cpu(tlb_time) = t;
 	irq_restore(flags);
 }
 
+void tlb_switch_cr3(u64 cr3)
+{
+	flush_local(cr3, false);
+}
+
 void tlb_flush_local(void)
 {
-	u64 flags = irq_save();
-	u64 cr4 = read_cr4();
-	u32 t = clock_tick();
+	flush_local(read_cr3(), true);
+}
 
-	if (cr4 & CR4_PGE) {
-		write_cr4(cr4 & ~CR4_PGE);
-		write_cr4(cr4);
-	} else {
-		write_cr3(read_cr3());
+// One request at a time from a CPU. Who waits for others does so with
+// interrupts off and answers theirs meanwhile, so that two that wait for each
+// other both go on.
+struct request {
+	void (*fn)(void *data);
+	void *data;
+	cpumask_t waiting; // who has not finished yet, atomic
+	cpumask_t in;	   // CPUs with a request for this one, atomic
+};
+
+static DEFINE_PERCPU(struct request, request);
+
+void tlb_answer(void)
+{
+	cpumask_t self = cpumask_of(smp_cpu_id());
+	cpumask_t from =
+		__atomic_exchange_n(&this_cpu(request).in, 0, __ATOMIC_ACQUIRE);
+	unsigned int cpu;
+
+	for_each_cpu_in(cpu, from) {
+		struct request *r = &per_cpu(request, cpu);
+
+		r->fn(r->data);
+		__atomic_fetch_and(&r->waiting, ~self, __ATOMIC_RELEASE);
 	}
-	this_cpu(tlb_time) = t;
-	irq_restore(flags);
+}
+
+// On other CPUs that are online, interrupts off.
+static void on_others(cpumask_t mask, void (*fn)(void *), void *data)
+{
+	struct request *r = &this_cpu(request);
+	cpumask_t self = cpumask_of(smp_cpu_id());
+	unsigned int cpu;
+
+	ASSERT(!r->waiting);
+	r->fn = fn;
+	r->data = data;
+	__atomic_store_n(&r->waiting, mask, __ATOMIC_RELEASE);
+	for_each_cpu_in(cpu, mask)
+		if (!__atomic_fetch_or(&per_cpu(request, cpu).in, self,
+				       __ATOMIC_SEQ_CST))
+			apic_ipi(cpu_apic_id[cpu], VECTOR_FLUSH);
+	while (__atomic_load_n(&r->waiting, __ATOMIC_ACQUIRE)) {
+		tlb_answer();
+		cpu_relax();
+	}
 }
 
 // Runs fn on the CPUs of mask. A CPU that spins with interrupts off for a
@@ -62,14 +106,17 @@ void tlb_flush_local(void)
 static void on_cpus(cpumask_t mask, void (*fn)(void *), void *data)
 {
 	cpumask_t self = cpumask_of(smp_cpu_id());
-	u64 flags = irq_save();
+	u64 flags;
 
+	if (!mask)
+		return;
+	flags = irq_save();
 	if (mask & self)
 		fn(data);
 	mask &= READ_ONCE(cpu_online) & ~self;
 	if (mask) {
 		ASSERT(!(cpu_info()->held_locks >> RANK_IRQ_FIRST));
-		ipi_request(IPI_FLUSH, mask, fn, data);
+		on_others(mask, fn, data);
 	}
 	irq_restore(flags);
 }

@@ -9,6 +9,7 @@
 
 extern u32 tlb_clock; // 0: wrapped, everything counts as stale
 
+void tlb_answer(void);	    // VECTOR_FLUSH: another CPU asks for a flush
 void tlb_flush_local(void); // everything, global entries too
 
 // These wait until all CPUs of mask have done it (those online, this one

@@ -15,28 +15,11 @@ struct extable_entry {
 extern const struct extable_entry __extable_start[], __extable_end[];
 extern const char entry_iret_to_guest[];
 
-static const char *const trap_names[32] = { "divide error",
-					    "debug trap",
-					    "NMI",
-					    "breakpoint",
-					    "overflow",
-					    "bound range",
-					    "invalid opcode",
-					    "no FPU",
-					    "double fault",
-					    "FPU overrun",
-					    "invalid TSS",
-					    "segment not present",
-					    "stack fault",
-					    "general protection",
-					    "page fault",
-					    "15",
-					    "FPU error",
-					    "alignment check",
-					    "machine check",
-					    "SIMD error",
-					    "virtualization",
-					    "control protection" };
+static const char trap_names[32][4] = {
+	"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM",
+	"#DF", "9",   "#TS", "#NP", "#SS", "#GP", "#PF", "15",
+	"#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
+};
 
 // Sorted by nobody: the table is short and searched only after faults.
 static bool extable_fixup(struct cpu_regs *regs)

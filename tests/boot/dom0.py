@@ -34,13 +34,14 @@ SCRIPTS = [
     ("domu2", "domu2", "ringlet", 2, 420),
     ("domu-life", "domu-life", "ringlet", 2, 600),
     ("domu-rounds", "domu-rounds", "ringlet", 2, 600),
+    ("domu-sched", "domu-sched", "ringlet", 2, 600),
 ]
 # What QEMU 7.2 cannot do; name, script, hypervisor, CPUs, timeout, CPU model,
 # what the hypervisor says about the CPU
 NEWER = [
     ("userspace-smap", "userspace", "ringlet-debug", 1, 180, "max", "SMAP"),
     ("domu-smap", "domu", "ringlet", 1, 420, "max", "SMAP"),
-    ("userspace-x2apic", "userspace", "ringlet", 2, 240, "max,+x2apic",
+    ("userspace-x2apic", "userspace", "ringlet", 2, 300, "max,+x2apic",
      "x2APIC"),
 ]
 WEB_BYTES = 16 << 20

@@ -16,9 +16,18 @@ END = r"\bEND pass=(\d+) fail=(\d+)\s"
 # Which hypervisors a guest runs on; the name of the second carries the mark.
 IMAGES = [("ringlet-debug", ""), ("ringlet", "-release")]
 
+# Slots, capabilities: guests/machine/machine.h.
+MACHINE_DEVICES = [
+    "-nic", "none", "-device", "pci-bridge,addr=0a,chassis_nr=1,msi=on",
+    "-device", "e1000e,addr=0b,romfile=",
+    "-device", "nec-usb-xhci,addr=0c,msi=on,msix=off",
+    "-device", "edu,addr=0d,dma_mask=0xffffffff"]
+
 # Guests that need something else than one CPU and 512 MiB, or more time;
 # `words` is the guest's command line.
 OPTIONS = {
+    "attack": {"cpus": 2, "timeout": 120},
+    "machine": {"devices": MACHINE_DEVICES},
     "smp": {"cpus": 2},
 }
 

@@ -34,7 +34,7 @@ def newer_qemu(context):
     with open(path, encoding="utf-8") as file:
         said = file.read()
     context.log.write(said.encode())
-    last = (said.split("\n") + [""])[-2]
+    last = said.rstrip("\n").rpartition("\n")[2]
     if code == NO_NEWER_QEMU:
         raise Skipped(last.partition(": ")[2])
     if code:

@@ -153,7 +153,7 @@ static void madt(void)
 	CHECK(p.apic_id[2] == 0x12345 && p.acpi_id[2] == 77);
 	CHECK(p.lapic_maddr == 0x1fee00000);
 	CHECK(p.nr_ioapics == 1 && p.ioapic[0].maddr == 0xfec00000 &&
-	      p.ioapic[0].gsi_base == 24 && p.ioapic[0].id == 7);
+	      p.ioapic[0].gsi_base == 24);
 	CHECK(p.nr_overrides == 1 && p.override[0].isa == 9 &&
 	      p.override[0].gsi == 20 && p.override[0].level &&
 	      p.override[0].active_low);
@@ -181,16 +181,15 @@ static void fadt(void)
 
 	make_fadt();
 	acpi_fadt_decode(&p, table, used);
-	CHECK(p.sci == 9 && p.pm1a_event == 0x600 && p.pm1a_control == 0x804);
+	CHECK(p.pm1a_event == 0x600 && p.pm1a_control == 0x804);
 	CHECK(p.pm_timer_port == 0x608 && p.pm_timer_32bit);
-	CHECK(!p.pm1b_control && p.facs_maddr == 0x1000 && p.no_vga);
+	CHECK(!p.pm1b_control && p.no_vga);
 	CHECK(!p.no_rtc && p.rtc_century == 0x32);
-	CHECK(p.reset_kind == 1 && p.reset_port == 0xcf9 &&
-	      p.reset_value == 0xf);
+	CHECK(p.reset_port == 0xcf9 && p.reset_value == 0xf);
 	// Version 1 ends before the reset register.
 	p = (struct platform){ 0 };
 	acpi_fadt_decode(&p, table, 116);
-	CHECK(p.pm1a_control == 0x604 && !p.reset_kind);
+	CHECK(p.pm1a_control == 0x604 && !p.reset_port);
 }
 
 static void hpet_mcfg(void)

@@ -12,7 +12,7 @@
 #include "lib/cpumask.h"
 #include "unit.h"
 
-bool opt_smep, opt_smap, con_noreboot, con_sync;
+bool opt_smep, opt_smap, con_noreboot;
 static char handled[200], warned[1000];
 static unsigned int warnings;
 
@@ -66,12 +66,12 @@ static unsigned int parse(const char *line)
 {
 	boot_options = (struct boot_options){ 0 };
 	opt_smep = opt_smap = true;
-	con_noreboot = con_sync = false;
+	con_noreboot = false;
 	handled[0] = 0;
 	warnings = 0;
-	cmdline_console(line);
+	cmdline_parse(line, true);
 	CHECK(!warnings);
-	cmdline_parse(line);
+	cmdline_parse(line, false);
 	return warnings;
 }
 
@@ -140,7 +140,7 @@ static void flags(void)
 		CHECK(!parse(no[i]) && !opt_smep && opt_smap);
 	}
 	CHECK(!parse("noreboot sync_console no-smap"));
-	CHECK(con_noreboot && con_sync && !opt_smap);
+	CHECK(con_noreboot && sync_console && !opt_smap);
 }
 
 static void malformed(void)

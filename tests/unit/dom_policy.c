@@ -51,11 +51,11 @@ static void header_marks(void)
 
 static void put(struct leaves *s, u32 leaf, u32 sub, u32 size)
 {
-	struct policy_leaf l = { leaf, sub, ~0u, ~0u, ~0u, ~0u };
+	struct policy_leaf l = { leaf, sub, { ~0u, ~0u, ~0u, ~0u } };
 
 	if (leaf == 0xd && sub >= 2) {
-		l.a = size;
-		l.b = 576 + (sub - 2) * 100;
+		l.r[0] = size;
+		l.r[1] = 576 + (sub - 2) * 100;
 	}
 	CHECK(leaves_put(s, &l));
 }
@@ -95,15 +95,15 @@ static void restricted(void)
 	CHECK(!has(&set, F(VMX)) && !has(&set, F(SMEP)) && !has(&set, F(SVM)));
 	CHECK(!has(&set, F(X2APIC)) && !has(&set, F(PCID)));
 	CHECK(has(&set, F(HYPERVISOR)) && has(&set, F(AVX512F)));
-	CHECK(leaves_find(&set, 0, NO_SUB)->a == CPU_MAX_BASIC);
-	CHECK(leaves_find(&set, 0x80000000, NO_SUB)->a == CPU_MAX_EXT);
-	CHECK(leaves_find(&set, 1, NO_SUB)->b == 0x00ffffff);
-	CHECK(leaves_find(&set, 0xa, NO_SUB)->a == 0);
-	CHECK(leaves_find(&set, 0xb, 0)->b == 0);
-	CHECK(leaves_find(&set, 7, 1)->a == policy_pv_default[10]);
-	CHECK(leaves_find(&set, 0xd, 0)->a == 0xe7);
-	CHECK(leaves_find(&set, 0xd, 0)->c == 576 + 5 * 100 + 100);
-	CHECK(leaves_find(&set, 0xd, 8)->a == 0);
+	CHECK(leaves_find(&set, 0, NO_SUB)->r[0] == CPU_MAX_BASIC);
+	CHECK(leaves_find(&set, 0x80000000, NO_SUB)->r[0] == CPU_MAX_EXT);
+	CHECK(leaves_find(&set, 1, NO_SUB)->r[1] == 0x00ffffff);
+	CHECK(leaves_find(&set, 0xa, NO_SUB)->r[0] == 0);
+	CHECK(leaves_find(&set, 0xb, 0)->r[1] == 0);
+	CHECK(leaves_find(&set, 7, 1)->r[0] == policy_pv_default[10]);
+	CHECK(leaves_find(&set, 0xd, 0)->r[0] == 0xe7);
+	CHECK(leaves_find(&set, 0xd, 0)->r[2] == 576 + 5 * 100 + 100);
+	CHECK(leaves_find(&set, 0xd, 8)->r[0] == 0);
 	CHECK(leaves_xsave_size(&set, 7) == 676);
 	CHECK(leaves_xsave_size(&set, 3) == 576);
 }
@@ -116,12 +116,12 @@ static void dependent(void)
 	leaves_restrict(&set, &lim);
 	CHECK(has(&set, F(XSAVE)) && !has(&set, F(AVX)) && !has(&set, F(FMA)));
 	CHECK(!has(&set, F(AVX512F)) && !has(&set, F(AVX512_BF16)));
-	CHECK(leaves_find(&set, 0xd, 0)->a == 3);
+	CHECK(leaves_find(&set, 0xd, 0)->r[0] == 3);
 	lim.xcr0 = 0;
 	everything(&set);
 	leaves_restrict(&set, &lim);
 	CHECK(!has(&set, F(XSAVE)) && !has(&set, F(XSAVEC)));
-	CHECK(leaves_find(&set, 0xd, 0)->a == 0);
+	CHECK(leaves_find(&set, 0xd, 0)->r[0] == 0);
 }
 
 static void full(void)

@@ -48,13 +48,12 @@ cpumask_t cpu_online = 1;
 #define list_insert domain_list_insert
 #include "../../hv/dom/domain.c"
 #undef list_insert
-#define units_exit vcpu_units_exit
-#define units_init vcpu_units_init
 #include "../../hv/dom/vcpu.c"
 #include "../../hv/lib/rangeset.c"
 #include "../../hv/call/memory_exchange.c"
 #include "../../hv/call/memory_map.c"
 #include "../../hv/call/memory_op.c"
+#include "../../hv/call/sub_op.c"
 #include "unit.h"
 
 u64 max_mfn = FRAMES, frame_chunks[8] = { 1 };
@@ -158,10 +157,10 @@ u32 grant_max_frames(const struct domain *d)
 static u64 again_cmd, again_arg;
 static unsigned int agains;
 
-long call_again(u32 nr, unsigned int n, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+long call_again_with(u32 nr, const u64 *args, unsigned int n)
 {
-	again_cmd = a1;
-	again_arg = a2;
+	again_cmd = args[0];
+	again_arg = args[1];
 	agains++;
 	host_cpu.softirq_pending = 0;
 	return -ERESTART;

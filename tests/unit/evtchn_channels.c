@@ -52,7 +52,7 @@ static void unmap_frame(const void *p)
 }
 static struct page_info *virt_to_page(const void *p)
 {
-	return mfn_to_page(mfn((u64)((const u32(*)[1024])p - frame)));
+	return mfn_to_page(mfn(((u64)p - (u64)frame) / sizeof(frame[0])));
 }
 static void *heap_alloc(size_t n)
 {
@@ -363,7 +363,7 @@ static void port_limits(void)
 	the_cpu.softirq_pending = 0;
 	CHECK(!evtchn_reset(&dom[0], true) && !dom[0].evtchn->active);
 	CHECK(evtchn_reset(&dom[1], false) == -EINVAL);
-	evtchn_max_ports_set(&dom[0], 3);
+	dom[0].evtchn->max_port = 3;
 	for (n = 0; !evtchn_bind_ipi(&b);)
 		n++;
 	CHECK(n == 3);
@@ -420,12 +420,12 @@ static void fifo(void)
 
 static void pirqs(void)
 {
-	struct evtchn_bind_pirq b = { .pirq = 17 };
+	struct evtchn_bind_pirq b = { .pirq = 17 }, again;
 	int pirq = 17, any = -1;
 	u64 *map = (u64 *)frame[5];
 
 	start();
-	CHECK(evtchn_bind_pirq(&b) == -EINVAL);
+	CHECK(evtchn_bind_pirq(&b) == -EPERM);
 	CHECK(!pirq_map_gsi(&dom[0], 17, &pirq) && pirq == 17);
 	CHECK(!pirq_map_gsi(&dom[0], 17, &any) && any == 17);
 	CHECK(pirq_map_gsi(&dom[0], 24, &any) == -EINVAL);
@@ -433,7 +433,9 @@ static void pirqs(void)
 	CHECK(pirq_map_gsi(&dom[0], 17, &pirq) == -EEXIST);
 	CHECK(!pirq_set_eoi_map(&dom[0], 5, false));
 	CHECK(pirq_set_eoi_map(&dom[0], 5, false) == -EBUSY);
-	CHECK(!evtchn_bind_pirq(&b) && evtchn_bind_pirq(&b) == -EEXIST);
+	CHECK(!evtchn_bind_pirq(&b));
+	again = b;
+	CHECK(evtchn_bind_pirq(&again) == -EEXIST);
 	CHECK(*map == BIT(17) && unmasks == 1);
 	CHECK(!pirq_eoi(&dom[0], 17) && !eois);
 	irq_fn(17, irq_data);
@@ -447,7 +449,16 @@ static void pirqs(void)
 	CHECK(!pirq_map_gsi(&dom[0], 17, &pirq) && !evtchn_bind_pirq(&b));
 	CHECK(!evtchn_close(&dom[0], 1) && irq_fn && b.port == 2);
 	any = -1;
-	CHECK(!pirq_map_msi(&dom[0], 30, &any) && any == 24 + 256 - 1);
+	CHECK(!pirq_map_irqs(&dom[0], 30, 1, &any) && any == 24 + 256 - 1);
+	CHECK(pirq_map_irqs(&dom[0], 40, 4, &any) == -EINVAL);
+	any = -1;
+	CHECK(!pirq_map_irqs(&dom[0], 40, 4, &any) && any == 24 + 256 - 5);
+	for (int i = 0; i < 4; i++) {
+		CHECK(pirq_of_irq(&dom[0], 40 + (u32)i) == any + i);
+		CHECK(!pirq_unmap(&dom[0], any + i));
+	}
+	any = -1;
+	CHECK(pirq_map_irqs(&dom[0], 40, 265, &any) == -ENOSPC);
 	CHECK(pirq_get_free(&dom[0], false) == 24 + 256 - 2);
 	CHECK(pirq_get_free(&dom[0], true) == 16);
 	any = 4;

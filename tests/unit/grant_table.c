@@ -89,6 +89,11 @@ void printk(const char *fmt, ...)
 	(void)fmt;
 }
 
+void debug_key_register(char key, void (*fn)(char key), const char *what)
+{
+	(void)key, (void)fn, (void)what;
+}
+
 void panic(const char *fmt, ...)
 {
 	printf("panic: %s\n", fmt);
@@ -194,9 +199,8 @@ struct domain *domain_get_self_or(u16 id)
    frame, and 1 for writable. */
 static u64 mapped[DOMAINS][SLOTS];
 
-static int pv_map(u64 addr, mfn_t frame, u32 flags, bool cacheable)
+static int pv_map(u64 addr, mfn_t frame, u32 flags)
 {
-	(void)cacheable;
 	CHECK(!locks_held);
 	CHECK(frame_table[mfn_val(frame)].count & PGC_COUNT);
 	if (addr >= SLOTS || mapped[currd->id][addr])
@@ -254,7 +258,7 @@ static void guest_writes(struct domain *d)
 	u32 head =
 		flags | chance(DOMAINS) << 16 | (chance(3) ? 0 : GTF_readonly);
 
-	if (t->dead || (grant_in_use(t, ref) && chance(10)))
+	if (t->dead || (grant_used(t, ref) && chance(10)))
 		return;
 	head &= ~(u32)(GTF_reading | GTF_writing);
 	if (accept)
@@ -278,7 +282,7 @@ static void guest_maps(void)
 		.dom = (u16)chance(DOMAINS + 1),
 	};
 
-	grant_map(&op);
+	op.status = (s16)grant_map(&op);
 	CHECK(op.status <= 0);
 }
 
@@ -323,7 +327,7 @@ static void guest_copies(void)
 
 	copy_end(&op.source, op.flags & GNTCOPY_source_gref);
 	copy_end(&op.dest, op.flags & GNTCOPY_dest_gref);
-	grant_copy(&op);
+	op.status = (s16)grant_copy(&op);
 }
 
 static void guest_transfers(void)
@@ -334,7 +338,7 @@ static void guest_transfers(void)
 				      .ref = chance(24) };
 	struct page_info *pg;
 
-	grant_transfer(&op);
+	op.status = (s16)grant_transfer(&op);
 	if (op.status == GNTST_bad_page)
 		return;
 	pg = frames_alloc(0, 0, 0);
@@ -347,7 +351,7 @@ static void tools_look(void)
 	struct domain *d = dom[chance(DOMAINS)];
 	bool status = chance(2);
 	u32 idx = chance(5);
-	mfn_t m = INVALID_MFN;
+	mfn_t m = mfn(~0UL);
 
 	if (!grant_frame_get(d, idx, status, &m))
 		CHECK(mfn_val(m) == grant_frame_number(d, idx, status));
@@ -360,7 +364,7 @@ static void guest_swaps(void)
 {
 	struct gnttab_swap_grant_ref op = { chance(25), chance(25), 0 };
 
-	grant_swap(&op);
+	op.status = (s16)grant_swap(&op);
 }
 
 static void step_all(void)

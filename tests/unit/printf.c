@@ -27,22 +27,22 @@ static char want[200], got[200];
 
 static void integers(void)
 {
-	static const char *const lengths[] = { "", "hh", "h", "l", "ll", "z" };
-	char fmt[40], *p;
+	static const char *const lengths[] = { "", "l", "z" };
+	char fmt[40], *p, type;
 	u64 v;
 
 	for (unsigned i = 0; i < 300000; i++) {
 		v = ((u64)rand() << 33 ^ (u64)rand()) >> rand() % 64;
 		v = rand() % 8 ? v : -(u64)(rand() % 3);
 		p = fmt + sprintf(fmt, "<%%");
-		for (unsigned k = rand() % 3; k; k--)
-			*p++ = "-0+ #"[rand() % 5];
+		type = "dux"[rand() % 3];
+		if (type == 'x' && rand() % 2)
+			*p++ = '#';
+		if (rand() % 2)
+			*p++ = '0';
 		if (rand() % 2)
 			p += sprintf(p, "%d", 1 + rand() % 30);
-		if (rand() % 3 == 0)
-			p += sprintf(p, ".%d", rand() % 25);
-		p += sprintf(p, "%s%c>", lengths[rand() % 6],
-			     "diuxXo"[rand() % 6]);
+		p += sprintf(p, "%s%c>", lengths[rand() % 3], type);
 		SAME(sizeof(want), fmt, v);
 		if (unit_bad)
 			return;
@@ -51,14 +51,11 @@ static void integers(void)
 
 static void texts(void)
 {
-	SAME(200, "%s|%10s|%-10s|%.2s|%-6.3s|%%", "abc", "abc", "abc", "abc",
-	     "abcdef");
-	SAME(200, "%c%5c%-5c|", 'x', 'y', 'z');
-	SAME(200, "%*d|%-*d|%*d|%.*s|%.*d", 6, 1, 6, 2, -6, 3, 2, "abc", 4, 5);
-	SAME(200, "%p", (void *)0x1234);
-	SAME(200, "%.*s", 3, "no end" + 2);
-	CHECK(hv_snprintf(got, 200, "%s", (char *)NULL) == 6);
-	CHECK(hv_snprintf(got, 200, "50%") == 2 && !strcmp(got, "50"));
+	SAME(200, "%s|%s|%%", "abc", "");
+	SAME(200, "%c|%c%c", 'x', 'y', 'z');
+	SAME(200, "%016lx %#x %03lu", 0x123UL, 0u, 7UL);
+	CHECK(!hv_snprintf(got, 200, "%s", (char *)NULL));
+	CHECK(hv_snprintf(got, 200, "50%") == 3 && !strcmp(got, "50%"));
 }
 
 static void cuts(void)

@@ -6,6 +6,7 @@
 
 #include "lib/types.h"
 
+#include "lib/heap.c"
 #include "sched/fair.c"
 
 #include <stdlib.h>
@@ -34,6 +35,11 @@ static u64 now;
 static struct task *task_of(struct fair_unit *u)
 {
 	return u ? container_of(u, struct task, unit) : NULL;
+}
+
+static struct fair_unit *first(const struct fair_queue *q)
+{
+	return q->root ? fair_unit_of(q->root) : NULL;
 }
 
 static struct task *add(u32 weight, unsigned allowed)
@@ -97,7 +103,7 @@ static bool fits(struct fair_unit *u, void *data)
 	struct thief *w = data;
 
 	return task_of(u)->allowed >> w->cpu & 1 &&
-	       fair_pull_pays(w->base + u->vtime, w->next, w->idle);
+	       fair_pull_pays(w->base + u->node.key, w->next, w->idle);
 }
 
 static void balance(struct thief *w)
@@ -126,11 +132,11 @@ static void pick(unsigned cpu)
 	u64 ahead = q->seen_clock;
 
 	for (unsigned c = 0; c < n_cpus; c++)
-		if (fair_before(ahead, queues[c].seen_clock))
+		if (heap_before(ahead, queues[c].seen_clock))
 			ahead = queues[c].seen_clock;
 	fair_follow(q, ahead);
-	while (q->root && spent(task_of(q->root))) {
-		struct fair_unit *u = q->root;
+	while (q->root && spent(task_of(first(q)))) {
+		struct fair_unit *u = first(q);
 
 		fair_dequeue(q, u);
 		fair_detach(q, u);
@@ -142,16 +148,16 @@ static void pick(unsigned cpu)
 	}
 	w.idle = !q->root && !prev;
 	if (q->root)
-		w.next = q->root->vtime;
-	if (prev && (!q->root || fair_before(prev->unit.vtime, w.next)))
-		w.next = prev->unit.vtime;
+		w.next = q->root->key;
+	if (prev && (!q->root || heap_before(prev->unit.node.key, w.next)))
+		w.next = prev->unit.node.key;
 	w.next += q->base;
 	balance(&w);
 
-	next = task_of(q->root);
+	next = task_of(first(q));
 	if (!next)
 		next = prev;
-	else if (prev && !fair_before(next->unit.vtime, prev->unit.vtime))
+	else if (prev && !heap_before(next->unit.node.key, prev->unit.node.key))
 		next = prev;
 	if (next != prev) {
 		if (prev) {
@@ -397,7 +403,7 @@ static unsigned heap_count(const struct fair_queue *q)
 {
 	unsigned n = 0;
 
-	for (struct fair_unit *u = q->root; u; u = walk_next(u))
+	for (struct heap_node *u = q->root; u; u = walk_next(u))
 		n++;
 	return n;
 }
@@ -420,7 +426,7 @@ static void heap_keeps_order(void)
 			fair_dequeue(&q, u);
 			in--;
 		} else {
-			u->vtime = q.clock + (unsigned)(rand() % 1000);
+			u->node.key = q.clock + (unsigned)(rand() % 1000);
 			fair_enqueue(&q, u);
 			in++;
 		}
@@ -428,7 +434,7 @@ static void heap_keeps_order(void)
 			break;
 		for (unsigned i = 0; i < 200; i++)
 			if (units[i].queued &&
-			    fair_before(units[i].vtime, q.root->vtime))
+			    heap_before(units[i].node.key, q.root->key))
 				in = 1000;
 	}
 	CHECK(heap_count(&q) == in);

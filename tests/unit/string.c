@@ -12,7 +12,6 @@
 #define strcmp	hv_strcmp
 #define strncmp hv_strncmp
 #define strchr	hv_strchr
-#define strstr	hv_strstr
 #include "../../hv/lib/string.c"
 #undef memcmp
 #undef strlen
@@ -20,7 +19,6 @@
 #undef strcmp
 #undef strncmp
 #undef strchr
-#undef strstr
 #include "unit.h"
 
 static int sign(int v)
@@ -49,8 +47,6 @@ static void compares(void)
 		CHECK(hv_strnlen(a, n) == strnlen(a, n));
 		CHECK(hv_strchr(a, 'b') == strchr(a, 'b'));
 		CHECK(hv_strchr(a, 0) == strchr(a, 0));
-		b[2] = 0;
-		CHECK(hv_strstr(a, b) == strstr(a, b));
 	}
 }
 
@@ -62,7 +58,6 @@ static void str_copies(void)
 	CHECK(!str_copy(to, "abcd", 4) && !strcmp(to, "abc"));
 	CHECK(str_copy(to, "", 1) && !strcmp(to, ""));
 	CHECK(!str_copy(to, "a", 1) && !strcmp(to, ""));
-	CHECK(!str_copy(to, "a", 0));
 }
 
 static void numbers(void)
@@ -74,7 +69,7 @@ static void numbers(void)
 	CHECK(str_to_u64("0x", &end) == 0 && *end == 'x');
 	CHECK(str_to_u64("0755", &end) == 0755 && !*end);
 	CHECK(str_to_u64("08", &end) == 0 && *end == '8');
-	CHECK(str_to_u64("0", NULL) == 0);
+	CHECK(str_to_u64("0", &end) == 0);
 	CHECK(str_to_u64("18446744073709551615", &end) == ~0UL);
 	end = NULL;
 	CHECK(str_to_u64("k", &end) == 0 && *end == 'k');
@@ -82,7 +77,7 @@ static void numbers(void)
 	CHECK(str_to_size("4B,", &end) == 4 && *end == ',');
 	CHECK(str_to_size("4k", &end) == 4096 && !*end);
 	CHECK(str_to_size("512M", &end) == 512UL << 20 && !*end);
-	CHECK(str_to_size("1g", NULL) == 1UL << 30);
+	CHECK(str_to_size("1g", &end) == 1UL << 30);
 	CHECK(str_to_size("0x2T", &end) == 2UL << 40 && !*end);
 	CHECK(str_to_size("5,", &end) == 5 << 10 && *end == ',');
 	CHECK(str_to_size("g", &end) == 0 && *end == 'g');

@@ -75,7 +75,7 @@ guest_log() {
 
 # How often the guest has said so far that it is up.
 guest_ups() {
-	grep -c '^demo: up' "$(guest_log "$1")" 2>/dev/null || :
+	grep -c 'demo: up after' "$(guest_log "$1")" 2>/dev/null || :
 }
 
 guest_said_up() {
@@ -115,7 +115,7 @@ guest_create() {
 	fi
 	echo "RINGLET-TIME $name-up $(($(now_ms) - start)) ms"
 	result "$name-up" 0 \
-		"$(grep '^demo: up' "$(guest_log "$name")" | tail -n 1 |
+		"$(grep 'demo: up after' "$(guest_log "$name")" | tail -n 1 |
 			tr -d '\r')"
 }
 

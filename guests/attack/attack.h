@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#ifndef ATTACK_H
+#define ATTACK_H
+
+#include "lib/domu.h"
+
+#define MS 1000000ul
+
+// Writes a word; false when that trapped (on any vcpu, with poke_hook set).
+bool poke(volatile void *at, u64 value);
+bool poke_hook(struct regs *regs);
+
+// Two vcpus, one step each over and over, for some time. The second one runs
+// no step outside of this call.
+void race(void (*mine)(void), void (*other)(void), u64 time);
+
+// Only the guest's own mapping keeps the page: it can be exchanged for another
+// frame, which then backs the page.
+bool page_exchange(void *page);
+
+// Hypercalls that a domain makes one after the other; nr ~0 ends the list, as
+// does a full one. The result stands in `result`.
+struct request {
+	u64 nr, args[5];
+	long result;
+	u64 unused;
+};
+#define REQUESTS 32
+// What the data page of such a domain holds.
+struct request_page {
+	struct request requests[REQUESTS];
+	struct mmu_update updates[REQUESTS];
+	union {
+		struct gnttab_map_grant_ref map;
+		u32 words[128];
+	};
+};
+extern const u8 code_requests[];
+// Its data page at window 1.
+struct request_page *requests_open(const struct domu *d);
+
+u64 free_pages(void);
+u64 free_pages_settled(void);
+// Waits until as many frames are free as before.
+bool free_again(u64 want);
+
+#endif
