@@ -14,6 +14,7 @@
 #define CTL_VCPU     32u
 #define CTL_RANGE    64u
 #define CTL_VPAUSED  128u
+#define CTL_STILL    256u
 
 // The releases of the tools that are served; others get -EACCES.
 _Static_assert(XEN_DOMCTL_INTERFACE_VERSION == 0x15, "domctl of xl 4.17");
@@ -68,6 +69,7 @@ static long find_vcpu(struct ctl *c, u16 flags)
 
 static long locked_call(struct ctl *c, const struct entry *e)
 {
+	bool pause = e->flags & (CTL_PAUSED | CTL_STILL) && c->d != currd;
 	long rc = 0;
 
 	if (e->flags & (CTL_VCPU | CTL_RANGE | CTL_VPAUSED))
@@ -76,14 +78,14 @@ static long locked_call(struct ctl *c, const struct entry *e)
 		rc = -EINVAL;
 	if (rc)
 		return rc;
-	if (e->flags & CTL_PAUSED)
+	if (pause)
 		domain_pause(c->d);
 	if (e->flags & CTL_VPAUSED)
 		vcpu_pause(c->v);
 	rc = e->fn(c);
 	if (e->flags & CTL_VPAUSED)
 		vcpu_unpause(c->v);
-	if (e->flags & CTL_PAUSED)
+	if (pause)
 		domain_unpause(c->d);
 	return rc;
 }

@@ -463,10 +463,15 @@ static __noreturn void context_switch(struct vcpu *prev, struct vcpu *next)
 		next->domain->ops->switch_to(next);
 	}
 	if (!prev->is_idle) {
+		// Whoever waits for prev to be off its CPU may destroy it.
+		struct domain *d = prev->domain;
+
+		domain_get(d);
 		spin_lock(&q->lock);
 		__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
 		spin_unlock(&q->lock);
 		make_ready(prev, true);
+		domain_put(d);
 	}
 	if (next->is_idle)
 		stack_reset_jump(idle_loop);
