@@ -43,8 +43,8 @@ for arg in "$@"; do
 	case $arg in
 	-p) print_only=1 ;;
 	build) wanted="$wanted $BUILD" ;;
-	run) wanted="$wanted $RUN" ;;
-	test) wanted="$wanted $TEST" ;;
+	run) wanted="$wanted $BUILD $RUN" ;;
+	test) wanted="$wanted $BUILD $RUN $TEST" ;;
 	*) usage ;;
 	esac
 done
