@@ -155,7 +155,8 @@ static __init void token_handle(char *token, bool console)
 			       whole);
 		return;
 	}
-	if (o->console != console)
+	// The second round parses all, as only then a warning can be seen.
+	if (console && !o->console)
 		return;
 	good = o->flag ? parse_bool(v, o->flag) : value && o->parse(v);
 	if (!good && !console)

@@ -10,6 +10,7 @@
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "mm/paging.h"
+#include "pv/hypercall_page.h"
 #include "pv/pgmod.h"
 #include "pv/pv.h"
 #include "sched/sched.h"

@@ -3,6 +3,7 @@
 // what it gets. What is not in the table does not exist (#GP), as on a
 // processor without it; guests expect that and go on.
 #include "pv/emul.h"
+#include "pv/hypercall_page.h"
 #include "dom/policy.h"
 #include "lib/errno.h"
 #include "mm/alloc.h"

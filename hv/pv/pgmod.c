@@ -140,6 +140,16 @@ int table_entry_cmpxchg(struct page_info *pg, unsigned int offset, u64 expected,
 	return change_apply(pg, offset, &c, v->domain);
 }
 
+// False: there is no pin.
+static bool pin_drop(struct page_info *pg)
+{
+	if (!(__atomic_fetch_and(&pg->type, ~PGT_PINNED, __ATOMIC_SEQ_CST) &
+	      PGT_PINNED))
+		return false;
+	table_put_deferred(pg);
+	return true;
+}
+
 int table_pin(struct domain *d, gfn_t gfn, u64 type)
 {
 	mfn_t m = mfn(gfn_val(gfn));
@@ -157,7 +167,7 @@ int table_pin(struct domain *d, gfn_t gfn, u64 type)
 	}
 	// The domain may have begun to die and walked past this frame.
 	if (unlikely(d->state != DOM_ALIVE))
-		pv_unpin_frame(pg);
+		pin_drop(pg);
 	return 0;
 }
 
@@ -165,24 +175,13 @@ int table_unpin(struct domain *d, gfn_t gfn)
 {
 	mfn_t m = mfn(gfn_val(gfn));
 	struct page_info *pg = mfn_to_page(m);
-	int rc = 0;
+	bool pinned;
 
 	if (!mfn_valid(m) || !page_get(pg, &d->account))
 		return -EINVAL;
-	if (__atomic_fetch_and(&pg->type, ~PGT_PINNED, __ATOMIC_SEQ_CST) &
-	    PGT_PINNED)
-		table_put_deferred(pg);
-	else
-		rc = -EINVAL;
+	pinned = pin_drop(pg);
 	page_put(pg);
-	return rc;
-}
-
-void pv_unpin_frame(struct page_info *pg)
-{
-	if (__atomic_fetch_and(&pg->type, ~PGT_PINNED, __ATOMIC_SEQ_CST) &
-	    PGT_PINNED)
-		table_put_deferred(pg);
+	return pinned ? 0 : -EINVAL;
 }
 
 int pv_settle(struct vcpu *v)

@@ -18,8 +18,6 @@ int table_entry_cmpxchg(struct page_info *pg, unsigned int offset, u64 expected,
 // MMUEXT_(UN)PIN_TABLE.
 int table_pin(struct domain *d, gfn_t gfn, u64 type);
 int table_unpin(struct domain *d, gfn_t gfn);
-// Drops a pin, if there is one, of a frame that its owner gives away.
-void pv_unpin_frame(struct page_info *pg);
 // Machine address of the L1 entry for va in the kernel tables of v; 0: none.
 u64 pv_l1e_maddr(const struct vcpu *v, u64 va);
 // 0, or -ERESTART: an undo of this vcpu is still to be finished.

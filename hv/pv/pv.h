@@ -71,8 +71,6 @@ static inline bool pv_kernel_mode(const struct vcpu *v)
 void pv_inject(u8 vector, u32 error_code);
 void pv_inject_page_fault(u64 address, u32 error_code);
 
-// The page of hypercall stubs (public header xen.h); ctl/ and boot/ ask.
-void hypercall_page_fill(void *page);
 // Does that to a frame of d's. -EACCES: it may not be written.
 int pv_hypercall_page_set(struct domain *d, u64 gmfn);
 // Emulation of what a guest kernel may not execute itself (pv/emulate.c):

@@ -14,6 +14,7 @@
 
 bool opt_smep, opt_smap, con_noreboot;
 static char handled[200], warned[1000];
+static char handled_first[sizeof(handled)];
 static unsigned int warnings;
 
 void host_printk(const char *fmt, ...)
@@ -71,6 +72,8 @@ static unsigned int parse(const char *line)
 	warnings = 0;
 	cmdline_parse(line, true);
 	CHECK(!warnings);
+	strcpy(handled_first, handled);
+	handled[0] = 0;
 	cmdline_parse(line, false);
 	return warnings;
 }
@@ -80,6 +83,9 @@ static void good(void)
 	CHECK(!parse("") && !parse("  \t ") && !*handled);
 	CHECK(!parse("com1=115200,8n1 console=com1,vga  loglvl=all\t"
 		     "guest_loglvl=none sched=credit2"));
+	CHECK(!strcmp(handled_first,
+		      "com1=115200,8n1;console=com1,vga;loglvl=all;"
+		      "guest_loglvl=none;"));
 	CHECK(!strcmp(handled, "com1=115200,8n1;console=com1,vga;loglvl=all;"
 			       "guest_loglvl=none;sched=credit2;"));
 	CHECK(!parse("dom0_mem=512M,min:1G,max:-64M maxcpus=3"));
@@ -166,6 +172,11 @@ static void malformed(void)
 		"maxcpus=two",
 		"maxcpus=2,",
 		"sched=bad",
+		"com1=bad",
+		"console=bad",
+		"loglvl=bad",
+		"guest_loglvl=bad",
+		"com1",
 		"=",
 		"=1",
 		"dom0_mem=1G,max:oops",

@@ -501,7 +501,7 @@ static void give_back(unsigned int d)
 		frames_free(pg, 0);
 	} else if (page_get(pg, &doms[d]->account)) {
 		if (random_below(3))
-			pv_unpin_frame(pg);
+			pin_drop(pg);
 		if (page_take_allocated(pg))
 			page_put(pg);
 		page_put(pg);
