@@ -2,6 +2,7 @@
 // Attacks: what a domain might try in order to get more than it may have. The
 // hypervisor refuses, and is still whole afterwards.
 #include "attack/attack.h"
+#include "lib/cpu.h"
 #include <xen/sysctl.h>
 
 __asm__(".pushsection .rodata\n"
@@ -174,24 +175,12 @@ void race(void (*mine)(void), void (*other)(void), u64 time)
 
 static void make_context(void)
 {
-	memset(&context, 0, sizeof(context));
-	context.flags = VGCF_in_kernel;
-	context.user_regs.rip = (u64)vcpu_entry;
-	context.user_regs.rsi = (u64)second_main;
-	context.user_regs.rsp = (u64)(stack + sizeof(stack));
-	context.user_regs.cs = FLAT_KERNEL_CS;
-	context.user_regs.ss = FLAT_KERNEL_SS;
-	context.user_regs.rflags = 0x202;
-	context.kernel_ss = FLAT_KERNEL_SS;
-	context.kernel_sp = (u64)(trap_stack + sizeof(trap_stack));
-	context.event_callback_eip = (u64)event_entry;
-	context.failsafe_callback_eip = (u64)failsafe_entry;
-	context.syscall_callback_eip = (u64)syscall_entry;
+	context_make(&context, second_main, stack + sizeof(stack),
+		     trap_stack + sizeof(trap_stack));
 	for (unsigned int i = 0; i < 32; i++)
 		context.trap_ctxt[i] =
 			(struct trap_info){ (u8)i, 0, FLAT_KERNEL_CS,
 					    (u64)trap_entries[i] };
-	context.ctrlreg[3] = virt_to_maddr((void *)start_info->pt_base);
 }
 
 static long initialise(void)

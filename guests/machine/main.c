@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the hardware domain may do with the machine, and what it may not:
 // memory of the hypervisor's devices, MSRs, CPUID, platform operations.
+#include "lib/cpu.h"
 #include "machine/machine.h"
 #include <xen/platform.h>
 #include <xen/arch-x86/cpuid.h>
@@ -63,21 +64,6 @@ TEST(other_memory)
 	CHECK_EQ(map_frame(0x3f00000000, PTE_RW), 0);
 	CHECK_EQ(map_frame(1ul << 46, PTE_RW), -EPERM);
 	window(0);
-}
-
-static u64 read_msr(u32 msr)
-{
-	u32 low, high;
-
-	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
-	return (u64)high << 32 | low;
-}
-
-static void write_msr(u32 msr, u64 value)
-{
-	__asm__ volatile("wrmsr"
-			 :
-			 : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)));
 }
 
 #define ANY  0xdeadbeef // any value

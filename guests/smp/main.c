@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A second vcpu: bring-up, interrupts between vcpus, run states, timers.
+#include "lib/cpu.h"
 #include "lib/guest.h"
 
 #define MS	 1000000ul
@@ -77,20 +78,8 @@ static long call(long (*fn)(void))
 
 static void make_context(void)
 {
-	memset(&context, 0, sizeof(context));
-	context.flags = VGCF_in_kernel;
-	context.user_regs.rip = (u64)vcpu_entry;
-	context.user_regs.rsi = (u64)vcpu1_main;
-	context.user_regs.rsp = (u64)(stack + sizeof(stack));
-	context.user_regs.cs = FLAT_KERNEL_CS;
-	context.user_regs.ss = FLAT_KERNEL_SS;
-	context.user_regs.rflags = 0x202;
-	context.kernel_ss = FLAT_KERNEL_SS;
-	context.kernel_sp = (u64)(trap_stack + sizeof(trap_stack));
-	context.event_callback_eip = (u64)event_entry;
-	context.failsafe_callback_eip = (u64)failsafe_entry;
-	context.syscall_callback_eip = (u64)syscall_entry;
-	context.ctrlreg[3] = virt_to_maddr((void *)start_info->pt_base);
+	context_make(&context, vcpu1_main, stack + sizeof(stack),
+		     trap_stack + sizeof(trap_stack));
 }
 
 static u32 bind_ipi(u32 vcpu)

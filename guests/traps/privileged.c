@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Privileged instructions: emulated, ignored or refused with #GP.
+#include "lib/cpu.h"
 #include "lib/guest.h"
 #include "traps/traps.h"
 
@@ -14,21 +15,6 @@
 	})
 #define CHECK_REFUSED(text) CHECK_EQ(INSN(text), 13)
 #define CHECK_DONE(text)    CHECK_EQ(INSN(text), NO_TRAP)
-
-static u64 read_msr(u32 msr)
-{
-	u32 low, high;
-
-	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
-	return (u64)high << 32 | low;
-}
-
-static void write_msr(u32 msr, u64 value)
-{
-	__asm__ volatile("wrmsr"
-			 :
-			 : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)));
-}
 
 TEST(refused_instructions)
 {

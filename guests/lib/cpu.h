@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Model-specific registers, and the context that starts another vcpu.
+#ifndef LIB_CPU_H
+#define LIB_CPU_H
+
+#include "lib/guest.h"
+
+static inline u64 read_msr(u32 msr)
+{
+	u32 low, high;
+
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+	return (u64)high << 32 | low;
+}
+
+static inline void write_msr(u32 msr, u64 value)
+{
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)));
+}
+
+// A vcpu that runs fn in guest kernel mode on the tables of start_info, with
+// this library's entry points. Both stacks are given by their ends.
+static inline void context_make(struct vcpu_guest_context *c, void (*fn)(void),
+				void *stack_end, void *trap_stack_end)
+{
+	memset(c, 0, sizeof(*c));
+	c->flags = VGCF_in_kernel;
+	c->user_regs.rip = (u64)vcpu_entry;
+	c->user_regs.rsi = (u64)fn;
+	c->user_regs.rsp = (u64)stack_end;
+	c->user_regs.cs = FLAT_KERNEL_CS;
+	c->user_regs.ss = FLAT_KERNEL_SS;
+	c->user_regs.rflags = 0x202;
+	c->kernel_ss = FLAT_KERNEL_SS;
+	c->kernel_sp = (u64)trap_stack_end;
+	c->event_callback_eip = (u64)event_entry;
+	c->failsafe_callback_eip = (u64)failsafe_entry;
+	c->syscall_callback_eip = (u64)syscall_entry;
+	c->ctrlreg[3] = virt_to_maddr((void *)start_info->pt_base);
+}
+
+#endif
