@@ -33,6 +33,9 @@ PLUGIN_FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-shared",
 LIMIT_SECONDS = 600
 # What the plugin prints apart for the phases of a boot.
 RANGES = ("low", "hv", "kernel")
+# The one XRSTOR that gives Dom0's first vcpu its FPU state: Xen waits for the
+# first use of it, which later was found to leak state between guests.
+MORE_THAN_XEN = {("first", "xsave"): 1}
 # Section, what it is, how many operations it holds, what to take off.
 SECTIONS = [
     (1, "null hypercall (xen_version)", 1, None),
@@ -91,10 +94,15 @@ def parse(path):
     return rows
 
 
-def plain_and_rep(counts):
-    """All instructions, and REP iterations, wherever they ran."""
-    return (sum(counts[name] for name in RANGES),
-            sum(counts[name + "-rep"] for name in RANGES))
+def totals(counts):
+    """Instructions and REP iterations, wherever they ran, and the kinds that
+    are counted apart."""
+    ranges = [name + rep for name in RANGES for rep in ("", "-rep")]
+    rows = {"instructions": sum(counts[name] for name in RANGES),
+            "repetitions": sum(counts[name + "-rep"] for name in RANGES)}
+    rows.update((name, value) for name, value in counts.items()
+                if name not in ranges)
+    return rows
 
 
 def counted(folder, plugin_path, image, modules, options):
@@ -133,13 +141,11 @@ def boot(folder, plugin_path, runs, record):
         print(f"\n| {title} | " + " | ".join(found) + " |")
         print("| --- |" + " ---: |" * len(found))
         counts = [rows[phase] for rows in found.values()]
-        both = [plain_and_rep(one) for one in counts]
-        rows = [("all instructions", [one[0] for one in both]),
-                ("all REP iterations", [one[1] for one in both])]
-        rows += [(name, [one[name] for one in counts]) for name in counts[0]]
-        for name, values in rows:
-            print(f"| {name} | " + " | ".join(f"{v:,}" for v in values) +
-                  " |")
+        for one in counts:
+            one.update(totals(one))
+        for name in counts[0]:
+            print(f"| {name} | " + " | ".join(f"{one[name]:,}"
+                                              for one in counts) + " |")
     if record:
         write_budget(found["Xen 4.17"])
 
@@ -149,11 +155,11 @@ def write_budget(rows):
         file.write("# SPDX-License-Identifier: MIT\n"
                    "# What Xen 4.17 executes with the same kernel, initrd "
                    "and machine, from reset:\n"
-                   "# instructions, REP iterations. Made by "
-                   "bench/boot_count.py --record.\n")
+                   "# instructions, REP iterations, and some kinds apart. "
+                   "Made by\n# bench/boot_count.py --record.\n")
         for phase in ("first", "init"):
-            plain, rep = plain_and_rep(rows[phase])
-            file.write(f"{phase} {plain} {rep}\n")
+            for name, value in totals(rows[phase]).items():
+                file.write(f"{phase} {name} {value}\n")
 
 
 def over_budget(rows):
@@ -161,14 +167,13 @@ def over_budget(rows):
     found = dict(rows)
     with open(BUDGET) as file:
         lines = [line.split() for line in file if not line.startswith("#")]
-    for phase, *limits in lines:
+    for phase, name, limit in lines:
         if phase not in found:
             yield f"never came to '{phase}'"
-            continue
-        for what, got, limit in zip(("instructions", "REP iterations"),
-                                    plain_and_rep(found[phase]), limits):
-            if got > int(limit):
-                yield f"{phase}: {got} {what}, Xen {limit}"
+            return
+        got = totals(found[phase])[name]
+        if got > int(limit) + MORE_THAN_XEN.get((phase, name), 0):
+            yield f"{phase}: {got} {name}, Xen {limit}"
 
 
 def operations(folder, plugin_path, runs):

@@ -11,12 +11,12 @@ void offsets(void)
 {
 	OFFSET(CI_SIZE, sizeof(struct cpu_info));
 	OFFSET(CI_CURRENT, offsetof(struct cpu_info, vcpu));
-	OFFSET(CI_SCRATCH, offsetof(struct cpu_info, scratch));
-	OFFSET(CI_STACK, offsetof(struct cpu_info, entry_stack));
+	OFFSET(MAX_CPUS, MAX_CPUS);
 	OFFSET(REGS_SIZE, sizeof(struct cpu_regs));
 	OFFSET(REGS_RIP, offsetof(struct cpu_regs, rip));
 	OFFSET(REGS_CS, offsetof(struct cpu_regs, cs));
 	OFFSET(REGS_VECTOR, offsetof(struct cpu_regs, entry_vector));
 	OFFSET(REGS_RFLAGS, offsetof(struct cpu_regs, rflags));
 	OFFSET(REGS_RSP, offsetof(struct cpu_regs, rsp));
+	OFFSET(REGS_SS, offsetof(struct cpu_regs, ss));
 }

@@ -22,7 +22,7 @@ static u64 stack_end(u64 sp)
 {
 	u32 page = sp % STACK_SIZE / PAGE_SIZE;
 
-	if (sp < STACKS_START || sp >= MMIO_START)
+	if (sp < STACKS_START || sp >= STACKS_END)
 		return 0;
 	if (page >= STACK_PAGE_MAIN)
 		return (sp | (STACK_SIZE - 1)) + 1 - sizeof(struct cpu_info);

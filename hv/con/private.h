@@ -30,7 +30,7 @@ static inline bool on_cpu_stack(void)
 {
 	u64 sp = (u64)__builtin_frame_address(0);
 
-	return sp >= STACKS_START && sp < MMIO_START;
+	return sp >= STACKS_START && sp < STACKS_END;
 }
 
 bool image_is_text(u64 addr); // code, that of the boot phase included

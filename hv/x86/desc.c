@@ -38,6 +38,9 @@ u32 cpu_apic_id[MAX_CPUS];
 unsigned int nr_cpus = 1;
 bool opt_smep = true, opt_smap = true;
 
+// Bytes from one CPU's head of syscall to the next one's.
+#define SYSCALL_HEAD_SIZE 20
+
 extern const char entry_stubs[], entry_syscall[], entry_syscall32[],
 	entry_sysenter[];
 
@@ -120,7 +123,6 @@ void desc_prepare_cpu(unsigned int cpu, u64 *gdt_page)
 	gdt_build(gdt_page, tss);
 	ci->cpu = cpu;
 	ci->percpu_offset = percpu_offset[cpu];
-	ci->entry_stack = (u64)(&ci->regs + 1);
 }
 
 void gdt_load(u64 base)
@@ -177,12 +179,11 @@ static void syscall_init(unsigned int cpu)
 
 	wrmsr(MSR_EFER, EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE);
 	wrmsr(MSR_STAR, (u64)SEL_RING3_CS32 << 48 | (u64)SEL_HV_CS << 32);
-	wrmsr(MSR_LSTAR, (u64)entry_syscall);
-	wrmsr(MSR_CSTAR, (u64)entry_syscall32);
+	wrmsr(MSR_LSTAR, (u64)entry_syscall + cpu * SYSCALL_HEAD_SIZE);
+	wrmsr(MSR_CSTAR, (u64)entry_syscall32 + cpu * SYSCALL_HEAD_SIZE);
 	wrmsr(MSR_SYSCALL_MASK, FLAG_VM | FLAG_RF | FLAG_NT | FLAG_DF |
 					FLAG_IF | FLAG_TF | FLAG_AC |
 					FLAG_IOPL);
-	wrmsr(MSR_KERNEL_GS_BASE, (u64)ci);
 	wrmsr(MSR_GS_BASE, 0);
 	wrmsr(MSR_FS_BASE, 0);
 	// Elsewhere SYSENTER does not exist in 64-bit mode; with a null
@@ -191,7 +192,7 @@ static void syscall_init(unsigned int cpu)
 		wrmsr_safe(MSR_SYSENTER_CS, 0);
 	} else {
 		wrmsr(MSR_SYSENTER_CS, SEL_HV_CS);
-		wrmsr(MSR_SYSENTER_ESP, ci->entry_stack);
+		wrmsr(MSR_SYSENTER_ESP, (u64)(&ci->regs + 1));
 		wrmsr(MSR_SYSENTER_EIP, (u64)entry_sysenter);
 	}
 }

@@ -29,15 +29,24 @@
 	.endr
 	.endm
 
-// The head of each syscall: rsp is the guest's until the stack is ours. The
-// kernel GS base holds this CPU's cpu_info; GS is the guest's before and after.
+// The head of each syscall, once per CPU: nothing but its address tells which
+// CPU this is. The guest's RSP goes to its place in the frame; GS stays as it is.
+	.macro SYSCALL_HEADS name, tail
+	.globl \name
+	.hidden \name
+\name:
+	.set rsp_at, STACKS_START - IMAGE_START + STACK_SIZE - CI_SIZE + REGS_RSP
+	.rept MAX_CPUS
+	.balign 4
+	mov %rsp, __image_start + rsp_at(%rip)
+	lea __image_start + rsp_at(%rip), %rsp
+	{disp32} jmp \tail
+	.set rsp_at, rsp_at + STACK_SIZE
+	.endr
+	.endm
+
 	.macro SYSCALL_FRAME cs, event
-	swapgs
-	mov %rsp, %gs:CI_SCRATCH
-	mov %gs:CI_STACK, %rsp
-	pushq $SEL_RING3_DS
-	pushq %gs:CI_SCRATCH
-	swapgs
+	movq $SEL_RING3_DS, REGS_SS-REGS_RSP(%rsp)
 	push %r11
 	pushq $\cs
 	push %rcx
@@ -45,21 +54,17 @@
 	movl $\event, 4(%rsp)
 	.endm
 
-	.globl entry_syscall
-	.hidden entry_syscall
-entry_syscall:
-	SYSCALL_FRAME SEL_RING3_CS64, EV_SYSCALL
-1:	sti
+	SYSCALL_HEADS entry_syscall, 1f
+1:	SYSCALL_FRAME SEL_RING3_CS64, EV_SYSCALL
+2:	sti
 	SAVE_REGS
 	mov %rsp, %rdi
 	call guest_syscall
 	jmp leave_to_guest
 
-	.globl entry_syscall32
-	.hidden entry_syscall32
-entry_syscall32:
-	SYSCALL_FRAME SEL_RING3_CS32, EV_SYSCALL32
-	jmp 1b
+	SYSCALL_HEADS entry_syscall32, 1f
+1:	SYSCALL_FRAME SEL_RING3_CS32, EV_SYSCALL32
+	jmp 2b
 
 // SYSENTER keeps neither RIP nor RSP: the callback's contract says so.
 	.globl entry_sysenter
@@ -76,7 +81,7 @@ entry_sysenter:
 	pushq $2
 	popfq
 	orl $0x200, REGS_RFLAGS-REGS_RIP+8(%rsp)
-	jmp 1b
+	jmp 2b
 
 	.globl entry_resume_guest
 	.hidden entry_resume_guest

@@ -9,10 +9,11 @@
 #define PERDOM_START 0xffff820000000000 // slot 260: one L3 per domain
 #define FRAMES_START 0xffff828000000000 // slot 261: frame table
 #define M2P_RW_START 0xffff829000000000 // the M2P once more, writable
-#define STACKS_START 0xffff82a000000000 // per-CPU stacks
 #define MMIO_START   0xffff82b000000000 // device registers, uncached
 #define MMIO_END     0xffff82c000000000
 #define IMAGE_START  0xffff82d000000000 // hypervisor image
+#define STACKS_START 0xffff82d040000000 // per-CPU stacks, RIP-relative
+#define STACKS_END   0xffff82d040400000 // of MAX_CPUS
 #define DIRECT_START 0xffff830000000000 // slots 262-271: all RAM
 
 #define SLOT_M2P     256

@@ -18,8 +18,6 @@ struct cpu_info {
 	u32 cpu;
 	u32 softirq_pending; // set from any CPU by atomic or
 	u32 held_locks;	     // debug builds: ranks held, see x86/spinlock.c
-	u64 scratch;	     // the guest's RSP at the head of syscall
-	u64 entry_stack;     // where entry frames end: &regs + sizeof(regs)
 };
 
 // The processor aligns RSP to 16 before it pushes a frame.

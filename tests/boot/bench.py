@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Boot with executed instructions counted: from reset to Dom0's first
-instruction and to its first user program Ringlet may not execute more than
-Xen 4.17 does (bench/budget). The counts are exact, so one run is enough."""
+instruction and to its first user program Ringlet may not execute more, of any
+kind, than Xen 4.17 does (bench/budget). The counts are exact, so one run is enough."""
 import os
 import sys
 
