@@ -6,6 +6,7 @@
 #include "call/memory.h"
 #include "call/version.h"
 #include "con/con.h"
+#include "ctl/ctl.h"
 #include "dom/policy.h"
 #include "evtchn/evtchn.h"
 #include "grant/grant.h"
@@ -169,6 +170,7 @@ static __init void rooms_start(void)
 	domain_unit_register(&grant_unit);
 	domain_unit_register(&pci_unit);
 	evtchn_init();
+	ctl_keys_init();
 	con_init_irq();
 	irq_enable();
 	pci_init();

@@ -6,6 +6,7 @@
 // frames exist whose owner it is. The last domain_put() may happen anywhere,
 // so freeing is left to a softirq.
 #include "dom/private.h"
+#include "dom/trace.h"
 #include "lib/errno.h"
 #include "lib/rangeset.h"
 #include "lib/string.h"
@@ -70,6 +71,14 @@ void domain_put(struct domain *d)
 	} while (!__atomic_compare_exchange_n(
 		&to_free, &head, d, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 	softirq_raise(SOFTIRQ_RCU);
+}
+
+void domains_visit(void (*fn)(struct domain *d))
+{
+	SPIN_GUARD(&domain_list_lock);
+	list_for_each(l, &domain_list) {
+		fn(list_entry(l, struct domain, all));
+	}
 }
 
 struct domain *domain_get_from(u32 id)
@@ -248,6 +257,7 @@ int domain_create(const struct domain_config *cfg, struct domain **out)
 	}
 	if (d->id == 0)
 		dom0 = d;
+	TRACE(TRC_DOM0_DOM_ADD, d->id);
 	*out = d;
 	return 0;
 }
@@ -262,6 +272,7 @@ static void free_waiting(void)
 	while (d) {
 		struct domain *next = d->next_free;
 
+		TRACE(TRC_DOM0_DOM_REM, d->id);
 		domain_free(d);
 		// The tools wait for the id to be free.
 		domain_event_hook();

@@ -90,6 +90,8 @@ void domain_get(struct domain *d);	    // caller holds one already
 void domain_put(struct domain *d); // last one: frees, later, on this CPU
 // The first domain whose number is id or more.
 struct domain *domain_get_from(u32 id);
+// Each one, under the list's lock.
+void domains_visit(void (*fn)(struct domain *d));
 // domid as hypercalls give it: DOMID_SELF or a number. NULL: no such.
 struct domain *domain_get_self_or(u16 domid);
 

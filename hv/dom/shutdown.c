@@ -6,6 +6,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
+#include "x86/desc.h"
 #include "x86/pte.h"
 #include "x86/smp.h"
 
@@ -115,7 +116,9 @@ static void show_stack(const struct vcpu *v, u64 sp)
 
 void vcpu_show(struct vcpu *v)
 {
-	const struct cpu_regs *r = v == current ? &cpu_info()->regs : &v->regs;
+	// A running guest's are where its last entry left them.
+	const struct cpu_info *there = (void *)cpu_stack_top(v->cpu);
+	const struct cpu_regs *r = v->running ? &there->regs : &v->regs;
 
 	printk(LOG_ERR "d%uv%u on CPU %u, guest %s mode\n", v->domain->id,
 	       v->id, v->cpu, v->hot.mode_kernel ? "kernel" : "user");

@@ -69,7 +69,8 @@ struct vcpu {
 // v->info back to the dummy, the page that was registered for it given back.
 // v does not run, and nobody sends it events any more.
 void vcpu_info_release(struct vcpu *v);
-// Prints v's registers and the top of its stack; v is current or off its CPU.
+// Prints v's registers and the top of its stack; of one that
+// runs on another CPU as they were at its last entry.
 void vcpu_show(struct vcpu *v);
 
 extern struct vcpu_info dummy_vcpu_info;

@@ -5,6 +5,7 @@
 // granting domain, whose table therefore exists until it is gone, and, for
 // each of its parts (host, device), one use of the active entry and one
 // reference (and writable type) of the frame.
+#include "dom/trace.h"
 #include "grant/private.h"
 #include "lib/errno.h"
 #include "mm/alloc.h"
@@ -236,6 +237,7 @@ int grant_map(struct gnttab_map_grant_ref *op)
 		return GNTST_no_space;
 	rc = map_with(op, owner, handle);
 	if (!rc) {
+		TRACE(TRC_MEM_PAGE_GRANT_MAP, op->dom);
 		owner = NULL; // the mapping's now
 		return rc;
 	}
@@ -326,6 +328,7 @@ void grant_unmap_end(struct grant_unmap *u)
 
 	if (!u->owner)
 		return;
+	TRACE(TRC_MEM_PAGE_GRANT_UNMAP, u->owner->id);
 	grant_release(&h);
 	settle_parts(u, 0);
 }

@@ -3,6 +3,7 @@
 // (public header arch-x86/xen-x86_64.h: RCX and R11 lie below the processor's
 // frame, as the way back is sysret).
 #include "access/access.h"
+#include "dom/trace.h"
 #include "lib/errno.h"
 #include "pv/private.h"
 #include "x86/insn.h"
@@ -96,6 +97,12 @@ void pv_inject(u8 vector, u32 error_code)
 		.masks_events = ti->flags & 4,
 	};
 
+	if (vector == 14)
+		TRACE(TRC_PV_PAGE_FAULT | TRC_64_FLAG, TRACE_64(regs->rip),
+		      TRACE_64(current->info->arch.cr2), error_code);
+	else
+		TRACE(TRC_PV_TRAP | TRC_64_FLAG, TRACE_64(regs->rip),
+		      vector | (u32)b.has_error << 15 | error_code << 16);
 	if (!b.rip) {
 		domain_crash(currd, "trap %u (error %#x) without a handler",
 			     vector, error_code);

@@ -5,6 +5,7 @@
 #include "pv/emul.h"
 #include "access/access.h"
 #include "dom/policy.h"
+#include "dom/trace.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "x86/faultable.h"
@@ -312,6 +313,7 @@ bool pv_emulate_privileged(struct cpu_regs *regs)
 	    (handlers[e.insn.kind].kernel_only && !pv_kernel_mode(e.v)))
 		return false;
 	rc = handlers[e.insn.kind].fn(&e);
+	TRACE(TRC_PV_EMULATE_PRIVOP | TRC_64_FLAG, TRACE_64(regs->rip));
 	if (rc == EMUL_DONE)
 		finish(e.v, regs, e.insn.length);
 	return rc != EMUL_REFUSED;

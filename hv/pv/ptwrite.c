@@ -3,6 +3,7 @@
 // it has mapped read-only is done for it, checked like any update. Decoding
 // and acting are separate: ptwrite_decode() reads bytes only.
 #include "access/access.h"
+#include "dom/trace.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
@@ -195,6 +196,8 @@ bool ptwrite_emulate(struct vcpu *v, struct cpu_regs *regs, u64 address)
 		     : -EINVAL;
 	page_unlock(pg);
 	page_put(pg);
+	TRACE(TRC_PV_PTWR_EMULATION | TRC_64_FLAG, TRACE_64(e),
+	      TRACE_64(address), TRACE_64(regs->rip));
 	// -EAGAIN: the processor changed the entry meanwhile; run it again.
 	return !rc || rc == -EAGAIN;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What holds vcpus back and what steers them: block, poll, pause, up and
 // down, affinity, weight and cap; the scheduler's part of a domain's life.
+#include "dom/trace.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
@@ -30,6 +31,7 @@ void vcpu_block_current(void)
 		flag_clear(v, VPF_BLOCKED);
 	else
 		softirq_raise(SOFTIRQ_SCHED);
+	TRACE(TRC_SCHED_BLOCK, v->domain->id, v->id);
 }
 
 void vcpu_unblock(struct vcpu *v)
@@ -48,6 +50,7 @@ void vcpu_kick(struct vcpu *v)
 
 void sched_yield(void)
 {
+	TRACE(TRC_SCHED_YIELD, currd->id, current->id);
 	current->sched->yield = true;
 	softirq_raise(SOFTIRQ_SCHED);
 }

@@ -5,6 +5,7 @@
 // v->running falls after the last bit of v's state is in memory. At most one
 // queue is locked at a time.
 #include "con/con.h"
+#include "dom/trace.h"
 #include "mm/alloc.h"
 #include "sched/private.h"
 #include "x86/entry.h"
@@ -192,6 +193,7 @@ static void make_ready(struct vcpu *v, bool stay)
 
 void sched_wake(struct vcpu *v)
 {
+	TRACE(TRC_SCHED_WAKE, v->domain->id, v->id);
 	make_ready(v, false);
 }
 
@@ -498,6 +500,11 @@ static void schedule(void)
 	note_idle(next->cpu, next->is_idle);
 	set_slice(q, next, now);
 	spin_unlock(&q->lock);
+	if (next == prev)
+		TRACE(TRC_SCHED_CONTINUE_RUNNING, TRACE_VCPU(next));
+	else
+		TRACE(TRC_SCHED_SWITCH, prev->domain->id, prev->id,
+		      next->domain->id, next->id);
 	if (next != prev)
 		context_switch(prev, next);
 	irq_enable();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How vcpus spend their time, and what guests are told about time: runstate
 // area, vcpu_time_info, wallclock (public headers vcpu.h and xen.h).
+#include "dom/trace.h"
 #include "lib/string.h"
 #include "sched/private.h"
 #include "x86/time_math.h"
@@ -20,6 +21,8 @@ void runstate_change(struct vcpu *v, u32 state, u64 now)
 
 	if (use->state == state)
 		return;
+	TRACE(TRC_SCHED_RUNSTATE_CHANGE | use->state << 8 | state << 4,
+	      TRACE_VCPU(v));
 	// CPUs' clocks may differ a little: time never runs backwards here.
 	if (now > use->since) {
 		use->time[use->state] += now - use->since;

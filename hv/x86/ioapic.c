@@ -2,6 +2,7 @@
 // IO-APICs (Intel 82093AA data sheet): an index and a data register each.
 #include "x86/ioapic.h"
 #include "lib/errno.h"
+#include "x86/panic.h"
 #include "x86/platform.h"
 #include "x86/spinlock.h"
 
@@ -89,6 +90,24 @@ int ioapic_read(u64 maddr, u32 reg, u32 *v)
 		return 0;
 	}
 	return -ENODEV;
+}
+
+void ioapic_show(void)
+{
+	for (u32 i = 0; i < platform.nr_ioapics; i++) {
+		u32 base = platform.ioapic[i].gsi_base, low;
+
+		printk("IO-APIC %u: %u lines from GSI %u\n", i, lines[i], base);
+		for (u32 n = 0; n < lines[i]; n++) {
+			SPIN_GUARD_IRQ(&lock);
+			low = reg_read(i, REG_RTE(n));
+			if (!(low & RTE_MASKED))
+				printk("  GSI %u: vector %#x, APIC id %u%s\n",
+				       base + n, low & 0xff,
+				       reg_read(i, REG_RTE(n) + 1) >> 24,
+				       low & RTE_LEVEL ? ", level" : "");
+		}
+	}
 }
 
 unsigned int __init ioapic_init(void)

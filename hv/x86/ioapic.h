@@ -17,5 +17,6 @@ void ioapic_route(unsigned int gsi, u32 low, u8 apic_id);
 void ioapic_change(unsigned int gsi, u32 low);
 // Register of the IO-APIC at maddr, for PHYSDEVOP_apic_read. -ENODEV.
 int ioapic_read(u64 maddr, u32 reg, u32 *v);
+void ioapic_show(void); // the lines that are not masked
 
 #endif

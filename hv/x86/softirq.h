@@ -11,6 +11,7 @@ enum softirq {
 	SOFTIRQ_TIME, // time calibration
 	SOFTIRQ_RCU,  // deferred freeing, dom/
 	SOFTIRQ_CONSOLE,
+	SOFTIRQ_TRACE, // a ring is half full
 	SOFTIRQ_SCHED, // last: may not return
 	SOFTIRQ_COUNT
 };

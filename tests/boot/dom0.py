@@ -29,6 +29,7 @@ SCRIPTS = [
     ("net", "net", "ringlet", 1, 180, "e1000"),
     ("net-virtio", "net", "ringlet-debug", 2, 240, "virtio"),
     ("xl-info", "xl-info", "ringlet", 1, 120),
+    ("observe", "observe", "ringlet-debug", 2, 300),
     ("domu", "domu", "ringlet", 1, 300),
     ("domu-debug", "domu", "ringlet-debug", 2, 420),
     ("domu2", "domu2", "ringlet", 2, 420),
