@@ -103,7 +103,9 @@ static void show_memory(char key)
 	printk("memory: %lu pages, %lu free, %lu of them claimed\n",
 	       frames_total_count(), frames_free_count(), frames_claimed());
 	if (key == 'H')
-		frames_show();
+		printk("free blocks, a bit for each order: %lx below 4 GiB, "
+		       "%lx above\n",
+		       frames_free_orders(false), frames_free_orders(true));
 }
 
 static void show_domain_pages(struct domain *d)

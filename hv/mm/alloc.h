@@ -18,7 +18,8 @@ struct page_info *frames_alloc(unsigned order, unsigned width, unsigned flags);
 void frames_free(struct page_info *pg, unsigned order);
 u64 frames_free_count(void);
 u64 frames_total_count(void); // the machine's RAM
-void frames_show(void);
+// Orders of which there are free blocks, below 4 GiB or above.
+u64 frames_free_orders(bool high);
 u64 frames_claimed(void); // outstanding
 // -ENOMEM when it cannot be promised; 0 frames cancels.
 int frames_claim(struct page_account *who, u64 frames);

@@ -7,7 +7,6 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/private.h"
-#include "x86/panic.h"
 #include "x86/percpu.h"
 
 // Blocks below 4 GiB are kept apart from the rest, so that requests for DMA
@@ -195,14 +194,14 @@ u64 frames_total_count(void)
 	return READ_ONCE(total_frames);
 }
 
-// What a debug key asks: large blocks or small ones?
-void frames_show(void)
+u64 frames_free_orders(bool high)
 {
-	SPIN_GUARD(&lock);
+	u64 orders = 0;
+
 	for (u32 o = 0; o <= MAX_ORDER; o++)
-		printk("  blocks of %lu KiB:%s%s\n", PAGE_SIZE / 1024 << o,
-		       free_list[ZONE_LOW][o] ? " below 4 GiB" : "",
-		       free_list[ZONE_HIGH][o] ? " above" : "");
+		if (READ_ONCE(free_list[high ? ZONE_HIGH : ZONE_LOW][o]))
+			orders |= BIT(o);
+	return orders;
 }
 
 u64 frames_claimed(void)

@@ -213,6 +213,8 @@ static void heap(void)
 		if (object[i].p)
 			object_step(i);
 	CHECK(frames_free_count() == all);
+	// All is low and in large blocks again.
+	CHECK(frames_free_orders(false) >> 10 && !frames_free_orders(true));
 	heap_free(NULL);
 	CHECK(!heap_alloc_array(1UL << 33, 1UL << 31));
 	CHECK(!heap_alloc(~0UL) && !heap_alloc((1UL << 63) + 1));
