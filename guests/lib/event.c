@@ -72,9 +72,9 @@ void event_unmask_all(void)
 		version_op(XENVER_version, NULL);
 }
 
-u64 system_time(void)
+u64 system_time_of(const struct vcpu_info *info)
 {
-	const volatile struct vcpu_time_info *t = &vcpu_info_of(0)->time;
+	const volatile struct vcpu_time_info *t = &info->time;
 	u32 version, low, high;
 	u64 delta, ns;
 
@@ -93,6 +93,11 @@ u64 system_time(void)
 		barrier();
 	} while ((version & 1) || version != t->version);
 	return ns;
+}
+
+u64 system_time(void)
+{
+	return system_time_of(vcpu_info_of(0));
 }
 
 long port_send(u32 port)

@@ -155,7 +155,9 @@ void event_init(void);
 void event_mask_all(void);
 void event_unmask_all(void); // delivers what is pending
 struct vcpu_info *vcpu_info_of(unsigned int vcpu);
-u64 system_time(void); // nanoseconds
+// Nanoseconds, by the copy of the vcpu that asks; the second is for vcpu 0.
+u64 system_time_of(const struct vcpu_info *info);
+u64 system_time(void);
 long port_send(u32 port);
 long port_unmask(u32 port);
 long port_close(u32 port);

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A second vcpu: bring-up, interrupts between vcpus, run states, timers.
 #include "lib/cpu.h"
-#include "lib/guest.h"
-
-#define MS	 1000000ul
-#define PATIENCE (2000 * MS)
+#include "smp/smp.h"
 
 static u8 stack[16384] __attribute__((aligned(16)));
 static u8 trap_stack[8192] __attribute__((aligned(16)));
@@ -13,7 +10,7 @@ static u32 kick_port, timer_port;
 static volatile u32 kicks, ticks, starts;
 static volatile long result;
 static long (*volatile work)(void);
-static struct vcpu_info *volatile info1;
+struct vcpu_info *volatile info1;
 
 static bool on_vcpu1(const void *p)
 {
@@ -22,8 +19,8 @@ static bool on_vcpu1(const void *p)
 	return at >= stack && at < stack + sizeof(stack);
 }
 
-// Events of vcpu 1; both of its ports lie in the first word.
-static bool vcpu1_events(struct regs *regs)
+// Both of its ports lie in the first word.
+bool vcpu1_events(struct regs *regs)
 {
 	u64 bits;
 
@@ -63,17 +60,27 @@ static bool wait_for(const volatile u32 *what, u32 value)
 	return *what == value;
 }
 
-// fn on vcpu 1; its result.
-static long call(long (*fn)(void))
+void call_start(long (*fn)(void))
+{
+	work = fn;
+	port_send(kick_port);
+}
+
+long call_wait(void)
 {
 	u64 until = system_time() + PATIENCE;
 
-	work = fn;
-	port_send(kick_port);
 	while (work && system_time() < until)
 		sched_op(SCHEDOP_yield, NULL);
 	CHECK(!work);
 	return result;
+}
+
+// fn on vcpu 1; its result.
+static long call(long (*fn)(void))
+{
+	call_start(fn);
+	return call_wait();
 }
 
 static void make_context(void)

@@ -77,10 +77,14 @@ static long op_runstate_area(struct vcpu *v, u64 arg)
 	if (!access_ok(op.addr.p, sizeof(info)))
 		return -EFAULT;
 	v->runstate_gva = op.addr.p;
-	runstate_get(v, &info);
-	// An area that is not there is the guest's own loss.
-	if (op.addr.p)
+	// An area that is not there is the guest's own loss. A running vcpu's
+	// times end where its state began.
+	if (v == current) {
+		vcpu_runstate_publish(v);
+	} else if (op.addr.p) {
+		runstate_get(v, &info);
 		copy_struct_to_guest(op.addr.p, &info);
+	}
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "lib/rangeset.h"
 #include "pci/pci.h"
 #include "x86/ioport.h"
+#include "x86/time.h"
 
 #define PORT_PIT_CH2   0x42
 #define PORT_PIT_MODE  0x43
@@ -17,9 +18,6 @@
 #define PORT_PCI_DATA  0xcfc
 
 #define REP_MAX	       256 // elements moved in one exit
-
-// Index and data of the RTC are one access; PIT and speaker share a register.
-static struct spinlock legacy_lock = SPINLOCK_INIT(RANK_RTC);
 
 bool emul_iopl_allows(const struct vcpu *v)
 {
@@ -90,7 +88,7 @@ static u32 part_read(struct domain *d, u32 port, unsigned int size)
 		return d->pv->rtc_index;
 	if (port != PORT_RTC_DATA)
 		return ~0u;
-	SPIN_GUARD_IRQ(&legacy_lock);
+	SPIN_GUARD_IRQ(&rtc_lock);
 	outb(PORT_RTC_INDEX, d->pv->rtc_index & 0x7f);
 	return inb(PORT_RTC_DATA);
 }
@@ -105,7 +103,7 @@ static void part_write(struct domain *d, u32 port, unsigned int size, u32 value)
 		pci_conf_guest_write(d, d->pv->pci_cf8, port & 3, size, value);
 	if (!d->is_hardware)
 		return;
-	SPIN_GUARD_IRQ(&legacy_lock);
+	SPIN_GUARD_IRQ(&rtc_lock);
 	switch (port) {
 	case PORT_RTC_INDEX:
 		d->pv->rtc_index = byte;

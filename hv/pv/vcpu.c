@@ -7,6 +7,7 @@
 #include "pv/emul.h"
 #include "pv/pgmod.h"
 #include "pv/private.h"
+#include "sched/sched.h"
 #include "x86/cpuid.h"
 #include "x86/desc.h"
 #include "x86/fpu.h"
@@ -251,6 +252,9 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 		return -EINVAL;
 	v->hot.mode_kernel = !!(c->flags & VGCF_in_kernel);
 	v->domain->vm_assist |= (u32)c->vm_assist;
+	// The builder has cleared the shared page.
+	if (!v->id)
+		domain_wallclock_update(v->domain);
 	v->initialised = true;
 	return 0;
 }

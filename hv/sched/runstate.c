@@ -186,14 +186,14 @@ static struct spinlock wallclock_lock = SPINLOCK_INIT(RANK_SCHED_GLOBAL);
 
 void domain_wallclock_update(struct domain *d)
 {
-	u32 sec, nsec, generation, version;
+	u32 nsec, version;
 	u64 flags, seconds;
 
 	if (!d->shared)
 		return;
 	flags = spin_lock_irqsave(&wallclock_lock);
-	wallclock_get(&sec, &nsec, &generation);
-	seconds = (u64)sec + (u64)d->time_offset_s;
+	wallclock_get(&seconds, &nsec);
+	seconds += (u64)d->time_offset_s;
 	version = READ_ONCE(shared_info(d, wc_version)) | 1;
 	WRITE_ONCE(shared_info(d, wc_version), version);
 	__atomic_thread_fence(__ATOMIC_RELEASE);

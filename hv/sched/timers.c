@@ -60,16 +60,21 @@ int vcpu_set_periodic(struct vcpu *v, u64 period_ns)
 	return 0;
 }
 
+// A guest's times are signed: one below zero has passed.
+static void set_here(struct timer *t, u64 when)
+{
+	timer_migrate(t, smp_cpu_id());
+	timer_set(t, (s64)when < 0 ? 0 : when);
+}
+
 void vcpu_set_singleshot(struct vcpu *v, u64 when)
 {
-	timer_migrate(&v->singleshot, smp_cpu_id());
-	timer_set(&v->singleshot, when);
+	set_here(&v->singleshot, when);
 }
 
 void vcpu_set_poll_timer(struct vcpu *v, u64 when)
 {
-	timer_migrate(&v->poll_timer, smp_cpu_id());
-	timer_set(&v->poll_timer, when);
+	set_here(&v->poll_timer, when);
 }
 
 void vcpu_stop_singleshot(struct vcpu *v)

@@ -24,7 +24,8 @@ static DEFINE_PERCPU(struct cpu_time, cpu_time);
 
 static struct {
 	struct spinlock lock;
-	u32 sec, nsec, generation;
+	u64 sec;
+	u32 nsec;
 } wall = { .lock = SPINLOCK_INIT(RANK_TIME) };
 
 static u64 khz;
@@ -102,8 +103,8 @@ void __init time_init(void)
 	apic_timer_set_rate(timer * 1000000 / (to.ns - from.ns), khz);
 	time_rate(&this_cpu(cpu_time).scale, to.ns - from.ns,
 		  to.tsc - from.tsc);
-	printk("time: %s, TSC %lu.%03lu MHz\n", clock_name(), khz / 1000,
-	       khz % 1000);
+	printk("time: %s, TSC %lu.%03lu MHz%s\n", clock_name(), khz / 1000,
+	       khz % 1000, cpu_has(TSC_DEADLINE) ? ", deadline timer" : "");
 	timer_init_cpu(0);
 	sync_start(&to);
 	wallclock_set(rtc_read(), 0, time_now());
@@ -117,13 +118,12 @@ void time_init_cpu(void)
 	sync_start(&now);
 }
 
-void wallclock_get(u32 *sec, u32 *nsec, u32 *generation)
+void wallclock_get(u64 *sec, u32 *nsec)
 {
 	u64 flags = spin_lock_irqsave(&wall.lock);
 
 	*sec = wall.sec;
 	*nsec = wall.nsec;
-	*generation = wall.generation;
 	spin_unlock_irqrestore(&wall.lock, flags);
 }
 
@@ -133,8 +133,7 @@ void wallclock_set(u64 sec, u32 nsec, u64 system_time)
 	u64 flags = spin_lock_irqsave(&wall.lock);
 
 	ns = ns > system_time ? ns - system_time : 0;
-	wall.sec = (u32)(ns / NS_PER_S);
+	wall.sec = ns / NS_PER_S;
 	wall.nsec = (u32)(ns % NS_PER_S);
-	wall.generation++;
 	spin_unlock_irqrestore(&wall.lock, flags);
 }

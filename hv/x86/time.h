@@ -37,11 +37,12 @@ static inline u64 time_scale_delta(u64 delta, u32 mul, s8 shift)
 	return (u64)(((unsigned __int128)delta * mul) >> 32);
 }
 
-// Wallclock at system time 0, and a counter that moves with each change.
-void wallclock_get(u32 *sec, u32 *nsec, u32 *generation);
+// Wallclock at system time 0.
+void wallclock_get(u64 *sec, u32 *nsec);
 void wallclock_set(u64 sec, u32 nsec, u64 system_time);
 u64 rtc_read(void); // seconds since 1970 from the CMOS clock; 0: there is none
-// Guards the CMOS index and data ports 0x70 and 0x71 (RANK_RTC).
+// Guards the CMOS index and data ports 0x70 and 0x71, and the register that
+// PIT and speaker share (RANK_RTC).
 extern struct spinlock rtc_lock;
 
 // A timer belongs to one CPU; its function runs there in SOFTIRQ_TIMER with
