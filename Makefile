@@ -32,7 +32,7 @@ COLD    := boot/% con/% ctl/% dom/% lib/% pci/% mm/boot mm/stacks \
 OPT      = $(if $(filter $(COLD),$*),-Os) \
 	$(if $(filter boot/dom0 mm/boot,$*),-mstringop-strategy=libcall)
 
-.PHONY: all release debug clean size test counts run print-cflags install uninstall guests fmt
+.PHONY: all release debug clean size test soak counts run dom0-image print-cflags install uninstall guests fmt
 all: release debug
 release: build/ringlet
 debug: build/ringlet-debug
@@ -84,6 +84,23 @@ test:
 	@$(MAKE) --no-print-directory all size guests
 	@tools/dom0-image/build.sh
 	@python3 tests/run.py
+
+# What takes longer than a test may: real amounts of data, a whole Debian.
+soak:
+	@tools/deps.sh build run test disk
+	@$(MAKE) --no-print-directory all guests
+	@tools/dom0-image/build.sh
+	@tools/dom0-image/debian.sh domu build/debian
+	@tools/dom0-image/build.sh --name debian --disk
+	@python3 tests/run.py --only 'soak/*' --limit 14400
+
+# NAME=mine, then KERNEL=package, ADD="package package" or DISK=1 make another
+# image than that of the tests, build/dom0-mine: docs/dom0-image.md.
+dom0-image:
+	@tools/deps.sh run $(if $(DISK),disk)
+	@tools/dom0-image/build.sh $(if $(NAME),--name $(NAME)) \
+		$(if $(KERNEL),--kernel $(KERNEL)) $(ADD:%=--add %) \
+		$(if $(DISK),--disk) $(if $(REFRESH),--refresh)
 
 # Instructions and memory, Xen 4.17 beside Ringlet: docs/benchmarks.md.
 counts: release guests

@@ -3,7 +3,7 @@
 #
 # Makes sure that the Debian packages Ringlet needs are installed.
 #
-#   tools/deps.sh [-p] [build] [run] [test]      (default: build run)
+#   tools/deps.sh [-p] [build] [run] [test] [disk]   (default: build run)
 #
 # As root it installs what is missing. As anybody else it prints the one
 # command that does it, and ends with 1. With -p it only prints the command.
@@ -15,6 +15,9 @@ liblzma-dev libzstd-dev"
 RUN="qemu-system-x86 binutils cpio gzip xz-utils"
 TEST="python3 clang clang-format clang-tidy cppcheck shellcheck gdb
 grub-pc-bin grub-common xorriso mtools"
+
+DISK="mmdebstrap e2fsprogs openssh-client"
+[ "$(id -u)" = 0 ] || DISK="$DISK fakeroot uidmap"
 
 usage() {
 	sed -n 's/^# \{0,1\}//; 4,10p' "$0" >&2
@@ -45,6 +48,7 @@ for arg in "$@"; do
 	build) wanted="$wanted $BUILD" ;;
 	run) wanted="$wanted $BUILD $RUN" ;;
 	test) wanted="$wanted $BUILD $RUN $TEST" ;;
+	disk) wanted="$wanted $DISK" ;;
 	*) usage ;;
 	esac
 done

@@ -10,10 +10,14 @@
 #   DOM0_EXTRA=       more words for Dom0's kernel command line
 #   SCRIPT=           run this one of tools/dom0-image/scripts in Dom0, print
 #                     its lines, end with its result
+#   IMAGE=            boots build/dom0-IMAGE, made by dom0-image/build.sh
+#                     --name IMAGE, a disk too, instead of build/dom0
+#   GUESTS=           1 adds the unpacked guest kernel and GRUB for guests
 #   TIMEOUT=600       seconds that a scripted run may take
 #   LOG=              where a scripted run's console goes
 #   DISK= DISKIF=ahci ahci, ide, nvme or virtio; DISK is a raw image
 #   NET=              e1000, e1000e or virtio, on QEMU's user network
+#                     (without SCRIPT: virtio), none
 #   QEMU=qemu-system-x86_64   CPU=max,-smap   MACHINE=pc   QEMU_EXTRA=
 #
 # Without SCRIPT the terminal is the machine's console: Ctrl-A X ends QEMU,
@@ -32,6 +36,8 @@ TIMEOUT=${TIMEOUT:-600}
 DISK=${DISK:-}
 DISKIF=${DISKIF:-ahci}
 NET=${NET:-}
+IMAGE=${IMAGE:-}
+GUESTS=${GUESTS:-}
 QEMU=${QEMU:-qemu-system-x86_64}
 MACHINE=${MACHINE:-pc}
 QEMU_EXTRA=${QEMU_EXTRA:-}
@@ -83,7 +89,7 @@ add_disk() {
 }
 
 add_net() {
-	[ -n "$NET" ] || return 0
+	[ "${NET:=none}" != none ] || return 0
 	args+=(-netdev "user,id=net0")
 	case $NET in
 	e1000 | e1000e) args+=(-device "$NET,netdev=net0,romfile=") ;;
@@ -148,12 +154,28 @@ run_script() {
 
 command -v "$QEMU" >/dev/null || "$root/tools/deps.sh" run
 CPU=${CPU:-$(default_cpu)}
-"$root/tools/dom0-image/build.sh"
+dir=$root/build/dom0${IMAGE:+-$IMAGE}
+if [ -z "$IMAGE" ]; then
+	"$root/tools/dom0-image/build.sh"
+elif [ ! -e "$dir/initrd.img" ]; then
+	die "no $dir; make dom0-image NAME=$IMAGE builds it"
+fi
 image=$(hypervisor_image)
 [ -e "$image" ] || die "no $image (make builds it)"
 
+# Archives of an initramfs may follow each other.
+initrd=$dir/initrd.img
+if [ -n "$GUESTS" ]; then
+	cat "$initrd" "$dir/guests.img" >"$initrd+guests"
+	initrd+=+guests
+fi
+
 dom0="console=hvc0 earlyprintk=xen $DOM0_EXTRA"
 [ -z "$SCRIPT" ] || dom0+=" ringlet.script=$SCRIPT"
+if [ -e "$dir/disk.img" ]; then
+	dom0+=" root=LABEL=dom0 ro"
+	DISK=${DISK:-$dir/disk.img}
+fi
 # A comma separates modules in -initrd; doubled it stands for itself.
 dom0=${dom0//,/,,}
 
@@ -161,7 +183,8 @@ args=(-accel tcg -machine "$MACHINE" -cpu "$CPU" -smp "$SMP" -m "$MEM"
 	-nodefaults -no-user-config -display none -no-reboot
 	-kernel "$image"
 	-append "com1=115200 console=com1 dom0_mem=${DOM0_MEM}M $EXTRA"
-	-initrd "$root/build/dom0/vmlinuz $dom0,$root/build/dom0/initrd.img")
+	-initrd "$dir/vmlinuz $dom0,$initrd")
+[ -n "$SCRIPT" ] || NET=${NET:-virtio}
 add_disk
 add_net
 # shellcheck disable=SC2206 # options, split at blanks on purpose

@@ -10,13 +10,14 @@ import hashlib
 import os
 import re
 
-from boot.boot import dom0_modules
-from lib import devices
+from boot.boot import INITRD, dom0_modules
+from lib import devices, image
 from lib.case import FAIL, Case, Failure
 from lib.machine import HV_ARGS, Machine
 
 STATUS = r"\bRINGLET-TEST (\S+) (PASS|SKIP|FAIL)\b[ \t]*([^\n]*)\n"
 DONE = r"\bRINGLET-DONE (\d+)\s"
+GUESTS = "build/dom0/guests.img"
 WORDS = "console=hvc0 quiet"
 
 # name, script, hypervisor, CPUs, timeout; then a disk or a network card
@@ -48,14 +49,19 @@ NEWER = [
 WEB_BYTES = 16 << 20
 
 
-def _boot(context, script, hv, cpus, words="", arguments=(), **options):
-    """Run the script once in a machine of its own, and collect its lines.
-    Returns everything that the console said."""
+def boot_script(context, script, hv, cpus, words="", arguments=(),
+                guests=False, memory="2G", **options):
+    """Run the script once in a machine of its own, and collect its lines;
+    guests: with what saves time where Dom0 starts some. Returns everything
+    that the console said."""
     words = f"{WORDS} ringlet.script={script} {words}".strip()
-    with Machine(context, hv=hv, cpus=cpus, memory="2G",
+    kernel, initrd = dom0_modules(words)
+    if guests:
+        initrd = (image.joined(context, INITRD, GUESTS), "")
+    with Machine(context, hv=hv, cpus=cpus, memory=memory,
                  hv_args=HV_ARGS + " dom0_mem=1024M",
                  devices=["-nic", "none", *arguments],
-                 modules=dom0_modules(words), **options) as machine:
+                 modules=[kernel, initrd], **options) as machine:
         _verdicts(context, machine)
         machine.expect_exit(30)
     return machine.text.decode("utf-8", "replace")
@@ -82,24 +88,29 @@ def _verdicts(context, machine):
 def _disk(context, how, kind):
     """Two boots with one disk: the second finds what the first one wrote."""
     for mode in ("write", "verify"):
-        said = _boot(context, *how,
-                     arguments=devices.disk(context, kind))
+        said = boot_script(context, *how,
+                           arguments=devices.disk(context, kind))
         if f"DISK_MODE={mode}" not in said:
             raise Failure(f"the script did not {mode}")
 
 
-def _net(context, how, kind):
-    """Dom0 fetches a file from here; the digests must agree."""
+def boot_fetching(context, *how, kind, times=1, words="", **options):
+    """A script that fetches a file from here so many times; the digests must
+    agree."""
     data = os.urandom(WEB_BYTES)
     folder = os.path.join(context.folder, "web")
     os.mkdir(folder)
     with open(os.path.join(folder, "file"), "wb") as file:
         file.write(data)
     with devices.web_server(folder) as port:
-        said = _boot(context, *how, words=f"ringlet.port={port}",
-                     arguments=devices.network(kind))
-    if "NET_SHA256=" + hashlib.sha256(data).hexdigest() not in said:
+        said = boot_script(context, *how, words=f"ringlet.port={port} {words}",
+                           arguments=devices.network(kind), **options)
+    if said.count("NET_SHA256=" + hashlib.sha256(data).hexdigest()) != times:
         raise Failure("the fetched file is not the one that was served")
+
+
+def _net(context, how, kind):
+    boot_fetching(context, *how, kind=kind)
 
 
 def _script(how, kind):
@@ -109,13 +120,13 @@ def _script(how, kind):
         if special:
             special(context, how, kind[0])
         else:
-            _boot(context, *how)
+            boot_script(context, *how)
     return body
 
 
 def _newer(how, cpu, word):
     def body(context):
-        said = _boot(context, *how, cpu=cpu, newer=True)
+        said = boot_script(context, *how, cpu=cpu, newer=True)
         if context.hv != "xen" and not re.search(rf"CPUs: .*\b{word}\b", said):
             raise Failure(f"the hypervisor does not use {word}")
     return body

@@ -5,7 +5,7 @@ import shutil
 import struct
 
 from . import proc
-from .case import Broken
+from .case import Broken, need
 
 MULTIBOOT1_MAGIC = 0x1BADB002
 GRUB_MODULES = "normal iso9660 biosdisk multiboot multiboot2 serial terminal " \
@@ -27,6 +27,16 @@ def without_multiboot1(image, folder):
     with open(copy, "wb") as file:
         file.write(data)
     return copy
+
+
+def joined(context, *paths):
+    """Archives of an initramfs, one behind the other, in one file."""
+    both = os.path.join(context.folder, "joined")
+    with open(both, "wb") as target:
+        for path in paths:
+            with open(need(path), "rb") as source:
+                shutil.copyfileobj(source, target)
+    return both
 
 
 def grub_lines(protocol, hv_args, modules):

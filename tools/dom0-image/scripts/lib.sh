@@ -56,6 +56,23 @@ wait_for() {
 	return 0
 }
 
+# digest FILE: its MD5, and nothing else.
+digest() {
+	md5sum <"$1" | cut -d' ' -f1
+}
+
+# find_disk MIB: the first disk of at least this size, in $disk.
+find_disk() {
+	local dev
+	for dev in /sys/block/{sd,vd,nvme}*; do
+		[ -e "$dev/size" ] || continue
+		[ "$(<"$dev/size")" -ge $(($1 * 2048)) ] || continue
+		disk=/dev/${dev##*/}
+		return 0
+	done
+	return 1
+}
+
 cmdline_value() {
 	local word
 	for word in $(</proc/cmdline); do
@@ -134,4 +151,39 @@ free_same() {
 	local rc=0
 	wait_for 30 free_is "$2" || rc=1
 	result "$1" $rc "free MiB before $2, after $(xl_info free_memory)"
+}
+
+# --- commands in a guest whose kernel was told demo.agent ---------------------
+
+guest_said() {
+	grep -q "^agent: $2 ends" "$(guest_log "$1")"
+}
+
+# agent_guest NAME [xl's options]: a guest that obeys, made of the demo guest.
+agent_guest() {
+	local kernel=/boot/vmlinuz
+	# Unpacked, where the image has it so, it saves seconds for each guest.
+	[ ! -e /boot/vmlinux ] || kernel=/boot/vmlinux
+	sed -e "s|\"demo\"|\"$1\"|" -e "s|/boot/vmlinuz|$kernel|" \
+		-e 's/console=hvc0/& demo.agent/' \
+		/etc/xen/demo.cfg >"/etc/xen/$1.cfg"
+	guest_create "$@"
+}
+
+# guest_run NAME COMMAND: its output, and its status; 300 seconds at most
+# (124), or $guest_limit.
+guest_run() {
+	local name=$1 word log tty
+	word=$(now_ms)-$BASHPID
+	log=$(guest_log "$name")
+	tty=$(xenstore-read "/local/domain/$(xl domid "$name")/console/tty") ||
+		return 1
+	printf '%s %s\n' "$word" "${2//$'\n'/ }" >"$tty"
+	if ! wait_for "${guest_limit:-300}" guest_said "$name" "$word"; then
+		guest_explain "$name" >&2
+		return 124
+	fi
+	tr -d '\r' <"$log" | sed -n "/^agent: $word begins/,/^agent: $word ends/{
+		/^agent: $word/!p; }"
+	return "$(sed -n "s/^agent: $word ends \([0-9]*\).*/\1/p" "$log")"
 }

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""Devices of guests: Linux' own backends in Dom0 and frontends in DomU."""
+import os
+
+from boot.boot import dom0_modules
+from boot.dom0 import boot_fetching, boot_script
+from lib import devices
+from lib.case import Case, Failure, need
+from lib.machine import HV_ARGS, Machine
+
+# name, hypervisor, CPUs, the machine's disk, its MiB, timeout
+BLOCK = [
+    ("devices/block", "ringlet", 1, "virtio", 32, 600),
+    ("devices/block-debug", "ringlet-debug", 2, "ahci", 16, 900),
+    ("soak/block", "ringlet", 2, "nvme", 1024, 3600),
+]
+# name, hypervisor, CPUs, the machine's card, MiB to send, timeout
+BRIDGE = [
+    ("devices/bridge", "ringlet-debug", 2, "e1000", 64, 900),
+    ("soak/bridge", "ringlet", 2, "virtio", 1024, 3600),
+]
+# name, script, hypervisor, CPUs, timeout
+OTHERS = [
+    ("devices/grub", "grub", "ringlet", 1, 600),
+    ("devices/vchan", "vchan", "ringlet", 2, 600),
+]
+
+
+def _block(hv, cpus, kind, mebibytes):
+    def body(context):
+        boot_script(context, "block", hv, cpus, guests=True,
+                    words=f"ringlet.timeout={int(context.left())}",
+                    arguments=devices.disk(context, kind, mebibytes))
+    return body
+
+
+def _bridge(hv, cpus, kind, mebibytes):
+    def body(context):
+        boot_fetching(context, "bridge", hv, cpus, kind=kind, times=2,
+                      guests=True, words=f"ringlet.mib={mebibytes} "
+                      f"ringlet.timeout={int(context.left())}")
+    return body
+
+
+def _other(script, hv, cpus):
+    def body(context):
+        boot_script(context, script, hv, cpus, guests=True)
+    return body
+
+
+def _demo(context):
+    """What `make run` shows: a guest with a disk and a card, its console, and
+    the way back from there."""
+    with Machine(context, hv="ringlet", memory="1G",
+                 hv_args=HV_ARGS + " dom0_mem=512M",
+                 devices=devices.network("virtio"),
+                 modules=dom0_modules("console=hvc0 quiet")) as machine:
+        machine.expect(r"demo guest is being created")
+        machine.expect(r"dom0# ")
+        machine.send("until xl domid demo; do sleep 1; done 2>&-\n"
+                     "xl console demo\n")
+        machine.expect(r"demo: disk xvda is at /mnt")
+        machine.expect(r"demo: address 10\.0\.2\.\d+\s")
+        machine.send("\n")
+        machine.expect(r"demo# ")
+        machine.send("echo kept | tee /mnt/note; sync; df /mnt | tail -n 1\n")
+        machine.expect(r"^/dev/xvda .*/mnt$")
+        machine.send("\x1d")
+        machine.expect(r"dom0# ")
+        machine.send("xl block-list demo; xl network-list demo\n")
+        machine.expect(r"^51712 +0 +\d+ +4 ")
+        machine.expect(r"^0 +0 +00:16:3e:\S+ +0 +4 ")
+        machine.send("xl shutdown -w demo && mount /var/lib/xen/demo.img /mnt "
+                     "&& cat /mnt/note; poweroff\n")
+        machine.expect(r"^kept$")
+        machine.expect_exit(30)
+
+
+def _debian_guest(context):
+    """A Debian as made by debian.sh, on the machine's disk, as a guest."""
+    disk = need("build/debian/disk.img")
+    arguments = devices.network("virtio") + [
+        "-drive", f"file={disk},format=raw,if=none,id=disk,snapshot=on",
+        "-device", "virtio-blk-pci,drive=disk"]
+    with devices.web_server(os.path.dirname(disk)) as port:
+        boot_script(context, "debian", "ringlet", 2, guests=True,
+                    memory="3G", arguments=arguments,
+                    words=f"ringlet.port={port} "
+                    f"ringlet.timeout={int(context.left())}")
+
+
+def _debian_dom0(context):
+    """A Debian as made by `make dom0-image DISK=1` as Dom0: its own services
+    start xl's daemons, and a guest runs."""
+    folder = os.path.dirname(need("build/dom0-debian/disk.img"))
+    modules = [(f"{folder}/vmlinuz", "console=hvc0 root=LABEL=dom0 ro"),
+               (f"{folder}/initrd.img", "")]
+    arguments = devices.network("e1000") + [
+        "-drive", f"file={folder}/disk.img,format=raw,if=none,id=disk,"
+        "snapshot=on", "-device", "ahci,id=ahci",
+        "-device", "ide-hd,bus=ahci.0,drive=disk"]
+    with Machine(context, hv="ringlet", cpus=2, memory="2G",
+                 hv_args=HV_ARGS + " dom0_mem=1024M", devices=arguments,
+                 modules=modules) as machine:
+        machine.expect(r"dom0 login: ")
+        machine.send("root\n")
+        machine.expect(r"root@dom0:~# ")
+        machine.send("systemctl is-system-running --wait; xl list\n")
+        state = machine.expect(r"^(running|degraded)$").group(1)
+        if state != b"running":
+            machine.send("systemctl --failed --no-pager\n")
+            machine.expect(r"root@dom0:~# .*root@dom0:~# ")
+            raise Failure("services of Dom0 failed")
+        machine.expect(r"^Domain-0 +0 +1024 ")
+        machine.send("xl create -q -c /etc/xen/demo.cfg "
+                     "'vif=[\"bridge=xenbr0\"]'\n")
+        machine.expect(r"demo: up after ")
+        machine.expect(r"demo: address 10\.0\.2\.\d+\s")
+        machine.send("\x1d")
+        machine.expect(r"root@dom0:~# ")
+        machine.send("xl shutdown -w demo && poweroff\n")
+        machine.expect_exit()
+
+
+def cases():
+    return [Case(name, _block(*how), timeout)
+            for name, *how, timeout in BLOCK] + [
+        Case(name, _bridge(*how), timeout)
+        for name, *how, timeout in BRIDGE] + [
+        Case(name, _other(*how), timeout)
+        for name, *how, timeout in OTHERS] + [
+        Case("devices/demo", _demo, 400),
+        Case("soak/debian-guest", _debian_guest, 3600),
+        Case("soak/debian-dom0", _debian_dom0, 3600)]
