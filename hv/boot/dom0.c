@@ -6,7 +6,6 @@
 #include "evtchn/evtchn.h"
 #include "lib/elf.h"
 #include "lib/errno.h"
-#include "lib/rangeset.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "mm/paging.h"

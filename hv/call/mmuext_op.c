@@ -4,7 +4,6 @@
 #include "access/access.h"
 #include "call/call.h"
 #include "call/mmu.h"
-#include "lib/rangeset.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "pv/pgmod.h"
@@ -78,7 +77,7 @@ static int do_flush(struct mmu_batch *b)
 
 static bool may_flush_caches(const struct domain *d)
 {
-	return d->is_hardware || d->io_mem->used || d->io_ports->used;
+	return d->is_hardware || d->io_mem.used || d->io_ports.used;
 }
 
 static int do_flush_cache(struct mmu_batch *b)

@@ -5,7 +5,6 @@
 #include "ctl/private.h"
 #include "dom/policy.h"
 #include "evtchn/evtchn.h"
-#include "lib/rangeset.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "pv/pv.h"
@@ -85,8 +84,8 @@ long domctl_get_address_size(struct ctl *c)
 static struct rangeset *set_of(struct domain *d, u32 cmd)
 {
 	if (cmd == XEN_DOMCTL_ioport_permission)
-		return d->io_ports;
-	return cmd == XEN_DOMCTL_irq_permission ? d->irqs : d->io_mem;
+		return &d->io_ports;
+	return cmd == XEN_DOMCTL_irq_permission ? &d->irqs : &d->io_mem;
 }
 
 static bool may_use(struct domain *d, u32 cmd, u64 first, u64 last)
@@ -285,7 +284,7 @@ int policy_copy_out(const struct domain *d, u32 kind,
 	int rc;
 
 	if (d)
-		return put_policy(d->policy, to);
+		return put_policy(&d->policy, to);
 	p = heap_alloc(sizeof(*p));
 	if (!p)
 		return -ENOMEM;

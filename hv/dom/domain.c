@@ -8,7 +8,6 @@
 #include "dom/private.h"
 #include "dom/trace.h"
 #include "lib/errno.h"
-#include "lib/rangeset.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "x86/panic.h"
@@ -162,22 +161,6 @@ static struct domain *domain_alloc(u16 id)
 	return d;
 }
 
-static struct rangeset *rangeset_create(void)
-{
-	struct rangeset *s = heap_alloc(sizeof(*s));
-
-	if (s)
-		rangeset_init(s, heap_alloc, heap_free);
-	return s;
-}
-
-static void rangeset_destroy(struct rangeset *s)
-{
-	if (s)
-		rangeset_exit(s);
-	heap_free(s);
-}
-
 static int parts_alloc(struct domain *d, const struct domain_config *cfg)
 {
 	d->create_flags = cfg->flags;
@@ -188,15 +171,15 @@ static int parts_alloc(struct domain *d, const struct domain_config *cfg)
 	memcpy(d->handle, cfg->handle, sizeof(d->handle));
 	d->vcpu = heap_alloc_array(cfg->max_vcpus, sizeof(*d->vcpu));
 	d->max_vcpus = d->vcpu ? cfg->max_vcpus : 0;
-	d->io_ports = rangeset_create();
-	d->io_mem = rangeset_create();
-	d->irqs = rangeset_create();
+	rangeset_init(&d->io_ports, heap_alloc, heap_free);
+	rangeset_init(&d->io_mem, heap_alloc, heap_free);
+	rangeset_init(&d->irqs, heap_alloc, heap_free);
 	d->shared = hvpages_alloc(0);
 	if (!d->shared)
 		return -ENOMEM;
 	page_share(&d->account, virt_to_page(d->shared), true);
 	m2p_set(virt_to_mfn(d->shared), M2P_INVALID);
-	return d->vcpu && d->io_ports && d->io_mem && d->irqs ? 0 : -ENOMEM;
+	return d->vcpu ? 0 : -ENOMEM;
 }
 
 static int units_init(struct domain *d, const struct domain_config *cfg)
@@ -223,9 +206,9 @@ static void domain_free(struct domain *d)
 	for (unsigned int i = domain_units; i--;)
 		if (domain_unit[i]->exit)
 			domain_unit[i]->exit(d);
-	rangeset_destroy(d->io_ports);
-	rangeset_destroy(d->io_mem);
-	rangeset_destroy(d->irqs);
+	rangeset_exit(&d->io_ports);
+	rangeset_exit(&d->io_mem);
+	rangeset_exit(&d->irqs);
 	heap_free(d->vcpu);
 	heap_free(d->memory_map);
 	hvpages_free(d, 0);

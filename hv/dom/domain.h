@@ -6,8 +6,10 @@
 #define DOM_DOMAIN_H
 
 #include "lib/abi.h"
+#include "dom/policy_leaves.h"
 #include "dom/vcpu.h"
 #include "lib/list.h"
+#include "lib/rangeset.h"
 #include "mm/page.h"
 
 #define MAX_VCPUS 128 // of one domain
@@ -74,14 +76,14 @@ struct domain {
 	u32 console_used;
 	u64 console_rate;
 
-	struct rangeset *io_ports, *io_mem, *irqs; // what it may use
+	struct rangeset io_ports, io_mem, irqs; // what it may use
 	struct evtchn_domain *evtchn;
 	struct grant_table *grant;
 	struct pv_domain *pv;
 	struct sched_domain *sched;
-	struct policy *policy; // CPUID and MSRs
 	struct pci_domain *pci;
 	struct memory_map *memory_map; // call/memory.h; d->lock
+	struct policy policy;	       // CPUID and MSRs
 };
 
 // Lookup takes a reference unless it is said otherwise.

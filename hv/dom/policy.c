@@ -170,9 +170,9 @@ int policy_set_msrs(struct domain *d, const struct xen_msr_entry *m, u32 n,
 	}
 	for (u32 i = 0; i < n; i++) {
 		if (m[i].idx == MSR_PLATFORM_INFO)
-			d->policy->platform_info = m[i].val;
+			d->policy.platform_info = m[i].val;
 		else
-			d->policy->arch_caps = m[i].val & host_arch_caps();
+			d->policy.arch_caps = m[i].val & host_arch_caps();
 	}
 	return 0;
 }
@@ -208,7 +208,7 @@ int policy_set_leaves(struct domain *d, const struct policy_leaf *l, u32 n,
 
 	if (!s)
 		return -ENOMEM;
-	*s = d->policy->leaves;
+	*s = d->policy.leaves;
 	for (u32 i = 0; i < n && !rc; i++) {
 		rc = add_leaf(s, &l[i]);
 		if (rc) {
@@ -225,23 +225,23 @@ int policy_set_leaves(struct domain *d, const struct policy_leaf *l, u32 n,
 	if (!rc) {
 		pv_limits(&lim, true);
 		leaves_restrict(s, &lim);
-		d->policy->leaves = *s;
-		note_features(d->policy);
+		d->policy.leaves = *s;
+		note_features(&d->policy);
 	}
 	heap_free(s);
 	return rc;
 }
 
-u64 policy_xcr0_mask(const struct domain *d)
+u64 policy_xcr0_mask(struct domain *d)
 {
-	const struct policy_leaf *l = leaves_find(&d->policy->leaves, 0xd, 0);
+	const struct policy_leaf *l = leaves_find(&d->policy.leaves, 0xd, 0);
 
 	return l ? (u64)l->r[3] << 32 | l->r[0] : 0;
 }
 
-u32 policy_xsave_size(const struct domain *d, u64 xcr0)
+u32 policy_xsave_size(struct domain *d, u64 xcr0)
 {
-	return leaves_xsave_size(&d->policy->leaves, xcr0);
+	return leaves_xsave_size(&d->policy.leaves, xcr0);
 }
 
 static void time_leaf(const struct domain *d, u32 sub, u32 r[4])
@@ -294,7 +294,7 @@ static void hypervisor_leaf(const struct domain *d, u32 leaf, u32 sub, u32 r[4])
 
 void policy_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 r[4])
 {
-	struct leaves *s = &v->domain->policy->leaves;
+	struct leaves *s = &v->domain->policy.leaves;
 	const struct policy_leaf *l, *head;
 
 	memset(r, 0, 4 * sizeof(u32));
@@ -315,26 +315,16 @@ static int policy_domain_init(struct domain *d, const struct domain_config *cfg)
 {
 	struct leaves_limits lim;
 
-	d->policy = heap_alloc(sizeof(*d->policy));
-	if (!d->policy)
-		return -ENOMEM;
 	pv_limits(&lim, false);
 	// A domain that stays on this machine may know that its TSC is good.
 	if (d->is_hardware && cpu_has(ITSC))
 		lim.features[XEN_X86_FEATURE_ITSC / 32] |=
 			1u << XEN_X86_FEATURE_ITSC % 32;
-	policy_make(d->policy, &lim);
+	policy_make(&d->policy, &lim);
 	return 0;
-}
-
-static void policy_domain_exit(struct domain *d)
-{
-	heap_free(d->policy);
-	d->policy = NULL;
 }
 
 const struct domain_unit policy_unit = {
 	.name = "policy",
 	.init = policy_domain_init,
-	.exit = policy_domain_exit,
 };

@@ -11,35 +11,29 @@
 #define MSR_PLATFORM_INFO 0x000000ce
 #define MSR_ARCH_CAPS	  0x0000010a
 
-struct policy {
-	u64 platform_info, arch_caps; // values of MSRs
-	u32 features[CPU_WORDS];      // out of the leaves
-	struct leaves leaves;
-};
-
 // Guest's view of leaf/sub, leaves 0x40000000+ included. kernel/user XCR0
 // dependent words come from v.
 void policy_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 r[4]);
 // XCR0 bits the domain may set.
-u64 policy_xcr0_mask(const struct domain *d);
+u64 policy_xcr0_mask(struct domain *d);
 // Bytes of an XSAVE area for these components (CPUID leaf 0xd, EBX).
-u32 policy_xsave_size(const struct domain *d, u64 xcr0);
+u32 policy_xsave_size(struct domain *d, u64 xcr0);
 
 // A feature by its number in the public header cpufeatureset.h
 // (XEN_X86_FEATURE_*).
 static inline bool policy_has(const struct domain *d, unsigned int feature)
 {
-	return d->policy->features[feature / 32] >> feature % 32 & 1;
+	return d->policy.features[feature / 32] >> feature % 32 & 1;
 }
 
 static inline u64 policy_platform_info(const struct domain *d)
 {
-	return d->policy->platform_info;
+	return d->policy.platform_info;
 }
 
 static inline u64 policy_arch_caps(const struct domain *d)
 {
-	return d->policy->arch_caps;
+	return d->policy.arch_caps;
 }
 
 // Of a domain that has not run yet; what is wrong is told in the last

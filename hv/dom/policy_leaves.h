@@ -20,6 +20,12 @@ struct leaves {
 	struct policy_leaf leaf[POLICY_MAX_LEAVES];
 };
 
+struct policy {
+	u64 platform_info, arch_caps; // values of MSRs
+	u32 features[CPU_WORDS];      // out of the leaves
+	struct leaves leaves;
+};
+
 // What the features of PV guests may be: with opt-in ones, or by default.
 extern const u32 policy_pv_default[CPU_WORDS];
 extern const u32 policy_pv_opt_in[CPU_WORDS]; // more than the default

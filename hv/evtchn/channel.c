@@ -59,11 +59,11 @@ static int port_find(struct domain *d)
 		rc = port >= e->valid_ports ? table_grow(e) : 0;
 		if (rc)
 			return rc;
-		if (e->used[port / BUCKET_PORTS] == BUCKET_PORTS) {
+		c = evtchn_find(d, port);
+		if (c->bucket_use == BUCKET_PORTS) {
 			port |= BUCKET_PORTS - 1;
 			continue;
 		}
-		c = evtchn_find(d, port);
 		if (c->b.state != EVTCHNSTAT_closed)
 			continue;
 		if (!evtchn_is_busy(d, c))
@@ -83,7 +83,7 @@ static int port_bind(struct domain *d, struct binding b, u32 *out)
 	c = evtchn_find(d, (u32)port);
 	c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
 	channel_set(c, b);
-	d->evtchn->used[port / BUCKET_PORTS]++;
+	d->evtchn->bucket[port / BUCKET_PORTS]->bucket_use++;
 	d->evtchn->active++;
 	*out = (u32)port;
 	return 0;
@@ -191,7 +191,7 @@ static int port_close(struct domain *d, u32 port)
 	}
 	channel_set(c, (struct binding){ .state = EVTCHNSTAT_closed });
 	evtchn_clear_pending(d, c);
-	d->evtchn->used[port / BUCKET_PORTS]--;
+	d->evtchn->bucket[port / BUCKET_PORTS]->bucket_use--;
 	d->evtchn->active--;
 	return 0;
 }
@@ -323,8 +323,8 @@ static void domain_exit(struct domain *d)
 
 	if (!e)
 		return;
-	for (u32 i = 0; i < BUCKETS; i++)
-		heap_free(e->bucket[i]);
+	for (u32 port = 0; port < e->valid_ports; port += BUCKET_PORTS)
+		heap_free(e->bucket[port / BUCKET_PORTS]);
 	heap_free(e->pirq);
 	heap_free(e);
 	d->evtchn = NULL;
@@ -332,26 +332,25 @@ static void domain_exit(struct domain *d)
 
 static int domain_init(struct domain *d, const struct domain_config *cfg)
 {
+	u32 max_port = MIN(cfg->max_evtchn_port, EVTCHN_FIFO_NR_CHANNELS - 1u);
 	struct evtchn_domain *e;
 	int rc;
 
-	if (d->is_idle)
-		return 0;
-	e = d->evtchn = heap_alloc(sizeof(*e));
+	e = heap_alloc(sizeof(*e) +
+		       (max_port / BUCKET_PORTS + 1) * sizeof(*e->bucket));
+	d->evtchn = e;
 	if (!e)
 		return -ENOMEM;
-	e->max_port = MIN(cfg->max_evtchn_port, EVTCHN_FIFO_NR_CHANNELS - 1u);
+	e->max_port = max_port;
 	spin_init(&e->fifo_lock, RANK_EVTCHN_FIFO);
-	rc = pirq_init(d);
-	if (!rc)
-		rc = table_grow(e);
+	rc = table_grow(e);
 	if (rc) {
 		domain_exit(d);
 		return rc;
 	}
 	// Port 0 is never valid.
 	evtchn_find(d, 0)->b.state = CHN_RESERVED;
-	e->used[0] = 1;
+	e->bucket[0]->bucket_use = 1;
 	return 0;
 }
 

@@ -3,7 +3,6 @@
 // stands for and the port that it is bound to. A line belongs to one domain.
 #include "evtchn/private.h"
 #include "con/con.h"
-#include "lib/rangeset.h"
 #include "mm/alloc.h"
 #include "x86/irq.h"
 
@@ -19,21 +18,27 @@ u32 pirq_count(const struct domain *d)
 	return nr_gsis + (d->is_hardware ? PIRQS_EXTRA_HARDWARE : PIRQS_EXTRA);
 }
 
-int pirq_init(struct domain *d)
+// Most domains never have one: made when the first is asked for. evtchn_lock.
+static int table_make(struct domain *d)
 {
-	struct pirq *p = heap_alloc_array(pirq_count(d), sizeof(*p));
+	struct pirq *p = d->evtchn->pirq;
 
-	d->evtchn->pirq = p;
+	if (p)
+		return 0;
+	p = heap_alloc_array(pirq_count(d), sizeof(*p));
 	for (u32 nr = 0; p && nr < pirq_count(d); nr++)
 		p[nr] = (struct pirq){ .d = d, .nr = nr, .irq = PIRQ_FREE };
+	__atomic_store_n(&d->evtchn->pirq, p, __ATOMIC_RELEASE);
 	return p ? 0 : -ENOMEM;
 }
 
+// NULL: no such number, or none was ever used.
 static struct pirq *pirq_find(const struct domain *d, u32 nr)
 {
+	struct pirq *p = READ_ONCE(d->evtchn->pirq);
 	u32 n = pirq_count(d);
 
-	return nr < n ? &d->evtchn->pirq[index_nospec(nr, n)] : NULL;
+	return p && nr < n ? &p[index_nospec(nr, n)] : NULL;
 }
 
 // A GSI gets the lowest free number; MSIs get the highest n free ones in a row,
@@ -58,7 +63,9 @@ int pirq_get_free(struct domain *d, bool gsi)
 	int nr;
 
 	SPIN_GUARD(&evtchn_lock);
-	nr = numbers_free(d, gsi, 1);
+	nr = table_make(d);
+	if (!nr)
+		nr = numbers_free(d, gsi, 1);
 	if (nr >= 0)
 		d->evtchn->pirq[nr].irq = PIRQ_TAKEN;
 	return nr;
@@ -66,8 +73,10 @@ int pirq_get_free(struct domain *d, bool gsi)
 
 int pirq_of_irq(struct domain *d, u32 irq)
 {
-	for (u32 nr = 0; nr < pirq_count(d); nr++)
-		if (d->evtchn->pirq[nr].irq == (int)irq)
+	const struct pirq *p;
+
+	for (u32 nr = 0; (p = pirq_find(d, nr)); nr++)
+		if (p->irq == (int)irq)
 			return (int)nr;
 	return -1;
 }
@@ -95,6 +104,8 @@ int pirq_map_irqs(struct domain *d, int irq, u32 n, int *pirq)
 	SPIN_GUARD(&evtchn_lock);
 	if (d->state != DOM_ALIVE || (n > 1 && *pirq >= 0))
 		return -EINVAL;
+	if (table_make(d))
+		return -ENOMEM;
 	nr = n > 1 ? numbers_free(d, false, n) : number_choose(d, irq, *pirq);
 	if (nr < 0)
 		return nr;
@@ -107,7 +118,7 @@ int pirq_map_irqs(struct domain *d, int irq, u32 n, int *pirq)
 static bool may_use(struct domain *d, int irq)
 {
 	SPIN_GUARD(&d->lock);
-	return rangeset_has(d->irqs, (u64)irq, (u64)irq);
+	return rangeset_has(&d->irqs, (u64)irq, (u64)irq);
 }
 
 // -EINVAL no such line, -EPERM not the caller's to give, -EEXIST mapped as
@@ -259,13 +270,15 @@ int pirq_set_eoi_map(struct domain *d, u64 gmfn, bool auto_unmask)
 {
 	struct evtchn_domain *e = d->evtchn;
 	void *map = guest_page_map(d, gmfn);
+	int rc;
 
 	if (!map)
 		return -EINVAL;
 	SPIN_GUARD(&evtchn_lock);
-	if (e->eoi_map) {
+	rc = e->eoi_map ? -EBUSY : table_make(d);
+	if (rc) {
 		guest_page_unmap(map);
-		return -EBUSY;
+		return rc;
 	}
 	e->eoi_map = map;
 	e->auto_unmask = auto_unmask;
@@ -276,9 +289,9 @@ int pirq_set_eoi_map(struct domain *d, u64 gmfn, bool auto_unmask)
 
 void pirq_dump(struct domain *d)
 {
-	for (u32 nr = 0; nr < pirq_count(d); nr++) {
-		const struct pirq *p = pirq_find(d, nr);
+	const struct pirq *p;
 
+	for (u32 nr = 0; (p = pirq_find(d, nr)); nr++) {
 		if (p->irq >= 0)
 			printk("  d%u pirq %u: irq %d%s, port %u%s\n", d->id,
 			       nr, p->irq,

@@ -36,14 +36,14 @@ struct evtchn {
 	u8 priority;	      // FIFO
 	u8 last_priority;     // queue that it was linked to last: FIFO lock
 	u16 last_vcpu;
-	bool pending; // FIFO, raised while there was no event word
+	bool pending;  // FIFO, raised while there was no event word
+	u8 bucket_use; // first of a bucket: ports of it that are not free
 	u32 port;
 	struct binding b;
 };
 _Static_assert(sizeof(struct evtchn) == 32, "two to a cache line");
 
 #define BUCKET_PORTS 64
-#define BUCKETS	     (EVTCHN_FIFO_NR_CHANNELS / BUCKET_PORTS)
 
 struct pirq {
 	struct domain *d;
@@ -56,8 +56,6 @@ struct pirq {
 #define PIRQ_TAKEN (-2) // promised by get_free_pirq
 
 struct evtchn_domain {
-	struct evtchn *bucket[BUCKETS];
-	u8 used[BUCKETS];	       // ports of the bucket that are not free
 	u32 valid_ports;	       // have a channel; only grows
 	u32 max_port;		       // highest that may be bound
 	u32 active;		       // ports in use but port 0
@@ -66,9 +64,10 @@ struct evtchn_domain {
 	struct spinlock fifo_lock;     // RANK_EVTCHN_FIFO: queues of all vcpus
 	struct fifo_array array;       // FIFO
 	u64 poll_mask[MAX_VCPUS / 64]; // vcpus in SCHEDOP_poll, atomic
-	struct pirq *pirq;	       // pirq_count()
-	u64 *eoi_map;	  // guest's page: which pirqs need PHYSDEVOP_eoi
-	bool auto_unmask; // PHYSDEVOP_eoi unmasks (eoi_map version 1)
+	struct pirq *pirq;	       // pirq_count(), NULL before the first
+	u64 *eoi_map;		 // guest's page: which pirqs need PHYSDEVOP_eoi
+	bool auto_unmask;	 // PHYSDEVOP_eoi unmasks (eoi_map version 1)
+	struct evtchn *bucket[]; // up to max_port
 };
 
 struct evtchn_vcpu {
@@ -117,8 +116,7 @@ void fifo_destroy(struct domain *d); // no channel in use; evtchn_lock held
 void *guest_page_map(struct domain *d, u64 gmfn);
 void guest_page_unmap(void *p); // any address in it; NULL is allowed
 
-// pirq.c, evtchn_lock held but for the first two.
-int pirq_init(struct domain *d);
+// pirq.c, evtchn_lock held but for the first.
 int pirq_check_bind(struct domain *d, u32 pirq);
 int pirq_bind(struct domain *d, u32 pirq, u32 port); // to a bound channel
 void pirq_unbind(struct domain *d, u32 pirq, u32 port);

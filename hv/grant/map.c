@@ -164,7 +164,9 @@ static bool handles_grow(struct grant_table *t)
 {
 	struct grant_mapping *page = NULL;
 
-	if (t->map_frames < t->max_map_frames)
+	if (!t->maps)
+		t->maps = heap_alloc_array(t->max_map_frames, sizeof(*t->maps));
+	if (t->maps && t->map_frames < t->max_map_frames)
 		page = hvpages_alloc(0);
 	if (!page)
 		return false;

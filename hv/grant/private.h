@@ -12,13 +12,11 @@
 #define V1_PER_FRAME	      (PAGE_SIZE / sizeof(struct grant_entry_v1))
 #define V2_PER_FRAME	      (PAGE_SIZE / sizeof(union grant_entry_v2))
 #define STATUS_PER_FRAME      (PAGE_SIZE / sizeof(u16))
-#define ACTIVE_PER_FRAME      (PAGE_SIZE / sizeof(struct grant_active))
+#define ACTIVE_PER_CHUNK      64
+#define CHUNKS(frames)	      ((frames)*V1_PER_FRAME / ACTIVE_PER_CHUNK)
 #define STATUS_FRAMES(frames) DIV_UP((frames)*V2_PER_FRAME, STATUS_PER_FRAME)
-#define ACTIVE_PAGES(frames)  ((frames)*V1_PER_FRAME / ACTIVE_PER_FRAME)
 #define MAPS_PER_FRAME	      (PAGE_SIZE / sizeof(struct grant_mapping))
 #define NO_HANDLE	      (~0u)
-
-_Static_assert(sizeof(struct grant_active) == 16, "256 in a page");
 
 // A grant that the domain has mapped, found by its handle. Free ones are
 // linked through ref.
@@ -39,10 +37,11 @@ struct grant_table {
 	bool dead;     // grants nothing any more, the shared frames are gone
 	void **shared; // max_frames
 	void **status; // of u16; STATUS_FRAMES(max_frames)
-	struct grant_active **active; // a page where one was needed, else NULL
+	struct grant_active **active; // a chunk where one was needed, or NULL
+	u32 chunks;
 
 	struct spinlock map_lock;    // RANK_MAPTRACK: what follows
-	struct grant_mapping **maps; // map_frames pages
+	struct grant_mapping **maps; // max_map_frames pages; NULL before use
 	u32 map_frames, max_map_frames;
 	u32 map_free;	  // first free handle
 	u32 map_teardown; // relinquish: next handle

@@ -43,18 +43,18 @@ struct grant_words grant_words(struct grant_table *t, u32 ref)
 
 struct grant_active *grant_active(struct grant_table *t, u32 ref)
 {
-	struct grant_active **page = &t->active[ref / ACTIVE_PER_FRAME];
+	struct grant_active **chunk = &t->active[ref / ACTIVE_PER_CHUNK];
 
-	if (!*page)
-		*page = hvpages_alloc(0);
-	return *page ? &(*page)[ref % ACTIVE_PER_FRAME] : NULL;
+	if (!*chunk)
+		*chunk = heap_alloc_array(ACTIVE_PER_CHUNK, sizeof(**chunk));
+	return *chunk ? &(*chunk)[ref % ACTIVE_PER_CHUNK] : NULL;
 }
 
 const struct grant_active *grant_used(struct grant_table *t, u32 ref)
 {
-	const struct grant_active *a = t->active[ref / ACTIVE_PER_FRAME];
+	const struct grant_active *a = t->active[ref / ACTIVE_PER_CHUNK];
 
-	a = a ? &a[ref % ACTIVE_PER_FRAME] : NULL;
+	a = a ? &a[ref % ACTIVE_PER_CHUNK] : NULL;
 	return a && (a->readers || a->writers) ? a : NULL;
 }
 
@@ -82,14 +82,33 @@ static int grow_status(struct domain *d, u32 frames)
 			 STATUS_FRAMES(frames));
 }
 
+// Active entries for so many shared frames can be told.
+static int grow_active(struct grant_table *t, u32 frames)
+{
+	struct grant_active **active;
+
+	if (CHUNKS(frames) <= t->chunks)
+		return 0;
+	active = heap_alloc_array(CHUNKS(frames), sizeof(*active));
+	if (!active)
+		return -ENOMEM;
+	if (t->chunks)
+		memcpy(active, t->active, t->chunks * sizeof(*active));
+	heap_free(t->active);
+	t->active = active;
+	t->chunks = CHUNKS(frames);
+	return 0;
+}
+
 int grant_grow(struct domain *d, u32 n)
 {
 	struct grant_table *t = d->grant;
-	int rc = 0;
+	int rc;
 
 	if (n > t->max_frames || t->dead)
 		return -EINVAL;
-	if (t->version == 2)
+	rc = grow_active(t, n);
+	if (!rc && t->version == 2)
 		rc = grow_status(d, n);
 	return rc ? rc : list_grow(d, t->shared, &t->frames, n);
 }
@@ -260,9 +279,8 @@ static void table_exit(struct domain *d)
 
 	if (!t)
 		return;
-	for (u32 i = 0; t->active && i < ACTIVE_PAGES(t->max_frames); i++)
-		if (t->active[i])
-			hvpages_free(t->active[i], 0);
+	for (u32 i = 0; i < t->chunks; i++)
+		heap_free(t->active[i]);
 	for (u32 i = 0; i < t->map_frames; i++)
 		hvpages_free(t->maps[i], 0);
 	heap_free(t->maps);
@@ -298,10 +316,8 @@ static int table_init(struct domain *d, const struct domain_config *cfg)
 	t->max_map_frames = maps;
 	t->map_free = NO_HANDLE;
 	t->shared = heap_alloc_array(frames, sizeof(*t->shared));
-	t->active = heap_alloc_array(ACTIVE_PAGES(frames), sizeof(*t->active));
 	t->status = heap_alloc_array(STATUS_FRAMES(frames), sizeof(*t->status));
-	t->maps = heap_alloc_array(maps, sizeof(*t->maps));
-	if (t->shared && t->active && t->status && t->maps)
+	if (t->shared && t->status)
 		return 0;
 	table_exit(d);
 	return -ENOMEM;

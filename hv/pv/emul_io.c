@@ -4,7 +4,6 @@
 // access reaches: the machine, one of the few mediated devices, or nothing.
 #include "pv/emul.h"
 #include "access/access.h"
-#include "lib/rangeset.h"
 #include "pci/pci.h"
 #include "x86/ioport.h"
 #include "x86/time.h"
@@ -53,7 +52,7 @@ static bool is_direct(struct domain *d, u32 port, unsigned int bytes)
 	if (port <= PORT_RTC_DATA && port + bytes > PORT_RTC_INDEX)
 		return false;
 	SPIN_GUARD(&d->lock);
-	return rangeset_has(d->io_ports, port, port + bytes - 1);
+	return rangeset_has(&d->io_ports, port, port + bytes - 1);
 }
 
 // How many of an access's bytes one device takes at once.

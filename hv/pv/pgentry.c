@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // References that one present L1 entry of a guest holds.
 #include "lib/errno.h"
-#include "lib/rangeset.h"
 #include "mm/alloc.h"
 #include "pci/pci.h"
 #include "pv/private.h"
@@ -26,11 +25,11 @@ static int mmio_get(u64 e, struct domain *owner, struct domain *from)
 	u64 m = mfn_val(pte_mfn(e));
 
 	// DOMID_IO and DOMID_XEN have no rights of their own.
-	if (!from->io_mem)
+	if (from->id >= DOMID_FIRST_RESERVED)
 		from = currd;
-	if (!rangeset_has(from->io_mem, m, m))
+	if (!rangeset_has(&from->io_mem, m, m))
 		return -EPERM;
-	if (from != owner && !rangeset_has(owner->io_mem, m, m))
+	if (from != owner && !rangeset_has(&owner->io_mem, m, m))
 		return -EPERM;
 	if ((e & PTE_W) && mmio_is_readonly(pte_mfn(e)))
 		return 1;

@@ -24,7 +24,7 @@ int pv_vcpu_init(struct vcpu *v)
 	v->pv = pv;
 	spin_init(&pv->ldt_lock, RANK_LDT);
 	pv->traps = heap_alloc_array(256, sizeof(*pv->traps));
-	pv->fpu = hvpages_alloc(0);
+	pv->fpu = heap_alloc(fpu_state_size());
 	if (!pv->traps || !pv->fpu || perdom_prepare(v->domain, v->id))
 		return -ENOMEM;
 	fpu_reset(pv->fpu);
@@ -44,8 +44,7 @@ void pv_vcpu_exit(struct vcpu *v)
 	if (!pv)
 		return;
 	heap_free(pv->traps);
-	if (pv->fpu)
-		hvpages_free(pv->fpu, 0);
+	heap_free(pv->fpu);
 	heap_free(pv);
 	v->pv = NULL;
 }

@@ -8,7 +8,7 @@ import glob
 import os
 
 from lib.case import FAIL, PASS, ROOT, Case, Failure
-from lib.machine import Machine
+from lib.machine import HV_ARGS, Machine
 
 STATUS = r"\bTEST (\S+) (PASS|SKIP|FAIL)\b[ \t]*([^\n]*)\n"
 END = r"\bEND pass=(\d+) fail=(\d+)\s"
@@ -27,6 +27,7 @@ MACHINE_DEVICES = [
 # `words` is the guest's command line.
 OPTIONS = {
     "attack": {"cpus": 2, "timeout": 120},
+    "cost": {"hv_args": HV_ARGS + " dom0_mem=256M"},
     "machine": {"devices": MACHINE_DEVICES},
     "smp": {"cpus": 2},
 }

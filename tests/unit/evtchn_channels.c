@@ -186,8 +186,6 @@ void irq_set_affinity(unsigned int irq, unsigned int cpu)
 	(void)irq, (void)cpu;
 }
 
-static struct rangeset lines;
-
 static void start(void)
 {
 	static const struct domain_config cfg = { .max_evtchn_port = ~0u };
@@ -198,8 +196,6 @@ static void start(void)
 	memset(infos, 0, sizeof(infos));
 	memset(frame, 0, sizeof(frame));
 	memset(frame_refs, 0, sizeof(frame_refs));
-	rangeset_init(&lines, heap_alloc, heap_free);
-	rangeset_add(&lines, 0, 23);
 	for (u16 i = 0; i < 2; i++) {
 		struct domain *d = &dom[i];
 
@@ -208,7 +204,8 @@ static void start(void)
 		d->max_vcpus = 2;
 		d->vcpu = vcpu_table[i];
 		d->shared = &shared[i];
-		d->irqs = &lines;
+		rangeset_init(&d->irqs, heap_alloc, heap_free);
+		rangeset_add(&d->irqs, 0, 23);
 		evtchn_unit.init(d, &cfg);
 		for (u32 n = 0; n < 2; n++) {
 			struct vcpu *v = &vcpus[i][n];
@@ -232,10 +229,10 @@ static void finish(void)
 		for (u32 n = 0; n < 2; n++)
 			evtchn_unit.vcpu_exit(&vcpus[i][n]);
 		evtchn_unit.exit(&dom[i]);
+		rangeset_exit(&dom[i].irqs);
 	}
 	for (u32 i = 0; i < 8; i++)
 		CHECK(!frame_refs[i]);
-	rangeset_exit(&lines);
 	CHECK(!locks);
 }
 
