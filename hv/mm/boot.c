@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Memory at boot: what is free, the first page tables, frame table and M2P.
+#include "lib/memmap.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "mm/paging.h"
@@ -8,79 +9,35 @@
 #include "x86/insn.h"
 #include "x86/percpu.h"
 
-struct span {
-	u64 start, end;
-};
-
-#define MAX_SPANS 192
-
-// Free memory in address order; what boot_alloc hands out is cut off.
-static struct span spans[MAX_SPANS] __initdata;
-static unsigned int nr_spans __initdata;
-// All RAM, for the direct map and the frame records.
-static struct span ram[HANDOVER_RANGES] __initdata;
-static unsigned int nr_ram __initdata;
-static u64 boot_limit __initdata; // highest address reachable so far
-
-static __init void span_remove(u64 start, u64 end)
-{
-	for (unsigned int i = 0; i < nr_spans; i++) {
-		struct span *s = &spans[i];
-
-		if (end <= s->start || start >= s->end)
-			continue;
-		if (start > s->start && end < s->end && nr_spans < MAX_SPANS) {
-			memmove(s + 1, s, (nr_spans - i) * sizeof(*s));
-			nr_spans++;
-			s[1].start = end;
-			s->end = start;
-			return;
-		}
-		if (start <= s->start)
-			s->start = MIN(end, s->end);
-		else
-			s->end = start;
-	}
-}
+static struct memory memory __initdata;
+static struct handover_range ram[HANDOVER_RANGES] __initdata;
 
 __init u64 boot_alloc(u64 size, u64 align)
 {
-	size = ROUND_UP(size, PAGE_SIZE);
-	for (unsigned int i = nr_spans; i-- > 0;) {
-		u64 end = MIN(spans[i].end, boot_limit), at;
-
-		if (end < spans[i].start + size)
-			continue;
-		at = ROUND_DOWN(end - size, align);
-		if (at < spans[i].start)
-			continue;
-		span_remove(at, at + size);
-		return at;
-	}
-	return 0;
+	return memory_take(&memory, size, align);
 }
 
-static __init void spans_init(const struct handover *h)
+// All RAM, and of it what is in use.
+static __init void memory_init(const struct handover *h)
 {
-	for (unsigned int i = 0; i < h->nr_ranges; i++) {
-		const struct handover_range *r = &h->range[i];
-		u64 end = MIN(r->end, (u64)MAX_MFN << PAGE_SHIFT);
+	u64 limit = (u64)MAX_MFN << PAGE_SHIFT;
 
-		if (r->type != E820_RAM || r->start >= end)
+	for (unsigned int i = 0; i < h->nr_ranges; i++) {
+		struct handover_range r = h->range[i];
+
+		r.end = MIN(r.end, limit);
+		if (r.type != E820_RAM || r.start >= r.end)
 			continue;
-		ram[nr_ram++] = (struct span){ r->start, end };
-		spans[nr_spans++] = (struct span){ r->start, end };
-		total_frames += (end - r->start) >> PAGE_SHIFT;
+		ram[memory.nr_ranges++] = r;
+		total_frames += (r.end - r.start) >> PAGE_SHIFT;
 	}
+	memory.range = ram;
 	// Below 1 MiB firmware and the CPUs' trampoline live.
-	span_remove(0, 0x100000);
-	span_remove(h->hv_maddr, ROUND_UP(h->hv_maddr + h->hv_size, PAGE_SIZE));
-	span_remove(ROUND_DOWN(h->stage_maddr, PAGE_SIZE),
-		    ROUND_UP(h->stage_maddr + h->stage_size, PAGE_SIZE));
-	span_remove(ROUND_DOWN(h->kernel_maddr, PAGE_SIZE),
-		    ROUND_UP(h->kernel_maddr + h->kernel_size, PAGE_SIZE));
-	span_remove(ROUND_DOWN(h->initrd_maddr, PAGE_SIZE),
-		    ROUND_UP(h->initrd_maddr + h->initrd_size, PAGE_SIZE));
+	memory_keep(&memory, 0, 0x100000);
+	memory_keep(&memory, h->hv_maddr, h->hv_maddr + h->hv_size);
+	memory_keep(&memory, h->stage_maddr, h->stage_maddr + h->stage_size);
+	memory_keep(&memory, h->kernel_maddr, h->kernel_maddr + h->kernel_size);
+	memory_keep(&memory, h->initrd_maddr, h->initrd_maddr + h->initrd_size);
 }
 
 static __init bool map_image_part(const char *from, const char *to, u64 flags)
@@ -107,7 +64,7 @@ static __init bool map_image(void)
 
 static __init bool map_ram(void)
 {
-	for (unsigned int i = 0; i < nr_ram; i++)
+	for (unsigned int i = 0; i < memory.nr_ranges; i++)
 		if (hv_map(DIRECT_START + ram[i].start, ram[i].start,
 			   ram[i].end - ram[i].start, HV_RW))
 			return false;
@@ -118,9 +75,9 @@ __init const char *paging_boot(const struct handover *h)
 {
 	u64 maddr;
 
-	spans_init(h);
+	memory_init(h);
 	image_maddr = h->hv_maddr;
-	boot_limit = 1UL << 32;
+	memory.limit = 1UL << 32; // within reach
 	maddr = boot_alloc(PAGE_SIZE, PAGE_SIZE);
 	if (!maddr)
 		return "no free memory below 4 GiB";
@@ -132,7 +89,7 @@ __init const char *paging_boot(const struct handover *h)
 	write_cr3(hv_cr3);
 	hv_l4 = maddr_to_virt(maddr);
 	paging_table_base = DIRECT_START;
-	boot_limit = ~0UL;
+	memory.limit = ~0UL;
 	if (cpu_prepare(0))
 		return "not enough memory for the first CPU's stack";
 	return NULL;
@@ -144,7 +101,7 @@ u64 frame_chunks[(MAX_MFN >> 16) / 64];
 
 static __init bool chunk_has_ram(u64 chunk)
 {
-	for (unsigned int i = 0; i < nr_ram; i++)
+	for (unsigned int i = 0; i < memory.nr_ranges; i++)
 		if (ram[i].start >> 28 <= chunk &&
 		    (ram[i].end - 1) >> 28 >= chunk)
 			return true;
@@ -179,7 +136,7 @@ static __init void m2p_init(void)
 // Records for each 256 MiB that has RAM in it.
 static __init void frame_table_init(void)
 {
-	for (unsigned int i = 0; i < nr_ram; i++)
+	for (unsigned int i = 0; i < memory.nr_ranges; i++)
 		max_mfn = MAX(max_mfn, ram[i].end >> PAGE_SHIFT);
 	for (u64 c = 0; c << 16 < max_mfn; c++) {
 		u64 first = c << 16;
@@ -226,8 +183,8 @@ __init void mm_boot(void)
 	frame_table_init();
 	slots_fill();
 	paging_use_allocator = true;
-	for (unsigned int i = 0; i < nr_spans; i++)
-		mm_boot_free(spans[i].start, spans[i].end - spans[i].start);
+	for (struct span s = { 0 }; (s = memory_next(&memory, s.end)).end;)
+		mm_boot_free(s.start, s.end - s.start);
 }
 
 // The caller is not __init and runs on the real stack.

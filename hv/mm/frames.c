@@ -24,40 +24,27 @@ static enum zone zone_of(u64 mfn_)
 	return mfn_ < LOW_FRAMES ? ZONE_LOW : ZONE_HIGH;
 }
 
-static struct page_info *record(u32 mfn_plus_1)
+static u32 *list_of(const struct page_info *pg, unsigned int order)
 {
-	return mfn_plus_1 ? &frame_table[mfn_plus_1 - 1] : NULL;
-}
-
-static u32 number(const struct page_info *pg)
-{
-	return (u32)(pg - frame_table) + 1;
+	return &free_list[zone_of(page_number(pg) - 1)][order];
 }
 
 static void block_insert(struct page_info *pg, unsigned int order, u64 dirty,
 			 u32 stamp)
 {
-	u32 *head = &free_list[zone_of(number(pg) - 1)][order];
+	u32 *head = list_of(pg, order);
 
 	pg->count = PGC_FREE | dirty;
 	pg->type = stamp;
 	pg->owner = 0;
 	pg->aux = order;
-	pg->prev = 0;
-	pg->next = *head;
-	if (*head)
-		record(*head)->prev = number(pg);
-	*head = number(pg);
+	page_list_add(head, pg);
+	*head = page_number(pg); // the last one freed goes first
 }
 
 static void block_remove(struct page_info *pg)
 {
-	if (pg->prev)
-		record(pg->prev)->next = pg->next;
-	else
-		free_list[zone_of(number(pg) - 1)][pg->aux] = pg->next;
-	if (pg->next)
-		record(pg->next)->prev = pg->prev;
+	page_list_del(list_of(pg, pg->aux), pg);
 	pg->count &= ~PGC_FREE;
 }
 
@@ -94,14 +81,15 @@ static void block_free(u64 first, unsigned int order, u64 dirty, u32 stamp)
 static struct page_info *block_find(enum zone z, unsigned int order, u64 below)
 {
 	for (unsigned int o = order; o <= MAX_ORDER; o++) {
-		struct page_info *pg = record(free_list[z][o]);
-		unsigned int n = 0;
+		struct page_info *pg = page_of(free_list[z][o]);
 
-		while (pg && number(pg) - 1 + (1UL << order) > below &&
-		       n++ < WALK_MAX)
-			pg = record(pg->next);
-		if (pg && n <= WALK_MAX)
-			return pg;
+		for (unsigned int n = 0; pg && n < WALK_MAX; n++) {
+			if (page_number(pg) - 1 + (1UL << order) <= below)
+				return pg;
+			if (pg->next == free_list[z][o])
+				break;
+			pg = page_of(pg->next);
+		}
 	}
 	return NULL;
 }

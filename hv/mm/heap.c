@@ -20,25 +20,18 @@ static unsigned int slots_per_page(unsigned int class)
 	return PAGE_SIZE >> (class + 4);
 }
 
+// At the front.
 static void list_insert(struct page_info *pg)
 {
 	u32 *head = &partial[pg->aux & CLASS];
 
-	pg->prev = 0;
-	pg->next = *head;
-	*head = (u32)(pg - frame_table) + 1;
-	if (pg->next)
-		frame_table[pg->next - 1].prev = *head;
+	page_list_add(head, pg);
+	*head = page_number(pg);
 }
 
 static void list_remove(struct page_info *pg)
 {
-	if (pg->prev)
-		frame_table[pg->prev - 1].next = pg->next;
-	else
-		partial[pg->aux & CLASS] = pg->next;
-	if (pg->next)
-		frame_table[pg->next - 1].prev = pg->prev;
+	page_list_del(&partial[pg->aux & CLASS], pg);
 }
 
 // Free slots form a list in the slots themselves, its head in pg->type.
@@ -78,8 +71,7 @@ void *heap_alloc(size_t size)
 	while (16u << class < size)
 		class ++;
 	spin_lock(&lock);
-	pg = partial[class] ? &frame_table[partial[class] - 1]
-			    : page_new(class);
+	pg = partial[class] ? page_of(partial[class]) : page_new(class);
 	if (pg) {
 		slot = (void **)pg->type;
 		pg->type = (u64)*slot;

@@ -13,43 +13,9 @@ static bool cas(u64 *word, u64 *old, u64 new)
 					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-static u32 number(const struct page_info *pg)
-{
-	return (u32)(pg - frame_table) + 1;
-}
-
 static u32 account_number(const struct page_account *who)
 {
 	return (u32)mfn_val(virt_to_mfn(who));
-}
-
-// who->lock held.
-static void list_insert(struct page_account *who, struct page_info *pg)
-{
-	struct page_info *first;
-
-	// Circular: the first one's prev is the last.
-	if (!who->first) {
-		pg->next = pg->prev = who->first = number(pg);
-		return;
-	}
-	first = &frame_table[who->first - 1];
-	pg->next = who->first;
-	pg->prev = first->prev;
-	frame_table[first->prev - 1].next = number(pg);
-	first->prev = number(pg);
-}
-
-static void list_remove(struct page_account *who, struct page_info *pg)
-{
-	if (pg->next == number(pg)) {
-		who->first = 0;
-		return;
-	}
-	frame_table[pg->next - 1].prev = pg->prev;
-	frame_table[pg->prev - 1].next = pg->next;
-	if (who->first == number(pg))
-		who->first = pg->next;
 }
 
 bool page_get_any(struct page_info *pg)
@@ -88,7 +54,7 @@ static void page_release(struct page_info *pg)
 	if (pg->count & PGC_SPECIAL) {
 		who->special--;
 	} else {
-		list_remove(who, pg);
+		page_list_del(&who->first, pg);
 		who->total--;
 	}
 	last = who->closed && !who->total && !who->special;
@@ -128,7 +94,7 @@ int page_steal(struct page_info *pg, struct page_account *who, u64 refs)
 		spin_unlock(&who->lock);
 		return -EBUSY;
 	}
-	list_remove(who, pg);
+	page_list_del(&who->first, pg);
 	who->total--;
 	pg->owner = 0;
 	pg->type = 0;
@@ -323,7 +289,7 @@ int page_assign(struct page_account *who, struct page_info *pg,
 		pg[i].owner = account_number(who);
 		pg[i].type = 0;
 		pg[i].aux = tlb_stamp();
-		list_insert(who, &pg[i]);
+		page_list_add(&who->first, &pg[i]);
 		// One that was stolen may be known to other CPUs still.
 		__atomic_store_n(&pg[i].count,
 				 PGC_ALLOCATED | 1 |
@@ -358,15 +324,13 @@ void page_unshare(struct page_info *pg)
 
 struct page_info *page_first(struct page_account *who)
 {
-	u32 first = READ_ONCE(who->first);
-
-	return first ? &frame_table[first - 1] : NULL;
+	return page_of(READ_ONCE(who->first));
 }
 
 void page_to_tail(struct page_account *who, struct page_info *pg)
 {
 	spin_lock(&who->lock);
-	if (page_owner(pg) == who && who->first == number(pg))
+	if (page_owner(pg) == who && who->first == page_number(pg))
 		who->first = pg->next;
 	spin_unlock(&who->lock);
 }

@@ -6,6 +6,44 @@
 #include "x86/panic.h"
 #include "x86/tlb.h"
 
+// Lists of frames, circular, through `next` and `prev`: an element is mfn + 1,
+// a head that of the first or 0.
+static inline u32 page_number(const struct page_info *pg)
+{
+	return (u32)(pg - frame_table) + 1;
+}
+
+static inline struct page_info *page_of(u32 number)
+{
+	return number ? &frame_table[number - 1] : NULL;
+}
+
+// Puts pg at the end; at the front when the caller makes it the head then.
+static inline void page_list_add(u32 *head, struct page_info *pg)
+{
+	struct page_info *first = page_of(*head);
+	u32 n = page_number(pg);
+
+	if (!first) {
+		*head = pg->next = pg->prev = n;
+		return;
+	}
+	pg->next = *head;
+	pg->prev = first->prev;
+	frame_table[first->prev - 1].next = n;
+	first->prev = n;
+}
+
+static inline void page_list_del(u32 *head, struct page_info *pg)
+{
+	u32 n = page_number(pg);
+
+	frame_table[pg->next - 1].prev = pg->prev;
+	frame_table[pg->prev - 1].next = pg->next;
+	if (*head == n)
+		*head = pg->next == n ? 0 : pg->next;
+}
+
 extern u64 paging_table_base;
 extern bool paging_use_allocator;
 extern u64 total_frames; // RAM of the machine, whoever has it

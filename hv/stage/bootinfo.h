@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "stage/memmap.h"
+#include "lib/memmap.h"
 
 #define BOOT_MODULES 2	 /* Dom0's kernel and its initrd */
 #define RSDP_SIZE    36u /* ACPI 2.0; 20 of it in ACPI 1.0 */

@@ -134,8 +134,8 @@ static void memory_init(void)
 		die("Ringlet: the memory map has too many ranges. ");
 	memory.range = handover.range;
 	memory.nr_ranges = handover.nr_ranges;
+	memory.limit = 4 * GIB;
 	memory_keep(&memory, 0, MIB);
-	memory_keep(&memory, 4 * GIB, UINT64_MAX);
 	memory_keep(&memory, handover.stage_maddr,
 		    handover.stage_maddr + handover.stage_size);
 	for (unsigned i = 0; i < BOOT_MODULES; i++)
@@ -167,12 +167,22 @@ static uint64_t load_hv(void)
 	return hv->entry;
 }
 
+/* The decompressors get the largest piece of memory that is left. */
+static void heap_place(void)
+{
+	struct span best = { 0, 0 }, s = { 0, 0 };
+
+	while ((s = memory_next(&memory, s.end)).end)
+		if (s.end - s.start > best.end - best.start)
+			best = s;
+	heap_init(best.start, best.end);
+}
+
 /* Unpack what needs it. Returns NULL, or a text that says what is wrong. */
 static const char *load_kernel(const struct boot_module *mod)
 {
 	const char *error;
 	struct packed p;
-	struct span room;
 
 	if (!info.nr_modules)
 		return "Dom0 kernel: there is none; name a Linux kernel as "
@@ -192,8 +202,7 @@ static const char *load_kernel(const struct boot_module *mod)
 	if (!handover.kernel_maddr)
 		return "Dom0 kernel: memory is too small to unpack it; give "
 		       "the machine more";
-	room = memory_largest(&memory);
-	heap_init(room.start, room.end);
+	heap_place();
 	error = unpack(&p, at(handover.kernel_maddr));
 	if (error)
 		return error;

@@ -3,7 +3,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "../../hv/stage/memmap.c"
+#define HOST_TEST
+#include "../../hv/lib/memmap.c"
 #include "unit.h"
 
 #define CELL  1024ULL /* a quarter of a page */
@@ -121,14 +122,15 @@ static const struct handover_range two_banks[] = {
 
 static void take_high(void)
 {
-	struct memory m = { .range = two_banks, .nr_ranges = 4 };
+	struct memory m = { .range = two_banks,
+			    .nr_ranges = 4,
+			    .limit = 0x100000000 };
 
 	memory_keep(&m, 0, 0x100000);
-	memory_keep(&m, 0x100000000, UINT64_MAX);
+	CHECK(memory_take(&m, 300000, 0x200000) == 0x1fe00000);
 	CHECK(memory_take(&m, 300000, 0x200000) == 0x1fc00000);
-	CHECK(memory_take(&m, 300000, 0x200000) == 0x1fa00000);
 	CHECK(memory_take(&m, 1, 0x1000) == 0x1ffdf000);
-	CHECK(memory_take(&m, 0x1e0000, 0x1000) == 0x1f820000);
+	CHECK(memory_take(&m, 0x1e0000, 0x1000) == 0x1fa20000);
 	CHECK(memory_take(&m, 0x20000000, 0x1000) == 0);
 	CHECK(memory_take(&m, UINT64_MAX, 0x1000) == 0);
 	CHECK(memory_take(&m, 0, 0x1000) == 0);
@@ -136,32 +138,63 @@ static void take_high(void)
 
 static void take_avoids_busy(void)
 {
-	struct memory m = { .range = two_banks, .nr_ranges = 3 };
+	struct memory m = { .range = two_banks,
+			    .nr_ranges = 3,
+			    .limit = UINT64_MAX };
 
 	memory_keep(&m, 0, 0x100000);
 	memory_keep(&m, 0x1000000, 0x1ff00000);
 	memory_keep(&m, 0x800000, 0x800000);
 	CHECK(memory_take(&m, 0x100000, 0x200000) == 0xe00000);
 	CHECK(memory_take(&m, 0xd00000, 0x100000) == 0x100000);
+	CHECK(memory_take(&m, 0x100000, 0x100000) == 0xf00000);
 	CHECK(memory_take(&m, 0x100000, 0x100000) == 0);
 }
 
-static void largest_piece(void)
+static void check_next(const struct memory *m, uint64_t from, uint64_t start,
+		       uint64_t end)
 {
-	struct memory m = { .range = two_banks, .nr_ranges = 3 };
-	struct span s = memory_largest(&m);
+	struct span s = memory_next(m, from);
 
-	CHECK(s.start == 0x100000 && s.end == 0x1ffe0000);
+	CHECK(s.start == start && s.end == end);
+}
+
+static void pieces(void)
+{
+	struct memory m = { .range = two_banks,
+			    .nr_ranges = 3,
+			    .limit = 0x1ffd0000 };
+
+	check_next(&m, 0, 0, 0x9f000);
+	check_next(&m, 0x9f000, 0x100000, 0x1ffd0000);
 	memory_keep(&m, 0, 0x100000);
-	memory_keep(&m, 0x300000, 0x400000);
-	memory_keep(&m, 0x100000, 0x300000);
+	memory_keep(&m, 0x300001, 0x3fffff);
+	memory_keep(&m, 0x100000, 0x200000);
 	memory_keep(&m, 0x1f000000, 0x1ffe0000);
-	s = memory_largest(&m);
-	CHECK(s.start == 0x400000 && s.end == 0x1f000000);
-	memory_keep(&m, 0x400000, 0x1f000000);
-	s = memory_largest(&m);
-	CHECK(s.start == s.end);
+	check_next(&m, 0, 0x200000, 0x300000);
+	check_next(&m, 0x300000, 0x400000, 0x1f000000);
+	check_next(&m, 0x1f000000, 0, 0);
+}
+
+/* Neighbours become one: there is room for many. */
+static void keep_many(void)
+{
+	struct memory m = { .range = two_banks,
+			    .nr_ranges = 3,
+			    .limit = UINT64_MAX };
+
+	for (unsigned i = 1; i <= 1000; i++)
+		CHECK(memory_take(&m, 0x1000, 0x1000) ==
+		      0x1ffe0000 - i * 0x1000);
+	CHECK(m.nr_busy == 1);
+	for (unsigned i = 1; i < 64; i++)
+		CHECK(memory_keep(&m, i * 0x10000, i * 0x10000 + 1));
+	CHECK(!memory_keep(&m, 0x800000, 0x801000));
+	CHECK(memory_keep(&m, 0x10000, 0x12000));
+	m.limit = 0x1000000;
+	CHECK(memory_take(&m, 0x1000, 0x1000) == 0);
 }
 
 UNIT_MAIN(UNIT(overlap_reserved_wins), UNIT(limits), UNIT(random_maps),
-	  UNIT(take_high), UNIT(take_avoids_busy), UNIT(largest_piece))
+	  UNIT(take_high), UNIT(take_avoids_busy), UNIT(pieces),
+	  UNIT(keep_many))
