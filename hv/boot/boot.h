@@ -19,6 +19,10 @@ struct boot_options {
 	u32 max_cpus;
 };
 
+// Fills `platform` and maps the registers of APICs and HPET. rsdp 0: none was
+// found. Needs the boot CPU's page tables and cpuid_init().
+void acpi_init(u64 rsdp);
+
 extern struct boot_options boot_options;
 
 // Console options only, and nothing is printed; or all others, with warnings

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // From the first instruction on our own page tables to Dom0: one readable
 // order.
-#include "boot/acpi.h"
 #include "boot/boot.h"
 #include "call/memory.h"
 #include "call/version.h"
@@ -21,6 +20,7 @@
 #include "x86/entry.h"
 #include "x86/fpu.h"
 #include "x86/irq.h"
+#include "x86/platform.h"
 #include "x86/smp.h"
 
 void hv_start(u64 handover);
