@@ -25,9 +25,8 @@ void acpi_init(u64 rsdp);
 
 extern struct boot_options boot_options;
 
-// Console options only, and nothing is printed; or all others, with warnings
-// of what is not known.
-void cmdline_parse(const char *line, bool console);
+// Once before the console is there and once, with warnings, when it is.
+void cmdline_parse(const char *line, bool warn);
 
 // Frames of dom0_mem's forms out of `avail` free ones: pure.
 u64 dom0_frames(const struct boot_options *o, u64 avail);

@@ -104,21 +104,20 @@ static bool sync_console; // nothing to do: output always waits
 static const struct option {
 	const char *name;
 	bool (*parse)(const char *value);
-	bool *flag;   // or a word without "=", or "no-" before it
-	bool console; // handled before the first line is printed
+	bool *flag; // or a word without "=", or "no-" before it
 } options[] __initdata = {
-	{ "com1", con_option_com1, NULL, true },
-	{ "console", con_option_console, NULL, true },
-	{ "loglvl", con_option_loglvl, NULL, true },
-	{ "guest_loglvl", con_option_guest_loglvl, NULL, true },
-	{ "sync_console", NULL, &sync_console, true },
-	{ "noreboot", NULL, &con_noreboot, true },
-	{ "dom0_mem", option_dom0_mem, NULL, false },
-	{ "dom0_max_vcpus", option_dom0_max_vcpus, NULL, false },
-	{ "maxcpus", option_maxcpus, NULL, false },
-	{ "smep", NULL, &opt_smep, false },
-	{ "smap", NULL, &opt_smap, false },
-	{ "sched", sched_option, NULL, false },
+	{ "com1", con_option_com1, NULL },
+	{ "console", con_option_console, NULL },
+	{ "loglvl", con_option_loglvl, NULL },
+	{ "guest_loglvl", con_option_guest_loglvl, NULL },
+	{ "sync_console", NULL, &sync_console },
+	{ "noreboot", NULL, &con_noreboot },
+	{ "dom0_mem", option_dom0_mem, NULL },
+	{ "dom0_max_vcpus", option_dom0_max_vcpus, NULL },
+	{ "maxcpus", option_maxcpus, NULL },
+	{ "smep", NULL, &opt_smep },
+	{ "smap", NULL, &opt_smap },
+	{ "sched", sched_option, NULL },
 };
 
 static __init const struct option *option_find(const char *name)
@@ -129,7 +128,7 @@ static __init const struct option *option_find(const char *name)
 	return NULL;
 }
 
-static __init void token_handle(char *token, bool console)
+static __init void token_handle(char *token, bool warn)
 {
 	char *value = strchr(token, '=');
 	const struct option *o;
@@ -149,22 +148,19 @@ static __init void token_handle(char *token, bool console)
 		v = "0";
 	}
 	if (!o) {
-		if (!console)
+		if (warn)
 			printk(LOG_WARN "option '%s' is not known and has no "
 					"effect\n",
 			       whole);
 		return;
 	}
-	// The second round parses all, as only then a warning can be seen.
-	if (console && !o->console)
-		return;
 	good = o->flag ? parse_bool(v, o->flag) : value && o->parse(v);
-	if (!good && !console)
+	if (!good && warn)
 		printk(LOG_WARN "option '%s' is malformed and has no effect\n",
 		       whole);
 }
 
-__init void cmdline_parse(const char *line, bool console)
+__init void cmdline_parse(const char *line, bool warn)
 {
 	char token[256];
 
@@ -180,6 +176,39 @@ __init void cmdline_parse(const char *line, bool console)
 		if (!strcmp(token, "--"))
 			return;
 		if (n)
-			token_handle(token, console);
+			token_handle(token, warn);
 	}
+}
+
+// How much memory Dom0 gets: Xen's dom0_mem rules, as numbers.
+
+#define FRAMES(bytes) ((bytes) >> PAGE_SHIFT)
+
+// Without a size: all but a sixteenth, at most 128 MiB, left for the rest.
+static u64 default_frames(u64 avail)
+{
+	u64 rest = MIN(avail / 16, FRAMES(128UL << 20));
+
+	return avail - rest;
+}
+
+static u64 option_frames(const struct mem_option *m, u64 avail)
+{
+	u64 n = FRAMES(m->bytes);
+
+	if (!m->less)
+		return n;
+	return n < avail ? avail - n : 0;
+}
+
+u64 dom0_frames(const struct boot_options *o, u64 avail)
+{
+	u64 n = o->dom0.given ? option_frames(&o->dom0, avail)
+			      : default_frames(avail);
+
+	if (o->dom0_min.given)
+		n = MAX(n, option_frames(&o->dom0_min, avail));
+	if (o->dom0_max.given)
+		n = MIN(n, option_frames(&o->dom0_max, avail));
+	return MIN(n, avail);
 }

@@ -33,20 +33,6 @@ struct dom0_layout {
 	bool initrd_mapped, p2m_outside;
 };
 
-static __init const char *kernel_check(const struct elf_image *img)
-{
-	if (!img->has_xen_notes)
-		return "it has no Xen notes; use a kernel with Xen PV support "
-		       "(CONFIG_XEN_PV)";
-	if (strcmp(img->loader, "generic"))
-		return "its LOADER note is not 'generic'";
-	if (!img->has_virt_base)
-		return "its Xen notes lack VIRT_BASE";
-	if (img->virt_start < img->virt_base)
-		return "it is linked below its VIRT_BASE";
-	return NULL;
-}
-
 // Tables needed to map [from, to) with 4 KiB pages, base table excluded.
 static __init u64 tables_for(u64 from, u64 to)
 {
@@ -70,8 +56,8 @@ static __init void layout_make(struct dom0_layout *l,
 		va += ROUND_UP(h->initrd_size, PAGE_SIZE);
 	}
 	l->p2m_bytes = ROUND_UP(frames * 8, PAGE_SIZE);
-	l->p2m_outside = img->has_init_p2m;
-	l->p2m = img->has_init_p2m ? img->init_p2m : va;
+	l->p2m_outside = img->init_p2m != ELF_NONE;
+	l->p2m = l->p2m_outside ? img->init_p2m : va;
 	if (!l->p2m_outside)
 		va += l->p2m_bytes;
 	l->start_info = va;
@@ -176,7 +162,7 @@ static __init void kernel_load(const struct dom0_layout *l,
 		memset(to + s->file_size, 0, s->mem_size - s->file_size);
 	}
 	// Kernels of today may make their hypercalls themselves.
-	if (img->has_hypercall_page)
+	if (img->hypercall_page != ELF_NONE)
 		hypercall_page_fill(virt_of(l, img->hypercall_page));
 }
 
@@ -323,8 +309,7 @@ __init void dom0_build(const struct handover *h)
 	if (!img)
 		boot_fail("not enough memory");
 	if (elf_parse(img, maddr_to_virt(h->kernel_maddr), h->kernel_size,
-		      &why) ||
-	    (why = kernel_check(img)))
+		      &why))
 		boot_fail("the Dom0 kernel cannot be used: %s", why);
 	// What the modules lie in comes back before Dom0 runs.
 	avail = frames_free_count();

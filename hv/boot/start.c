@@ -61,13 +61,13 @@ static __init void console_start(const struct handover *h)
 	const char *line = maddr_to_virt(h->hv_cmdline);
 
 	str_copy(hv_command_line, line, sizeof(hv_command_line));
-	cmdline_parse(line, true);
+	cmdline_parse(line, false);
 	con_init_early();
 	if (h->has_vga_text)
 		con_vga_start(mmio_map(0xb8000, PAGE_SIZE));
 	printk("Ringlet %s, by %s, command line: %s\n", RINGLET_VERSION,
 	       h->loader, line);
-	cmdline_parse(line, false);
+	cmdline_parse(line, true);
 	if (h->error[0])
 		boot_fail("%s", h->error);
 }

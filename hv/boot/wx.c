@@ -1,49 +1,38 @@
 // SPDX-License-Identifier: MIT
-// W^X of the live tables: no frame is writable in one mapping and executable
-// in the same or another. Executable frames are few (the image's text), so
-// each writable range is held against them.
+// W^X of the live tables: only the image's text is executable, and no mapping
+// of it is writable.
 #include "boot/boot.h"
 #include "con/con.h"
 #include "mm/alloc.h"
 #include "mm/paging.h"
 
-struct exec_range {
-	u64 start, end;
-};
-
-#define MAX_EXEC 16
-
 struct walk {
-	struct exec_range exec[MAX_EXEC];
-	unsigned int n;
-	bool collect; // executable ranges first, then writable ones are judged
-	u64 pages;
+	u64 pages, executable;
 };
+
+// How much of [maddr, maddr + size) is between these places of the image.
+static __init u64 part(u64 maddr, u64 size, const char *from, const char *to)
+{
+	u64 start = image_maddr + (u64)(from - __image_start);
+	u64 end = image_maddr + (u64)(to - __image_start);
+
+	start = MAX(start, maddr);
+	end = MIN(end, maddr + size);
+	return start < end ? end - start : 0;
+}
 
 static __init void leaf(struct walk *w, u64 va, u64 e, u64 size)
 {
 	u64 maddr = e & PTE_ADDR & ~(size - 1);
+	u64 text = part(maddr, size, __image_start, __text_end) +
+		   part(maddr, size, __rodata_end, __init_text_end);
 
 	w->pages++;
-	if (w->collect && !(e & PTE_NX)) {
-		struct exec_range *last = &w->exec[w->n ? w->n - 1 : 0];
-
-		if (e & PTE_W)
-			panic("W^X: %#lx is writable and executable", va);
-		if (w->n && last->end == maddr) {
-			last->end += size;
-			return;
-		}
-		if (w->n == MAX_EXEC)
-			panic("W^X: too many executable ranges");
-		w->exec[w->n++] = (struct exec_range){ maddr, maddr + size };
-	}
-	if (w->collect || !(e & PTE_W))
-		return;
-	for (unsigned int i = 0; i < w->n; i++)
-		if (maddr < w->exec[i].end && maddr + size > w->exec[i].start)
-			panic("W^X: %#lx writes what %#lx executes", va,
-			      w->exec[i].start);
+	w->executable += !(e & PTE_NX);
+	if (!(e & PTE_NX) && text != size)
+		panic("W^X: %#lx is executable and no text", va);
+	if (e & PTE_W && text)
+		panic("W^X: %#lx is writable text", va);
 }
 
 static __init void table_walk(struct walk *w, const u64 *t, unsigned int level,
@@ -67,12 +56,9 @@ static __init void table_walk(struct walk *w, const u64 *t, unsigned int level,
 
 __init void wx_check(void)
 {
-	struct walk w = { .collect = true };
+	struct walk w = { 0 };
 
 	table_walk(&w, hv_l4, 4, 0);
-	w.collect = false;
-	w.pages = 0;
-	table_walk(&w, hv_l4, 4, 0);
-	printk("W^X: %lu mappings, %u executable ranges, none writable\n",
-	       w.pages, w.n);
+	printk("W^X: %lu mappings, %lu executable, none writable\n", w.pages,
+	       w.executable);
 }

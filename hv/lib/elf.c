@@ -72,32 +72,28 @@ static u64 note_number(struct notes desc)
 	return v;
 }
 
-// Notes that fill one field: a text, or a number and perhaps its has_*.
-#define FIELD_SIZE(field) sizeof(((struct elf_image *)NULL)->field)
-#define NOTE(type, text, field, has)                                         \
+// Notes that fill one field with a text or a number.
+#define NOTE(type, text, field)                                              \
 	{                                                                    \
 		XEN_ELFNOTE_##type, text, offsetof(struct elf_image, field), \
-			FIELD_SIZE(field), has                               \
+			sizeof(((struct elf_image *)NULL)->field)            \
 	}
-#define TEXT(type, field)   NOTE(type, true, field, 0)
-#define NUMBER(type, field) NOTE(type, false, field, 0)
-#define NUMBER_HAS(type, field) \
-	NOTE(type, false, field, offsetof(struct elf_image, has_##field))
 
 static const struct {
 	u8 type;
 	bool text;
-	u16 field, size, has; // has: 0 for none
+	u16 field, size;
 } simple_notes[] = {
-	TEXT(GUEST_OS, guest_os),
-	TEXT(GUEST_VERSION, guest_version),
-	TEXT(LOADER, loader),
-	TEXT(XEN_VERSION, xen_version),
-	NUMBER(ENTRY, entry),
-	NUMBER_HAS(VIRT_BASE, virt_base),
-	NUMBER(PADDR_OFFSET, paddr_offset),
-	NUMBER_HAS(HYPERCALL_PAGE, hypercall_page),
-	NUMBER_HAS(INIT_P2M, init_p2m),
+	NOTE(GUEST_OS, true, guest_os),
+	NOTE(GUEST_VERSION, true, guest_version),
+	NOTE(LOADER, true, loader),
+	NOTE(XEN_VERSION, true, xen_version),
+	NOTE(ENTRY, false, entry),
+	NOTE(VIRT_BASE, false, virt_base),
+	NOTE(PADDR_OFFSET, false, paddr_offset),
+	NOTE(HYPERCALL_PAGE, false, hypercall_page),
+	NOTE(INIT_P2M, false, init_p2m),
+	NOTE(MOD_START_PFN, false, mod_start_pfn),
 };
 
 static void simple_note(struct elf_image *img, u32 i, struct notes desc)
@@ -108,18 +104,13 @@ static void simple_note(struct elf_image *img, u32 i, struct notes desc)
 		note_string((char *)field, simple_notes[i].size, desc);
 	else
 		*(u64 *)field = note_number(desc);
-	if (simple_notes[i].has)
-		*((bool *)img + simple_notes[i].has) = true;
 }
 
 static bool xen_note(struct elf_image *img, u32 type, struct notes desc)
 {
-	img->has_xen_notes = true;
 	for (u32 i = 0; i < ARRAY_SIZE(simple_notes); i++)
 		if (simple_notes[i].type == type)
 			simple_note(img, i, desc);
-	if (type == XEN_ELFNOTE_MOD_START_PFN)
-		img->mod_start_pfn = note_number(desc) != 0;
 	return type != XEN_ELFNOTE_FEATURES ||
 	       features_known((const char *)desc.data, desc.size);
 }
@@ -200,33 +191,39 @@ static const char *program_headers(struct elf_image *img, const Elf64_Ehdr *eh)
 	return why;
 }
 
+// An address that may be left out, else lies in the kernel.
+static bool inside(const struct elf_image *img, u64 va)
+{
+	return va == ELF_NONE || (va >= img->virt_start && va < img->virt_end);
+}
+
 // Where segments run: by physical address, since Linux' per-CPU segment has
 // virtual address 0 (public header elfnote.h, PADDR_OFFSET and VIRT_BASE).
 static const char *place(struct elf_image *img)
 {
 	u64 shift = img->virt_base - img->paddr_offset, end;
 
+	if (img->virt_base == ELF_NONE || strcmp(img->loader, "generic"))
+		return "it lacks the Xen notes VIRT_BASE or LOADER; use a "
+		       "kernel with Xen PV support (CONFIG_XEN_PV)";
 	img->virt_start = ~0UL;
-	img->virt_end = 0;
 	for (u32 i = 0; i < img->nr_segments; i++) {
-		if (img->has_xen_notes)
-			img->segment[i].vaddr = img->segment[i].paddr + shift;
+		img->segment[i].vaddr = img->segment[i].paddr + shift;
 		end = img->segment[i].vaddr + img->segment[i].mem_size;
 		if (end < img->segment[i].vaddr)
 			return "the kernel's segments wrap around";
 		img->virt_start = MIN(img->virt_start, img->segment[i].vaddr);
 		img->virt_end = MAX(img->virt_end, end);
 	}
-	if (!img->has_virt_base)
-		return NULL;
-	if (img->entry < img->virt_start || img->entry >= img->virt_end)
+	if (img->virt_start < img->virt_base)
+		return "it is linked below its VIRT_BASE";
+	if (!inside(img, img->entry))
 		return "the kernel's entry point is outside of it";
-	if (img->has_hypercall_page && (img->hypercall_page % PAGE_SIZE ||
-					img->hypercall_page < img->virt_start ||
-					img->hypercall_page >= img->virt_end))
+	if (!inside(img, img->hypercall_page) ||
+	    (img->hypercall_page != ELF_NONE &&
+	     img->hypercall_page % PAGE_SIZE))
 		return "the kernel's hypercall page is outside of it";
-	if (img->has_init_p2m && img->init_p2m >= img->virt_start &&
-	    img->init_p2m < img->virt_end)
+	if (img->init_p2m != ELF_NONE && inside(img, img->init_p2m))
 		return "the kernel overlaps its own p2m list";
 	if (img->xen_version[0] && strcmp(img->xen_version, "xen-3.0"))
 		return "the kernel is for another version of the Xen ABI";
@@ -254,9 +251,11 @@ static const char *parse(struct elf_image *img)
 int elf_parse(struct elf_image *img, const void *data, u64 size,
 	      const char **why)
 {
-	memset(img, 0, sizeof(*img));
-	img->data = data;
-	img->size = size;
+	*img = (struct elf_image){ .data = data,
+				   .size = size,
+				   .virt_base = ELF_NONE,
+				   .hypercall_page = ELF_NONE,
+				   .init_p2m = ELF_NONE };
 	*why = parse(img);
 	return *why ? -EINVAL : 0;
 }

@@ -8,23 +8,23 @@
 #define ELF_MAX_SEGMENTS 16
 
 struct elf_segment {
-	u64 vaddr; // paddr - PADDR_OFFSET + VIRT_BASE if there are Xen notes
+	u64 vaddr; // paddr - PADDR_OFFSET + VIRT_BASE
 	u64 paddr; // as in the header
 	u64 offset, file_size, mem_size;
 };
 
-// What a PV kernel's notes say; has_* where absence matters.
+#define ELF_NONE (~0UL) // a number that no note gives
+
+// What a PV kernel's notes say.
 struct elf_image {
 	const u8 *data;
 	u64 size;
 	u64 entry; // XEN_ELFNOTE_ENTRY, else e_entry
 	u32 nr_segments;
 	struct elf_segment segment[ELF_MAX_SEGMENTS]; // PT_LOAD
-	bool has_xen_notes;
 	char guest_os[32], guest_version[32], loader[16], xen_version[16];
-	u64 virt_base, paddr_offset, hypercall_page, init_p2m;
-	bool has_virt_base, has_hypercall_page, has_init_p2m;
-	bool mod_start_pfn;
+	u64 virt_base, hypercall_page, init_p2m; // ELF_NONE: not there
+	u64 paddr_offset, mod_start_pfn;	 // 0: not there
 	u64 virt_start, virt_end; // of all segments, as virtual addresses
 };
 

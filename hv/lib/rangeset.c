@@ -61,54 +61,41 @@ static void replace(struct rangeset *s, u32 i, u32 j, const struct range *r,
 	s->used += n - (j - i);
 }
 
-int rangeset_add(struct rangeset *s, u64 first, u64 last)
+// What is touched becomes one range and, at most, two that are left of it.
+static int change(struct rangeset *s, u64 first, u64 last, bool add)
 {
-	struct range new = { first, last };
-	u32 i, j;
-	int rc;
-
-	if (first > last)
-		return -EINVAL;
-	// Neighbours that touch become one with it.
-	i = find(s, first ? first - 1 : 0);
-	for (j = i; j < s->used; j++) {
-		if (last != ~0UL && s->r[j].first > last + 1)
-			break;
-		new.first = MIN(new.first, s->r[j].first);
-		new.last = MAX(new.last, s->r[j].last);
-	}
-	if (i == j) {
-		rc = reserve(s);
-		if (rc)
-			return rc;
-	}
-	replace(s, i, j, &new, 1);
-	return 0;
-}
-
-int rangeset_remove(struct rangeset *s, u64 first, u64 last)
-{
-	struct range left[2];
+	struct range new[2], all = { first, last };
 	u32 i, j, n = 0;
 	int rc;
 
 	if (first > last)
 		return -EINVAL;
-	i = find(s, first);
-	for (j = i; j < s->used && s->r[j].first <= last; j++) {
-		if (s->r[j].first < first)
-			left[n++] = (struct range){ s->r[j].first, first - 1 };
-		if (s->r[j].last > last)
-			left[n++] = (struct range){ last + 1, s->r[j].last };
+	// An added one becomes one with neighbours that touch it.
+	i = j = find(s, first - (add && first));
+	while (j < s->used && s->r[j].first <= last + (add && last + 1)) {
+		all.first = MIN(all.first, s->r[j].first);
+		all.last = MAX(all.last, s->r[j++].last);
 	}
-	if (n > j - i) {
-		rc = reserve(s);
-		if (rc)
-			return rc;
-	}
-	if (j > i)
-		replace(s, i, j, left, n);
-	return 0;
+	if (add)
+		new[n++] = all;
+	if (!add && all.first < first)
+		new[n++] = (struct range){ all.first, first - 1 };
+	if (!add && all.last > last)
+		new[n++] = (struct range){ last + 1, all.last };
+	rc = n > j - i ? reserve(s) : 0;
+	if (!rc)
+		replace(s, i, j, new, n);
+	return rc;
+}
+
+int rangeset_add(struct rangeset *s, u64 first, u64 last)
+{
+	return change(s, first, last, true);
+}
+
+int rangeset_remove(struct rangeset *s, u64 first, u64 last)
+{
+	return change(s, first, last, false);
 }
 
 bool rangeset_has(const struct rangeset *s, u64 first, u64 last)

@@ -32,7 +32,7 @@ STARTS = [
 
 # name, hypervisor, way in, CPUs, memory, what is awaited behind the banner
 DOM0_LINE = (r"Dom0 has \d+ MiB[^$]*"
-             r"W\^X: \d+ mappings, [1-9]\d* executable ranges, none writable")
+             r"W\^X: \d+ mappings, [1-9]\d* executable, none writable")
 LINUX_LINE = r"Linux version \d"
 DOM0_STARTS = [
     ("kernel", "ringlet", "kernel", 1, "1G", [DOM0_LINE, LINUX_LINE]),

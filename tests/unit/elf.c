@@ -99,13 +99,13 @@ static void good(void)
 {
 	build("!writable_page_tables|pae_pgdir_above_4gb|else");
 	CHECK(!elf_parse(&img, image, image_size, &why) && !why);
-	CHECK(img.has_xen_notes && img.nr_segments == 2);
+	CHECK(img.nr_segments == 2);
 	CHECK(img.entry == BASE + 0x1000100);
 	CHECK(img.virt_start == BASE + 0x1000000);
 	CHECK(img.virt_end == BASE + 0x1003000);
 	CHECK(img.segment[1].vaddr == BASE + 0x1002000);
-	CHECK(img.has_init_p2m && img.init_p2m == 0x8000000000UL);
-	CHECK(img.has_hypercall_page && img.mod_start_pfn);
+	CHECK(img.init_p2m == 0x8000000000UL);
+	CHECK(img.hypercall_page == BASE + 0x1001000 && img.mod_start_pfn == 1);
 	CHECK(!strcmp(img.guest_os, "linux"));
 	CHECK(!strcmp(img.loader, "generic"));
 }
@@ -121,6 +121,11 @@ static void bad(void)
 	CHECK(!elf_parse(&img, image, image_size, &why));
 	image[64 + 24 + 3] = image[64 + 56 + 24 + 3] = 0; // entry is outside
 	CHECK(elf_parse(&img, image, image_size, &why) == -EINVAL && why);
+	build("dom0");
+	image[64 + 2 * 56 + 32] = 40; // hardly a note: no VIRT_BASE
+	image[64 + 2 * 56 + 33] = 0;
+	CHECK(elf_parse(&img, image, image_size, &why) == -EINVAL && why);
+	CHECK(img.virt_base == ELF_NONE && img.init_p2m == ELF_NONE);
 }
 
 static void cut_off(void)
