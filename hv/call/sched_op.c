@@ -104,12 +104,8 @@ static long op_remote_shutdown(void *arg)
 static long op_shutdown_code(void *arg)
 {
 	const struct sched_shutdown *op = arg;
-	struct domain *d = currd;
 
-	spin_lock(&d->lock);
-	if (!d->shutting_down)
-		d->shutdown_code = (u8)op->reason;
-	spin_unlock(&d->lock);
+	domain_shutdown_code(currd, (u8)op->reason);
 	return 0;
 }
 

@@ -12,6 +12,9 @@ void vprintk(const char *fmt, va_list ap);
 
 // Registers, stack trace with symbol names of a hypervisor frame.
 void show_regs(const struct cpu_regs *r);
+// For a panic, set by dom/: prints the guest that runs here, if one does, with
+// these registers; NULL: with those of its entry.
+extern void (*panic_show_guest)(const struct cpu_regs *r);
 // Name and offset of the function that holds addr; "?" when unknown.
 const char *symbol_lookup(u64 addr, u64 *offset);
 

@@ -19,7 +19,6 @@ static struct debug_key keys[128] = {
 
 static void list_keys(char key)
 {
-	printk("Debug keys:\n");
 	for (u32 i = 0; i < ARRAY_SIZE(keys); i++)
 		if (keys[i].fn)
 			printk("  %c: %s\n", (char)i, keys[i].what);
@@ -27,23 +26,20 @@ static void list_keys(char key)
 
 static void reboot_key(char key)
 {
-	printk("Restart, as asked by a debug key\n");
 	machine_reboot();
 }
 
 void debug_key_register(char key, void (*fn)(char key), const char *what)
 {
-	if ((u8)key < ARRAY_SIZE(keys))
-		keys[(u8)key] = (struct debug_key){ fn, what };
+	keys[(u8)key % ARRAY_SIZE(keys)] = (struct debug_key){ fn, what };
 }
 
 void debug_key_handle(char key)
 {
-	u64 i = (u8)key;
+	const struct debug_key *k = &keys[(u8)key % ARRAY_SIZE(keys)];
 
-	if (i >= ARRAY_SIZE(keys))
-		return;
-	i = index_nospec(i, ARRAY_SIZE(keys));
-	if (keys[i].fn)
-		keys[i].fn(key);
+	if ((u8)key < ARRAY_SIZE(keys) && k->fn) {
+		printk("Key %c: %s\n", key, k->what);
+		k->fn(key);
+	}
 }

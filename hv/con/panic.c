@@ -11,6 +11,7 @@
 #define REBOOT_DELAY 5 // s
 
 bool con_noreboot;
+void (*panic_show_guest)(const struct cpu_regs *r);
 
 static unsigned int this_cpu_id(void)
 {
@@ -85,6 +86,7 @@ static void delay_seconds(u32 s)
 static void report(const struct cpu_regs *regs, const char *fmt, va_list ap)
 {
 	u64 sp = (u64)__builtin_frame_address(0), end = stack_end(sp);
+	bool guest = regs && regs_from_guest(regs);
 
 	con_panicking = true;
 	if (on_cpu_stack() && (cpu_online & (cpu_online - 1)))
@@ -94,10 +96,12 @@ static void report(const struct cpu_regs *regs, const char *fmt, va_list ap)
 	printk("\n");
 	printk(LOG_ERR "Ringlet %s, cr0 %08lx cr2 %016lx cr3 %016lx cr4 %lx\n",
 	       RINGLET_VERSION, read_cr0(), read_cr2(), read_cr3(), read_cr4());
-	if (regs)
-		show_regs(regs);
-	else
+	if (!regs)
 		show_stack(sp, end ? end : (sp | (PAGE_SIZE - 1)) + 1);
+	else if (!guest || !panic_show_guest)
+		show_regs(regs);
+	if (panic_show_guest)
+		panic_show_guest(guest ? regs : NULL);
 }
 
 // A panic of the same CPU within this one goes on to the restart; one that

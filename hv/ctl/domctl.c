@@ -162,7 +162,7 @@ void domain_info_fill(struct domain *d, struct xen_domctl_getdomaininfo *i)
 {
 	// Once: it may end right now.
 	bool ended = READ_ONCE(d->shut_down);
-	u32 code = ended ? d->shutdown_code : XEN_DOMINF_shutdownmask;
+	u32 code = ended ? d->shutdown_code - 1u : XEN_DOMINF_shutdownmask;
 
 	memset(i, 0, sizeof(*i));
 	i->domain = d->id;

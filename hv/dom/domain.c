@@ -377,5 +377,6 @@ int domain_create_idle(void)
 	idle_domain->pause_count = 0;
 	idle_domain->shared = spare_shared;
 	softirq_register(SOFTIRQ_RCU, free_waiting);
+	show_init();
 	return 0;
 }

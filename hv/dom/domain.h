@@ -57,7 +57,7 @@ struct domain {
 	u32 pause_count;       // atomic: any pausers
 	u32 controller_pauses; // under lock: by domctl
 	bool shut_down, shutting_down; // atomic
-	u8 shutdown_code;
+	u16 shutdown_code;	       // atomic: reason + 1; 0: none yet
 
 	struct shared_info *shared; // page, mapped by the guest
 	const struct guest_ops *ops;
@@ -145,6 +145,8 @@ void domain_unit_register(const struct domain_unit *u);
 void domain_crash(struct domain *d, const char *why, ...) __fmt(2, 3);
 // Reason as SCHEDOP_shutdown has it; Dom0: acts on the machine.
 void domain_shutdown(struct domain *d, u8 reason);
+// The reason that its shutdown has, or will have: the first that was given.
+u8 domain_shutdown_code(struct domain *d, u8 reason);
 void domain_resume(struct domain *d); // after suspend
 
 // May c act on d? (control domain, or itself).

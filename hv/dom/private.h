@@ -11,5 +11,6 @@ extern const struct domain_unit *domain_unit[MAX_UNITS];
 extern unsigned int domain_units;
 
 void vcpu_destroy(struct vcpu *v);
+void show_init(void); // debug keys, a panic's guest
 
 #endif

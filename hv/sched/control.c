@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What holds vcpus back and what steers them: block, poll, pause, up and
 // down, affinity, weight and cap; the scheduler's part of a domain's life.
+#include "con/con.h"
 #include "dom/trace.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -8,6 +9,8 @@
 #include "sched/private.h"
 #include "x86/smp.h"
 #include "x86/softirq.h"
+
+#define SHOWN 16 // units of a queue, by the debug key
 
 static void flag_set(struct vcpu *v, u32 flag)
 {
@@ -315,8 +318,34 @@ static const struct domain_unit sched_unit = {
 	.vcpu_exit = vcpu_end,
 };
 
+static bool show_unit(struct fair_unit *u, void *data)
+{
+	const struct vcpu *v = container_of(u, struct sched_vcpu, unit)->vcpu;
+
+	printk("  d%uv%u: weight %u, virtual time %lu\n", v->domain->id, v->id,
+	       u->weight, u->node.key);
+	return false;
+}
+
+static void key_queues(char key)
+{
+	unsigned int cpu;
+
+	for_each_cpu_in(cpu, cpu_online) {
+		struct run_queue *q = &per_cpu(run_queue, cpu);
+
+		SPIN_GUARD_IRQ(&q->lock);
+		printk("CPU %u: %s, load %lu\n", cpu,
+		       q->fair.curr ? "runs" : "idle", q->fair.load);
+		if (q->fair.curr)
+			show_unit(q->fair.curr, NULL);
+		fair_find(&q->fair, SHOWN, show_unit, NULL);
+	}
+}
+
 void sched_init(void)
 {
+	debug_key_register('r', key_queues, "run queues");
 	domain_unit_register(&sched_unit);
 	sched_hooks = (struct sched_hooks){
 		.domain_pause = domain_pause,

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// What domains and vcpus are doing: for crashes, panics and debug keys.
+#include "con/con.h"
+#include "dom/private.h"
+#include "lib/string.h"
+#include "mm/alloc.h"
+#include "x86/desc.h"
+#include "x86/pte.h"
+
+#define STACK_WORDS 16
+
+// The 8-byte word at a guest address, through the tables that v uses. False:
+// nothing of the domain's own is mapped there.
+static bool peek(const struct vcpu *v, u64 va, u64 *out)
+{
+	const struct page_account *who = &v->domain->account;
+	u64 at = v->hot.mode_kernel ? v->hot.cr3_kernel : v->hot.cr3_user;
+	const u64 *table;
+	u64 pte;
+
+	if (!va_is_guest(va) || !va_canonical(va) || va & 7)
+		return false;
+	for (unsigned int level = 4;; level--) {
+		mfn_t m = maddr_to_mfn(at & PTE_ADDR);
+
+		if (!mfn_valid(m) || page_owner(mfn_to_page(m)) != who)
+			return false;
+		table = map_frame(m);
+		pte = READ_ONCE(table[level ? pte_index(va, level)
+					    : (va & ~PAGE_MASK) / 8]);
+		unmap_frame(table);
+		if (!level)
+			break;
+		if (!(pte & PTE_P) || (level > 1 && (pte & PTE_PS)))
+			return false;
+		at = pte;
+	}
+	*out = pte;
+	return true;
+}
+
+static void show_stack(const struct vcpu *v, u64 sp)
+{
+	char line[80];
+	int n = 0;
+	u64 word;
+
+	for (unsigned int i = 0; i < STACK_WORDS; i++) {
+		if (!peek(v, sp + i * 8, &word))
+			break;
+		n += snprintf(line + n, sizeof(line) - (size_t)n, " %016lx",
+			      word);
+		if (i % 4 == 3) {
+			printk(LOG_ERR "stack%s\n", line);
+			n = 0;
+		}
+	}
+	if (n)
+		printk(LOG_ERR "stack%s\n", line);
+}
+
+static void show(const struct vcpu *v, const struct cpu_regs *r)
+{
+	printk(LOG_ERR "d%uv%u on CPU %u, guest %s mode\n", v->domain->id,
+	       v->id, v->cpu, v->hot.mode_kernel ? "kernel" : "user");
+	printk(LOG_ERR "rip %04x:%016lx rsp %04x:%016lx flags %08lx\n", r->cs,
+	       r->rip, r->ss, r->rsp, r->rflags);
+	printk(LOG_ERR "rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax,
+	       r->rbx, r->rcx, r->rdx);
+	printk(LOG_ERR "rsi %016lx rdi %016lx rbp %016lx  r8 %016lx\n", r->rsi,
+	       r->rdi, r->rbp, r->r8);
+	printk(LOG_ERR " r9 %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9,
+	       r->r10, r->r11, r->r12);
+	printk(LOG_ERR "r13 %016lx r14 %016lx r15 %016lx cr3 %016lx\n", r->r13,
+	       r->r14, r->r15,
+	       v->hot.mode_kernel ? v->hot.cr3_kernel : v->hot.cr3_user);
+	if (v == current)
+		printk(LOG_ERR "vector %x error %x cr2 %016lx\n",
+		       r->entry_vector, r->error_code, read_cr2());
+	show_stack(v, r->rsp);
+}
+
+static const struct cpu_info *info_of(unsigned int cpu)
+{
+	return (const struct cpu_info *)cpu_stack_top(cpu);
+}
+
+// A running guest's registers are where its last entry left them.
+void vcpu_show(struct vcpu *v)
+{
+	show(v, v->running ? &info_of(v->cpu)->regs : &v->regs);
+}
+
+// r: the guest's registers, or NULL when a trap of our own came in between.
+static void show_current(const struct cpu_regs *r)
+{
+	struct vcpu *v = current;
+
+	if (v && v->is_idle)
+		printk(LOG_ERR "CPU %u: idle\n", v->cpu);
+	else if (v)
+		show(v, r ? r : &cpu_info()->regs);
+}
+
+static void key_dom0(char key)
+{
+	struct vcpu *v;
+
+	for_each_vcpu(dom0, v)
+		vcpu_show(v);
+}
+
+// A vcpu that runs stays while its domain cannot leave the list.
+static void key_cpus(char key)
+{
+	unsigned int cpu;
+
+	SPIN_GUARD(&domain_list_lock);
+	for_each_cpu_in(cpu, cpu_online) {
+		struct vcpu *v = READ_ONCE(info_of(cpu)->vcpu);
+
+		if (v->is_idle)
+			printk("CPU %u: idle\n", cpu);
+		else
+			vcpu_show(v);
+	}
+}
+
+static void show_domain(struct domain *d)
+{
+	struct vcpu *v;
+
+	printk("d%u: %lu of %lu frames, %u references, %u pauses%s%s\n", d->id,
+	       d->account.total, d->account.max, d->ref, d->pause_count,
+	       d->shut_down ? ", shut down" : "",
+	       d->state == DOM_ALIVE ? "" : ", dying");
+	for_each_vcpu(d, v)
+		printk("  d%uv%u: CPU %u%s, flags %x, %u pauses, events %u "
+		       "masked %u, affinity %lx soft %lx\n",
+		       d->id, v->id, v->cpu, v->running ? " runs" : "",
+		       v->pause_flags, v->pause_count,
+		       v->info->evtchn_upcall_pending,
+		       v->info->evtchn_upcall_mask, v->affinity_hard,
+		       v->affinity_soft);
+}
+
+static void key_domains(char key)
+{
+	domains_visit(show_domain);
+}
+
+void show_init(void)
+{
+	panic_show_guest = show_current;
+	debug_key_register('0', key_dom0, "registers of Dom0");
+	debug_key_register('d', key_cpus, "who runs, and registers");
+	debug_key_register('q', key_domains, "domains and vcpus");
+}
