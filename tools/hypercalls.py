@@ -21,6 +21,13 @@ ROW = re.compile(r"^(DOMCTL|SYSCTL|PLATFORM|REFUSED)\((\w+)(?:, ([^)]*))?\)",
                  re.MULTILINE)
 TABLES = {"domctl": "hv/ctl/domctl.def", "sysctl": "hv/ctl/sysctl.def",
           "platform_op": "hv/ctl/platform.def"}
+# Rows of the .def tables of call/.
+SUB_ROW = re.compile(r"^(?:OP|FN|DO)\((\w+),", re.MULTILINE)
+SUB_TABLES = {
+    "event_channel_op": "event_channel", "grant_table_op": "grant",
+    "memory_op": "memory", "physdev_op": "physdev", "sched_op": "sched",
+    "vcpu_op": "vcpu",
+}
 # Sub-operations in C: a row of a table, or a case.
 PREFIXES = {
     "event_channel_op": "EVTCHNOP", "grant_table_op": "GNTTABOP",
@@ -38,7 +45,7 @@ REFUSED = {
     "XENMEM_access_op": "-EINVAL", "GNTTABOP_cache_flush": "-EOPNOTSUPP",
 }
 # Numbers of the implementation's own.
-INTERNAL = {"EVTCHNOP_RESET_CONT", "XENMEM_resource_grant_table_id_shared",
+INTERNAL = {"EVTCHNOP_reset_cont", "XENMEM_resource_grant_table_id_shared",
             "XENMEM_resource_grant_table_id_status",
             "XENMEM_resource_grant_table"}
 HEAD = """<!-- SPDX-License-Identifier: MIT -->
@@ -71,9 +78,12 @@ def from_def(path):
     return done, refused
 
 
-def from_code(prefix, text):
-    """The same, out of C: in the order of the tables."""
+def from_code(prefix, text, table):
+    """The same, out of C and the table: in the order of the tables."""
     found = re.findall(rf"(?:\[|\b[A-Z_]+\(|case |== |BIT\()({prefix}_\w+)", text)
+    if table:
+        rows = SUB_ROW.findall(read(f"hv/call/{table}.def"))
+        found += [f"{prefix}_{name}" for name in rows]
     names = [name for name in dict.fromkeys(found) if name not in INTERNAL]
     return ([name for name in names if name not in REFUSED],
             {name: REFUSED[name] for name in names if name in REFUSED})
@@ -108,7 +118,8 @@ def page():
         if name in TABLES:
             done, refused = from_def(TABLES[name])
         elif name in PREFIXES:
-            done, refused = from_code(PREFIXES[name], text)
+            done, refused = from_code(PREFIXES[name], text,
+                                      SUB_TABLES.get(name))
         else:
             continue
         out += f"\n## {name}\n\n{listed(done)}\n"

@@ -20,18 +20,26 @@ static inline bool access_ok(u64 gva, u64 len)
 				    gva >= 0xffff880000000000UL);
 }
 
-// Element i of an array of size-byte elements at gva; false on wrap-around.
-static inline bool access_index(u64 gva, u64 i, u64 size, u64 *out)
+// Element i of an array of size-byte elements at gva; on wrap-around an address
+// that every copy refuses.
+static inline u64 access_element(u64 gva, u64 i, u64 size)
 {
-	u64 off;
+	u64 at;
 
-	return !__builtin_mul_overflow(i, size, &off) &&
-	       !__builtin_add_overflow(gva, off, out);
+	return __builtin_mul_overflow(i, size, &at) ||
+			       __builtin_add_overflow(gva, at, &at)
+		       ? ~0UL
+		       : at;
 }
 
 #define copy_struct_from_guest(obj, gva) \
 	copy_from_guest((obj), (gva), sizeof(*(obj)))
 #define copy_struct_to_guest(gva, obj) \
 	copy_to_guest((gva), (obj), sizeof(*(obj)))
+#define copy_element_from_guest(obj, gva, i) \
+	copy_struct_from_guest((obj),        \
+			       access_element((gva), (i), sizeof(*(obj))))
+#define copy_element_to_guest(gva, i, obj) \
+	copy_struct_to_guest(access_element((gva), (i), sizeof(*(obj))), (obj))
 
 #endif

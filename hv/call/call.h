@@ -30,31 +30,50 @@ static inline bool preempt_check(void)
 			ARRAY_SIZE(((const u64[]){ __VA_ARGS__ })))
 long call_again_with(u32 nr, const u64 *args, unsigned int n);
 
-// Sub-operations by number. fn gets a copy of the argument of `size` bytes;
-// it goes back to the guest as the flags say.
+// Sub-operations stand in tables, .def files of rows, of which
+// call/sub_ops.inc makes functions and the array `ops` (ctl/ has its own
+// way):
+//   OP(name, type, rules)         op_name() does it
+//   FN(name, type, rules, result) an expression of *a and *s
+//   DO(name, type, rules, what)   a statement; the answer is 0
+// where a is a copy of the argument, a struct of that type, and s what the
+// rules had looked up.
+struct sub {
+	u64 gva;	  // of the argument
+	struct vcpu *v;	  // whom a vcpu_op is about; the control room's VCPU
+	struct domain *d; // SUB_DOMAIN; referenced
+	u64 done;	  // of a memory_op, before a preemption
+};
+typedef long sub_fn(struct sub *s, void *arg);
+
+// All pointers to structures are passed alike: fn is called with a void
+// pointer, whatever the structure is. The table's rows are its prototypes.
 struct sub_op {
-	long (*fn)(void *arg);
+	sub_fn *fn;
 	u8 size, flags;
 };
-#define SUB_OUT	     1u	 // on success and -ENFILE
+#define SUB_OUT	     1u	 // the argument goes back on success and -ENFILE
 #define SUB_OUT_ANY  2u	 // whatever fn said
-#define SUB_HARDWARE 4u	 // -EPERM for all but the hardware domain
-#define SUB_CONTROL  8u	 // and for all but the control domain
-#define SUB_ONE	     16u // for the caller: not an array
+#define SUB_ONE	     4u	 // for the caller: not an array
+#define SUB_HARDWARE 8u	 // -EPERM for all but the hardware domain
+#define SUB_CONTROL  16u // and for all but the control domain
+#define SUB_SELF     32u // -EINVAL unless s->v is current
+// The argument begins with a domid, or DOMID_SELF: -ESRCH, and -EPERM for who
+// may not control it.
+#define SUB_DOMAIN  64u
+#define SUB_MANAGED 128u // as SUB_DOMAIN, but only for the control domain
 
-#define SUB_OP(nr, name, type, flags) \
-	[nr] = { op_##name, sizeof(struct type), flags }
-// One that is an expression of its argument *a.
-#define SUB_FN(name, type, result)       \
-	static long op_##name(void *arg) \
-	{                                \
-		struct type *a = arg;    \
-                                         \
-		return result;           \
-	}
+// -ENOSYS: not in the table; -EFAULT; what the flags say; else what fn said.
+long sub_op_run(const struct sub_op *op, struct sub *s);
+long sub_op_call(const struct sub_op *ops, u32 n, u64 nr, struct sub *s);
+// The first form of some hypercalls: a number up to `last`, and its argument
+// behind it, in one structure.
+long sub_op_compat(u64 gva, u64 offset, u32 last, hypercall_t *call);
 
-// -ENOSYS: not in the table; -EFAULT; else what fn said.
-long sub_op_run(const struct sub_op *op, u64 gva);
-long sub_op_call(const struct sub_op *ops, u32 n, u64 nr, u64 gva);
+// The context at a guest address becomes v's: -EFAULT, -ENOMEM, -EINVAL,
+// -ERESTART. From the guest itself only a first one does, -EEXIST; what tools
+// give may be another one, and brings v up or down.
+long vcpu_context_load(struct vcpu *v, u64 gva, bool tools);
+void vcpu_send_nmi(struct vcpu *v);
 
 #endif

@@ -8,21 +8,35 @@
 
 #define UNMAP_BATCH 16 // unmappings that share a TLB flush
 
-// Both unmapping structures are taken for one.
-#define UNMAP_SIZE sizeof(struct gnttab_unmap_grant_ref)
-_Static_assert(UNMAP_SIZE == sizeof(struct gnttab_unmap_and_replace) &&
-		       offsetof(struct gnttab_unmap_grant_ref, handle) ==
-			       offsetof(struct gnttab_unmap_and_replace,
-					handle),
-	       "same form");
+// An array in work, and the unmappings that are half done.
+struct batch {
+	struct sub sub;
+	u32 n;
+	struct grant_unmap u[UNMAP_BATCH];
+};
 
-// An operation that is one call.
-#define DO(name, type) SUB_FN(name, type, (a->status = (s16)grant_##name(a), 0))
+static s16 unmap_begin(struct sub *s, u32 handle, u64 host_addr, u64 dev_addr,
+		       u64 new_addr)
+{
+	struct batch *b = container_of(s, struct batch, sub);
+	struct grant_unmap *u = &b->u[b->n++];
 
-DO(map, gnttab_map_grant_ref)
-DO(transfer, gnttab_transfer)
-DO(copy, gnttab_copy)
-DO(swap, gnttab_swap_grant_ref)
+	*u = (struct grant_unmap){ .host_addr = host_addr,
+				   .dev_addr = dev_addr,
+				   .new_addr = new_addr,
+				   .handle = handle };
+	return (s16)grant_unmap_begin(u);
+}
+
+// Nothing that was unmapped is left to anybody before every CPU has forgotten
+// the translation.
+static void batch_end(struct batch *b)
+{
+	if (b->n)
+		grant_unmap_flush();
+	while (b->n)
+		grant_unmap_end(&b->u[--b->n]);
+}
 
 // Whom a caller may ask about; NULL with *status set.
 static struct domain *named_domain(u16 domid, s16 *status)
@@ -38,19 +52,23 @@ static struct domain *named_domain(u16 domid, s16 *status)
 
 static int copy_frame_list(struct domain *d, u64 list, u32 n, bool status)
 {
-	for (u32 i = 0; i < n; i++) {
-		u64 frame = grant_frame_number(d, i, status), at;
+	int rc = 0;
 
-		if (!access_index(list, i, sizeof(frame), &at) ||
-		    copy_struct_to_guest(at, &frame))
-			return -EFAULT;
+	for (u32 i = 0; i < n && !rc; i++) {
+		u64 frame = grant_frame_number(d, i, status);
+
+		rc = copy_element_to_guest(list, i, &frame);
 	}
-	return 0;
+	return rc;
 }
 
-static long op_setup_table(void *arg)
+#define SUB_TABLE      "call/grant.def"
+#define SUB_NR(name)   GNTTABOP_##name
+#define SUB_TYPE(type) struct gnttab_##type
+#include "call/sub_ops.inc"
+
+static long op_setup_table(struct sub *s, struct gnttab_setup_table *op)
 {
-	struct gnttab_setup_table *op = arg;
 	struct domain *d __domain_ref = named_domain(op->dom, &op->status);
 	u64 list = handle_gva(op->frame_list);
 
@@ -65,9 +83,9 @@ static long op_setup_table(void *arg)
 	return 0;
 }
 
-static long op_status_frames(void *arg)
+static long op_get_status_frames(struct sub *s,
+				 struct gnttab_get_status_frames *op)
 {
-	struct gnttab_get_status_frames *op = arg;
 	struct domain *d __domain_ref = named_domain(op->dom, &op->status);
 
 	if (!d)
@@ -79,9 +97,8 @@ static long op_status_frames(void *arg)
 		       : 0;
 }
 
-static long op_query_size(void *arg)
+static long op_query_size(struct sub *s, struct gnttab_query_size *op)
 {
-	struct gnttab_query_size *op = arg;
 	struct domain *d __domain_ref = named_domain(op->dom, &op->status);
 
 	if (!d)
@@ -92,101 +109,33 @@ static long op_query_size(void *arg)
 	return 0;
 }
 
-static long op_set_version(void *arg)
+static long op_set_version(struct sub *s, struct gnttab_set_version *op)
 {
-	struct gnttab_set_version *op = arg;
 	long rc = grant_set_version(op->version);
 
 	op->version = grant_version(currd);
 	return rc;
 }
 
-static long op_get_version(void *arg)
-{
-	struct gnttab_get_version *op = arg;
-	s16 status;
-	struct domain *d __domain_ref = named_domain(op->dom, &status);
-
-	if (!d)
-		return status == GNTST_bad_domain ? -ESRCH : -EPERM;
-	op->version = grant_version(d);
-	return 0;
-}
-
-// Without a function: unmapped in batches.
-static const struct sub_op ops[] = {
-	SUB_OP(GNTTABOP_map_grant_ref, map, gnttab_map_grant_ref, SUB_OUT),
-	[GNTTABOP_unmap_grant_ref] = { NULL, UNMAP_SIZE, 0 },
-	SUB_OP(GNTTABOP_setup_table, setup_table, gnttab_setup_table,
-	       SUB_OUT | SUB_ONE),
-	SUB_OP(GNTTABOP_transfer, transfer, gnttab_transfer, SUB_OUT),
-	SUB_OP(GNTTABOP_copy, copy, gnttab_copy, SUB_OUT),
-	SUB_OP(GNTTABOP_query_size, query_size, gnttab_query_size,
-	       SUB_OUT | SUB_ONE),
-	[GNTTABOP_unmap_and_replace] = { NULL, UNMAP_SIZE, 0 },
-	SUB_OP(GNTTABOP_set_version, set_version, gnttab_set_version,
-	       SUB_OUT_ANY | SUB_ONE),
-	SUB_OP(GNTTABOP_get_status_frames, status_frames,
-	       gnttab_get_status_frames, SUB_OUT | SUB_ONE),
-	SUB_OP(GNTTABOP_get_version, get_version, gnttab_get_version,
-	       SUB_OUT | SUB_ONE),
-	SUB_OP(GNTTABOP_swap_grant_ref, swap, gnttab_swap_grant_ref, SUB_OUT),
-};
-
-static int unmap_begin(u32 cmd, u64 at, struct grant_unmap *u)
-{
-	struct gnttab_unmap_grant_ref op;
-
-	if (copy_struct_from_guest(&op, at))
-		return -EFAULT;
-	u->host_addr = op.host_addr;
-	u->handle = op.handle;
-	if (cmd == GNTTABOP_unmap_grant_ref)
-		u->dev_addr = op.dev_bus_addr;
-	else
-		u->new_addr = op.dev_bus_addr;
-	op.status = (s16)grant_unmap_begin(u);
-	return copy_struct_to_guest(at + offsetof(typeof(op), status),
-				    &op.status);
-}
-
-// Up to UNMAP_BATCH operations: nothing that was unmapped is left to anybody
-// before every CPU has forgotten the translation.
-static int unmap_batch(u32 cmd, u64 at, u32 n)
-{
-	struct grant_unmap u[UNMAP_BATCH];
-	u32 done = 0;
-	int rc = 0;
-
-	while (done < n && !rc) {
-		u[done] = (struct grant_unmap){ 0 };
-		rc = unmap_begin(cmd, at, &u[done++]);
-		at += UNMAP_SIZE;
-	}
-	grant_unmap_flush();
-	for (u32 i = 0; i < done; i++)
-		grant_unmap_end(&u[i]);
-	return rc;
-}
-
 static long array_op(u32 cmd, u64 at, u32 count)
 {
-	bool unmap = !ops[cmd].fn;
-	u32 n;
+	struct batch b;
+	long rc = 0;
+	u32 i;
 
-	for (u32 i = 0; i < count; i += n, at += n * ops[cmd].size) {
-		long rc;
-
+	b.n = 0;
+	for (i = 0; i < count && !rc; i++, at += ops[cmd].size) {
 		if (i && preempt_check())
-			return call_again(__HYPERVISOR_grant_table_op, cmd, at,
-					  count - i);
-		n = unmap ? MIN(count - i, (u32)UNMAP_BATCH) : 1;
-		rc = unmap ? unmap_batch(cmd, at, n)
-			   : sub_op_run(&ops[cmd], at);
-		if (rc)
-			return rc;
+			break;
+		b.sub.gva = at;
+		rc = sub_op_run(&ops[cmd], &b.sub);
+		if (b.n == UNMAP_BATCH)
+			batch_end(&b);
 	}
-	return 0;
+	batch_end(&b);
+	return rc || i == count ? rc
+				: call_again(__HYPERVISOR_grant_table_op, cmd,
+					     at, count - i);
 }
 
 long call_grant_table_op(u64 cmd64, u64 uop, u64 count64, u64 a4, u64 a5)
@@ -199,7 +148,7 @@ long call_grant_table_op(u64 cmd64, u64 uop, u64 count64, u64 a4, u64 a5)
 		return -EINVAL;
 	if (cmd == GNTTABOP_cache_flush)
 		return -EOPNOTSUPP;
-	if (cmd >= ARRAY_SIZE(ops) || !ops[cmd].size)
+	if (cmd >= ARRAY_SIZE(ops) || !ops[cmd].fn)
 		return -ENOSYS;
 	cmd = (u32)index_nospec(cmd, ARRAY_SIZE(ops));
 	if (!(ops[cmd].flags & SUB_ONE))
@@ -207,5 +156,5 @@ long call_grant_table_op(u64 cmd64, u64 uop, u64 count64, u64 a4, u64 a5)
 	if (count != 1 && cmd != GNTTABOP_set_version &&
 	    cmd != GNTTABOP_get_version)
 		return -EINVAL;
-	return sub_op_run(&ops[cmd], uop);
+	return sub_op_run(&ops[cmd], &(struct sub){ .gva = uop });
 }

@@ -37,16 +37,13 @@ void m2p_share(void);
 // All but the operations that give memory or take it; start: progress of an
 // earlier round.
 long memory_other(unsigned int op, u64 start, u64 arg);
-long memory_exchange(void *arg);
+long memory_exchange(struct xen_memory_exchange *x);
 
 // The domain of an operation that current may do to it: 0, -ESRCH, -EPERM.
 // *out is a reference, or NULL, in any case (__domain_ref).
 int memory_target(u16 domid, struct domain **out);
 // Largest extent that current may ask for.
 unsigned int memory_max_order(void);
-// Element i of a guest's array of frame numbers.
-int frame_list_read(u64 list, u64 i, u64 *out);
-int frame_list_write(u64 list, u64 i, u64 value);
 
 // 2^order frames for d, whose M2P entries are set from pfn on (M2P_INVALID:
 // are made invalid). NULL: no memory, over its maximum, dying.

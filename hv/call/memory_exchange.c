@@ -60,8 +60,9 @@ static int chunk_take(struct exchange *e, u64 chunk)
 	u64 first = chunk << e->in_shift, frame;
 
 	for (u64 i = 0; i < 1UL << e->in_shift; i++) {
-		if (frame_list_read(handle_gva(e->x->in.extent_start),
-				    first + i, &frame))
+		if (copy_element_from_guest(&frame,
+					    handle_gva(e->x->in.extent_start),
+					    first + i))
 			return -EFAULT;
 		for (u64 j = 0; j < 1UL << e->x->in.extent_order; j++) {
 			mfn_t m = mfn(frame + j);
@@ -110,7 +111,7 @@ static int chunk_give(struct exchange *e, u64 chunk)
 {
 	unsigned int order = e->x->out.extent_order;
 	u64 list = handle_gva(e->x->out.extent_start);
-	u64 i = chunk << e->out_shift, number;
+	u64 i = chunk << e->out_shift, number, frame;
 	struct page_info *pg;
 	int rc = 0, err;
 
@@ -119,15 +120,15 @@ static int chunk_give(struct exchange *e, u64 chunk)
 		frames_free(pg, 0);
 	}
 	for (; (pg = pop(&e->out)); i++) {
-		err = frame_list_read(list, i, &number);
+		frame = mfn_val(page_to_mfn(pg));
+		err = copy_element_from_guest(&number, list, i);
 		if (err)
 			number = M2P_INVALID;
 		if (extent_assign(e->d, pg, order, number)) {
 			frames_free(pg, order);
 			err = -ENOMEM;
 		} else if (!err) {
-			err = frame_list_write(list, i,
-					       mfn_val(page_to_mfn(pg)));
+			err = copy_element_to_guest(list, i, &frame);
 		}
 		rc = rc ? rc : err;
 	}
@@ -164,10 +165,10 @@ static int exchange_run(struct exchange *e)
 	return rc;
 }
 
-long memory_exchange(void *arg)
+long memory_exchange(struct xen_memory_exchange *x)
 {
 	struct domain *d __domain_ref = NULL;
-	struct exchange e = { .x = arg };
+	struct exchange e = { .x = x };
 	unsigned int in = e.x->in.extent_order, out = e.x->out.extent_order;
 	int rc = check(e.x);
 

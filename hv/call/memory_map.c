@@ -14,41 +14,6 @@
 
 struct e820_host e820_host;
 
-// Amounts.
-
-static long op_maximum_ram_page(void *arg)
-{
-	return (long)max_mfn;
-}
-
-// Nothing is ever shared.
-static long op_zero(void *arg)
-{
-	return 0;
-}
-
-static long account_read(u16 domid, unsigned int op)
-{
-	struct domain *d __domain_ref = NULL;
-	long rc = memory_target(domid, &d);
-
-	if (rc)
-		return rc;
-	if (op == XENMEM_current_reservation)
-		return (long)READ_ONCE(d->account.total);
-	if (op == XENMEM_maximum_reservation)
-		return (long)READ_ONCE(d->account.max);
-	// The guest says it itself, as a count.
-	return (long)MAX(READ_ONCE(d->shared->arch.max_pfn), 1UL) - 1;
-}
-
-SUB_FN(current_reservation, xen_memory_domain,
-       account_read(a->domid, XENMEM_current_reservation))
-SUB_FN(maximum_reservation, xen_memory_domain,
-       account_read(a->domid, XENMEM_maximum_reservation))
-SUB_FN(maximum_gpfn, xen_memory_domain,
-       account_read(a->domid, XENMEM_maximum_gpfn))
-
 // PV guests are never populated on demand; tools ask all the same.
 static long pod(struct xen_pod_target *x, u64 target)
 {
@@ -63,12 +28,38 @@ static long pod(struct xen_pod_target *x, u64 target)
 	return target > READ_ONCE(d->account.max) ? -EINVAL : 0;
 }
 
-SUB_FN(get_pod_target, xen_pod_target, pod(a, 0))
-SUB_FN(set_pod_target, xen_pod_target, pod(a, a->target_pages))
-
-static long op_claim_pages(void *arg)
+// Another domain, under current's control.
+static long remote_target(u16 domid, struct domain **out)
 {
-	const struct xen_memory_reservation *r = arg;
+	*out = domain_get_by_id(domid);
+	if (!*out)
+		return -ESRCH;
+	return *out == currd || !currd->is_control ? -EPERM : 0;
+}
+
+static long refuse(u16 domid, long error)
+{
+	struct domain *d __domain_ref = NULL;
+	long rc = memory_target(domid, &d);
+
+	return rc ? rc : error;
+}
+
+#define SUB_TABLE      "call/memory.def"
+#define SUB_NR(name)   XENMEM_##name
+#define SUB_TYPE(type) struct xen_##type
+#include "call/sub_ops.inc"
+
+static long op_access_op(struct sub *s, struct xen_mem_access_op *a)
+{
+	struct domain *d __domain_ref = NULL;
+	long rc = remote_target(a->domid, &d);
+
+	return rc ? rc : -EINVAL;
+}
+
+static long op_claim_pages(struct sub *s, struct xen_memory_reservation *r)
+{
 	struct domain *d __domain_ref = NULL;
 
 	if (handle_gva(r->extent_start) || r->extent_order || r->mem_flags)
@@ -114,9 +105,8 @@ void m2p_share(void)
 	}
 }
 
-static long op_m2p_list(void *arg)
+static long op_machphys_mfn_list(struct sub *s, struct xen_machphys_mfn_list *x)
 {
-	struct xen_machphys_mfn_list *x = arg;
 	u64 n = DIV_UP(max_mfn * sizeof(u64), M2P_EXTENT), last = 0;
 
 	x->nr_extents = (u32)MIN(n, x->max_extents);
@@ -125,27 +115,25 @@ static long op_m2p_list(void *arg)
 
 		// A hole shows its neighbour, which can at least be mapped.
 		last = maddr ? maddr >> PAGE_SHIFT : last;
-		if (frame_list_write(handle_gva(x->extent_start), i, last))
+		if (copy_element_to_guest(handle_gva(x->extent_start), i,
+					  &last))
 			return -EFAULT;
 	}
 	return 0;
 }
 
-static long op_m2p_mapping(void *arg)
+static long op_machphys_mapping(struct sub *s, struct xen_machphys_mapping *x)
 {
-	*(struct xen_machphys_mapping *)arg = (struct xen_machphys_mapping){
-		.v_start = M2P_START,
-		.v_end = M2P_END,
-		.max_mfn = max_mfn - 1,
-	};
+	x->v_start = M2P_START;
+	x->v_end = M2P_END;
+	x->max_mfn = max_mfn - 1;
 	return 0;
 }
 
 // Memory maps.
 
-static long op_map_get(void *arg)
+static long op_memory_map(struct sub *s, struct xen_memory_map *x)
 {
-	struct xen_memory_map *x = arg;
 	struct domain *d = currd;
 	long rc = -ENOSYS;
 
@@ -159,9 +147,8 @@ static long op_map_get(void *arg)
 	return rc;
 }
 
-static long op_map_machine(void *arg)
+static long op_machine_memory_map(struct sub *s, struct xen_memory_map *x)
 {
-	struct xen_memory_map *x = arg;
 	u64 buffer = handle_gva(x->buffer);
 
 	if (buffer && x->nr_entries < e820_host.n)
@@ -191,65 +178,28 @@ static int map_read(const struct xen_memory_map *x, struct memory_map **out)
 	return 0;
 }
 
-static long op_map_set(void *arg)
+static long op_set_memory_map(struct sub *s, struct xen_foreign_memory_map *x)
 {
-	const struct xen_foreign_memory_map *x = arg;
 	struct memory_map *m, *old;
-	struct domain *d __domain_ref = NULL;
-	long rc = memory_target(x->domid, &d);
+	long rc = map_read(&x->map, &m);
 
-	if (!rc)
-		rc = map_read(&x->map, &m);
 	if (!rc) {
-		spin_lock(&d->lock);
-		old = d->memory_map;
-		d->memory_map = m;
-		spin_unlock(&d->lock);
+		spin_lock(&s->d->lock);
+		old = s->d->memory_map;
+		s->d->memory_map = m;
+		spin_unlock(&s->d->lock);
 		heap_free(old);
 	}
 	return rc;
 }
 
 // No device's firmware has memory of its own here.
-static long op_reserved_map(void *arg)
+static long op_reserved_device_memory_map(
+	struct sub *s, struct xen_reserved_device_memory_map *x)
 {
-	struct xen_reserved_device_memory_map *x = arg;
-
 	x->nr_entries = 0;
 	return x->flags & ~XENMEM_RDM_ALL ? -EINVAL : 0;
 }
-
-// Another domain, under current's control.
-static long remote_target(u16 domid, struct domain **out)
-{
-	*out = domain_get_by_id(domid);
-	if (!*out)
-		return -ESRCH;
-	return *out == currd || !currd->is_control ? -EPERM : 0;
-}
-
-// What only guests of another kind have: their callers are told so.
-
-static long refuse(u16 domid, bool remote, long error)
-{
-	struct domain *d __domain_ref = NULL;
-	long rc = remote ? remote_target(domid, &d) : memory_target(domid, &d);
-
-	return rc ? rc : error;
-}
-
-SUB_FN(access, xen_mem_access_op, refuse(a->domid, true, -EINVAL))
-
-SUB_FN(add_to_physmap, xen_add_to_physmap,
-       a->space == XENMAPSPACE_gmfn_foreign ? -ENOSYS
-					    : refuse(a->domid, false, -EACCES))
-SUB_FN(add_to_physmap_batch, xen_add_to_physmap_batch,
-       a->space == XENMAPSPACE_gmfn_range ? -EOPNOTSUPP
-					  : refuse(a->domid, false, -EACCES))
-SUB_FN(remove_from_physmap, xen_remove_from_physmap,
-       refuse(a->domid, false, -EACCES))
-SUB_FN(get_vnumainfo, xen_vnuma_topology_info,
-       a->pad ? -EINVAL : refuse(a->domid, false, -EOPNOTSUPP))
 
 // Resources.
 
@@ -270,105 +220,66 @@ static u32 resource_size(const struct domain *d,
 	}
 }
 
-// Frames from *done on; -ERESTART with progress in *done.
-static long resource_list(struct domain *d,
-			  const struct xen_mem_acquire_resource *x, u64 *done)
+// Frames from s->done on.
+static long resource_list(struct sub *s,
+			  const struct xen_mem_acquire_resource *x)
 {
 	bool status = x->id == XENMEM_resource_grant_table_id_status;
-	u64 first = *done;
+	u64 first = s->done, frame;
 	mfn_t m;
 	int rc;
 
-	for (; *done < x->nr_frames; ++*done) {
-		if (*done != first && preempt_check())
+	for (; s->done < x->nr_frames; s->done++) {
+		if (s->done != first && preempt_check())
 			return -ERESTART;
-		rc = grant_frame_get(d, (u32)(x->frame + *done), status, &m);
-		if (!rc)
-			rc = frame_list_write(handle_gva(x->frame_list), *done,
-					      mfn_val(m));
+		rc = grant_frame_get(s->d, (u32)(x->frame + s->done), status,
+				     &m);
 		if (rc)
 			return rc;
+		frame = mfn_val(m);
+		if (copy_element_to_guest(handle_gva(x->frame_list), s->done,
+					  &frame))
+			return -EFAULT;
 	}
 	return 0;
 }
 
-static long resource_of(struct domain *d, struct xen_mem_acquire_resource *x,
-			u64 arg, u64 *done)
+static long op_acquire_resource(struct sub *s,
+				struct xen_mem_acquire_resource *x)
 {
-	u32 size = resource_size(d, x);
+	struct domain *d __domain_ref = NULL;
+	u32 size;
+	long rc;
 
+	if (x->pad || x->frame > UINT32_MAX ||
+	    x->frame + x->nr_frames > UINT32_MAX ||
+	    (s->done && s->done >= x->nr_frames))
+		return -EINVAL;
+	rc = remote_target(x->domid, &d);
+	if (rc)
+		return rc;
+	s->d = d;
+	size = resource_size(d, x);
 	if (!size)
 		return -EINVAL;
 	if (handle_gva(x->frame_list))
-		return resource_list(d, x, done);
+		return resource_list(s, x);
 	if (x->nr_frames || x->frame)
 		return -EINVAL;
-	return copy_to_guest(
-		arg + offsetof(struct xen_mem_acquire_resource, nr_frames),
-		&size, sizeof(size));
+	return copy_to_guest(s->gva + offsetof(typeof(*x), nr_frames), &size,
+			     sizeof(size));
 }
-
-static long memory_resource(u64 arg, u64 start)
-{
-	struct xen_mem_acquire_resource x;
-	struct domain *d __domain_ref = NULL;
-	long rc;
-
-	if (copy_struct_from_guest(&x, arg))
-		return -EFAULT;
-	if (x.pad || x.frame > UINT32_MAX ||
-	    x.frame + x.nr_frames > UINT32_MAX ||
-	    (start && start >= x.nr_frames))
-		return -EINVAL;
-	rc = remote_target(x.domid, &d);
-	if (!rc)
-		rc = resource_of(d, &x, arg, &start);
-	return rc == -ERESTART
-		       ? call_again(__HYPERVISOR_memory_op,
-				    XENMEM_acquire_resource | start << OP_SHIFT,
-				    arg)
-		       : rc;
-}
-
-static const struct sub_op ops[] = {
-	[XENMEM_maximum_ram_page] = { op_maximum_ram_page, 0, 0 },
-	[XENMEM_get_sharing_freed_pages] = { op_zero, 0, 0 },
-	[XENMEM_get_sharing_shared_pages] = { op_zero, 0, 0 },
-#define OP(nr, name, type, flags) SUB_OP(nr, name, xen_##type, flags)
-	OP(XENMEM_current_reservation, current_reservation, memory_domain, 0),
-	OP(XENMEM_maximum_reservation, maximum_reservation, memory_domain, 0),
-	OP(XENMEM_maximum_gpfn, maximum_gpfn, memory_domain, 0),
-	OP(XENMEM_set_pod_target, set_pod_target, pod_target, SUB_OUT),
-	OP(XENMEM_get_pod_target, get_pod_target, pod_target, SUB_OUT),
-	OP(XENMEM_claim_pages, claim_pages, memory_reservation, 0),
-	OP(XENMEM_machphys_mfn_list, m2p_list, machphys_mfn_list, SUB_OUT),
-	OP(XENMEM_machphys_mapping, m2p_mapping, machphys_mapping, SUB_OUT),
-	OP(XENMEM_memory_map, map_get, memory_map, SUB_OUT),
-	OP(XENMEM_machine_memory_map, map_machine, memory_map,
-	   SUB_OUT | SUB_CONTROL),
-	OP(XENMEM_set_memory_map, map_set, foreign_memory_map, 0),
-	OP(XENMEM_reserved_device_memory_map, reserved_map,
-	   reserved_device_memory_map, SUB_OUT),
-	OP(XENMEM_add_to_physmap, add_to_physmap, add_to_physmap, 0),
-	OP(XENMEM_add_to_physmap_batch, add_to_physmap_batch,
-	   add_to_physmap_batch, 0),
-	OP(XENMEM_remove_from_physmap, remove_from_physmap, remove_from_physmap,
-	   0),
-	OP(XENMEM_get_vnumainfo, get_vnumainfo, vnuma_topology_info, 0),
-	OP(XENMEM_access_op, access, mem_access_op, 0),
-	[XENMEM_exchange] = { memory_exchange,
-			      sizeof(struct xen_memory_exchange), SUB_OUT_ANY },
-};
 
 long memory_other(unsigned int op, u64 start, u64 arg)
 {
+	struct sub s = { .gva = arg, .done = start };
 	long rc;
 
-	if (op == XENMEM_acquire_resource)
-		return memory_resource(arg, start);
-	if (op < ARRAY_SIZE(ops) && ops[op].fn && start)
+	if (start && op < ARRAY_SIZE(ops) && ops[op].fn &&
+	    op != XENMEM_acquire_resource)
 		return -EINVAL;
-	rc = sub_op_call(ops, ARRAY_SIZE(ops), op, arg);
-	return rc == -ERESTART ? call_again(__HYPERVISOR_memory_op, op, arg)
+	rc = sub_op_call(ops, ARRAY_SIZE(ops), op, &s);
+	return rc == -ERESTART ? call_again(__HYPERVISOR_memory_op,
+					    op | s.done << OP_SHIFT, arg)
 			       : rc;
 }

@@ -29,24 +29,6 @@ int memory_target(u16 domid, struct domain **out)
 	return domain_may_control(currd, *out) ? 0 : -EPERM;
 }
 
-int frame_list_read(u64 list, u64 i, u64 *out)
-{
-	u64 at;
-
-	if (!access_index(list, i, sizeof(*out), &at))
-		return -EFAULT;
-	return copy_struct_from_guest(out, at);
-}
-
-int frame_list_write(u64 list, u64 i, u64 value)
-{
-	u64 at;
-
-	if (!access_index(list, i, sizeof(value), &at))
-		return -EFAULT;
-	return copy_struct_to_guest(at, &value);
-}
-
 // Gives fresh frames to d; on error they are the caller's still.
 int extent_assign(struct domain *d, struct page_info *pg, unsigned int order,
 		  u64 pfn)
@@ -77,24 +59,26 @@ struct page_info *extent_alloc(struct domain *d, unsigned int order,
 	return pg;
 }
 
+// Number i of the list is where the extent goes, and what frame it got.
+static bool extent_give(const struct reservation *r, u64 i, u64 pfn)
+{
+	struct page_info *pg = extent_alloc(r->d, r->order, r->width, pfn);
+	u64 frame = pg ? mfn_val(page_to_mfn(pg)) : 0;
+
+	return pg && (!r->list || !copy_element_to_guest(r->list, i, &frame));
+}
+
 static bool extent_increase(const struct reservation *r, u64 i)
 {
-	struct page_info *pg =
-		extent_alloc(r->d, r->order, r->width, M2P_INVALID);
-
-	return pg && (!r->list ||
-		      !frame_list_write(r->list, i, mfn_val(page_to_mfn(pg))));
+	return extent_give(r, i, M2P_INVALID);
 }
 
 static bool extent_populate(const struct reservation *r, u64 i)
 {
-	struct page_info *pg;
 	u64 pfn_;
 
-	if (frame_list_read(r->list, i, &pfn_))
-		return false;
-	pg = extent_alloc(r->d, r->order, r->width, pfn_);
-	return pg && !frame_list_write(r->list, i, mfn_val(page_to_mfn(pg)));
+	return !copy_element_from_guest(&pfn_, r->list, i) &&
+	       extent_give(r, i, pfn_);
 }
 
 // The frame goes when its last reference does: a table that is pinned stays
@@ -119,7 +103,7 @@ static bool extent_decrease(const struct reservation *r, u64 i)
 {
 	u64 frame;
 
-	if (frame_list_read(r->list, i, &frame))
+	if (copy_element_from_guest(&frame, r->list, i))
 		return false;
 	for (u64 j = 0; j < 1UL << r->order; j++)
 		if (!frame_release(r->d, frame + j))

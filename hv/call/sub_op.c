@@ -4,28 +4,61 @@
 #include "call/call.h"
 #include "dom/domain.h"
 
-long sub_op_run(const struct sub_op *op, u64 gva)
+static __noinline int check_caller(u32 flags, const struct sub *s)
+{
+	if ((flags & SUB_HARDWARE && !currd->is_hardware) ||
+	    (flags & SUB_CONTROL && !currd->is_control))
+		return -EPERM;
+	return flags & SUB_SELF && s->v != current ? -EINVAL : 0;
+}
+
+static __noinline long run_on_domain(const struct sub_op *op, struct sub *s,
+				     void *arg)
+{
+	struct domain *d __domain_ref = domain_get_self_or(*(u16 *)arg);
+
+	if (!d)
+		return -ESRCH;
+	if (!currd->is_control && (op->flags & SUB_MANAGED || d != currd))
+		return -EPERM;
+	s->d = d;
+	return op->fn(s, arg);
+}
+
+long sub_op_run(const struct sub_op *op, struct sub *s)
 {
 	u64 arg[32]; // more than any size can be
-	bool out;
 	long rc;
 
 	if (!op->fn)
 		return -ENOSYS;
-	if ((op->flags & SUB_HARDWARE && !currd->is_hardware) ||
-	    (op->flags & SUB_CONTROL && !currd->is_control))
-		return -EPERM;
-	if (op->size && copy_from_guest(arg, gva, op->size))
+	if (op->flags & (SUB_HARDWARE | SUB_CONTROL | SUB_SELF)) {
+		rc = check_caller(op->flags, s);
+		if (rc)
+			return rc;
+	}
+	if (op->size && copy_from_guest(arg, s->gva, op->size))
 		return -EFAULT;
-	rc = op->fn(arg);
+	rc = op->flags & (SUB_DOMAIN | SUB_MANAGED) ? run_on_domain(op, s, arg)
+						    : op->fn(s, arg);
 	// -ENFILE has the right number of vectors with it.
-	out = op->flags & SUB_OUT_ANY ||
-	      (op->flags & SUB_OUT && (!rc || rc == -ENFILE));
-	return out && copy_to_guest(gva, arg, op->size) ? -EFAULT : rc;
+	if (op->flags & SUB_OUT_ANY ||
+	    (op->flags & SUB_OUT && (!rc || rc == -ENFILE)))
+		rc = copy_to_guest(s->gva, arg, op->size) ? -EFAULT : rc;
+	return rc;
 }
 
-long sub_op_call(const struct sub_op *ops, u32 n, u64 nr, u64 gva)
+long sub_op_call(const struct sub_op *ops, u32 n, u64 nr, struct sub *s)
 {
 	nr = (u32)nr;
-	return nr < n ? sub_op_run(&ops[index_nospec(nr, n)], gva) : -ENOSYS;
+	return nr < n ? sub_op_run(&ops[index_nospec(nr, n)], s) : -ENOSYS;
+}
+
+long sub_op_compat(u64 gva, u64 offset, u32 last, hypercall_t *call)
+{
+	u32 op;
+
+	if (copy_struct_from_guest(&op, gva))
+		return -EFAULT;
+	return op <= last ? call(op, gva + offset, 0, 0, 0) : -ENOSYS;
 }

@@ -62,7 +62,7 @@ void vcpu_time_update(struct vcpu *v, bool force); // v is current, or paused
 void vcpu_runstate_publish(struct vcpu *v);	   // current only
 void domain_wallclock_update(struct domain *d);
 // vcpu timers: VCPUOP_set_periodic_timer and friends, SCHEDOP_poll timeout.
-int vcpu_set_periodic(struct vcpu *v, u64 period_ns);
+void vcpu_set_periodic(struct vcpu *v, u64 period_ns);
 void vcpu_set_singleshot(struct vcpu *v, u64 when);
 void vcpu_stop_singleshot(struct vcpu *v);
 // SCHEDOP_poll's deadline, for current; ends when it runs again.

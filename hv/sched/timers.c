@@ -48,7 +48,7 @@ static void poll_timed_out(void *data)
 
 // Of any vcpu. One that runs elsewhere takes the new period up in its next
 // pass through the scheduler; waiting for it here could wait in a circle.
-int vcpu_set_periodic(struct vcpu *v, u64 period_ns)
+void vcpu_set_periodic(struct vcpu *v, u64 period_ns)
 {
 	timer_stop(&v->periodic);
 	WRITE_ONCE(v->periodic_last, time_now());
@@ -57,7 +57,6 @@ int vcpu_set_periodic(struct vcpu *v, u64 period_ns)
 		vcpu_periodic_work(v);
 	else
 		sched_raise(READ_ONCE(v->cpu));
-	return 0;
 }
 
 // A guest's times are signed: one below zero has passed.
