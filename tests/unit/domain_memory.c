@@ -134,6 +134,10 @@ int copy_to_guest(u64 gva, const void *src, u64 len)
 	return 0;
 }
 
+void show_init(void)
+{
+}
+
 bool trace_on;
 void trace_record(u32 event, const u32 *extra, unsigned int words)
 {
