@@ -16,13 +16,11 @@ from lib import csource
 
 PAGE = "docs/hypercalls.md"
 CALL = re.compile(r'^CALL\((\d+), (\w+), "(.*)"\)', re.MULTILINE)
-# Rows of the .def tables of ctl/.
-ROW = re.compile(r"^(DOMCTL|SYSCTL|PLATFORM|REFUSED)\((\w+)(?:, ([^)]*))?\)",
+# Rows of the .def tables of call/ and ctl/.
+ROW = re.compile(r"^(?:OP|FN|DO)\((\w+),|^REFUSED\((\w+), ([^)]*)\)",
                  re.MULTILINE)
 TABLES = {"domctl": "hv/ctl/domctl.def", "sysctl": "hv/ctl/sysctl.def",
           "platform_op": "hv/ctl/platform.def"}
-# Rows of the .def tables of call/.
-SUB_ROW = re.compile(r"^(?:OP|FN|DO)\((\w+),", re.MULTILINE)
 SUB_TABLES = {
     "event_channel_op": "event_channel", "grant_table_op": "grant",
     "memory_op": "memory", "physdev_op": "physdev", "sched_op": "sched",
@@ -70,11 +68,11 @@ def read(path):
 def from_def(path):
     """(those done, {refused: errno}) of a .def table."""
     done, refused = [], {}
-    for kind, name, rest in ROW.findall(read(path)):
-        if kind == "REFUSED":
-            refused[name] = rest
-        else:
+    for name, refused_name, errno in ROW.findall(read(path)):
+        if name:
             done.append(name)
+        else:
+            refused[refused_name] = errno
     return done, refused
 
 
@@ -82,7 +80,7 @@ def from_code(prefix, text, table):
     """The same, out of C and the table: in the order of the tables."""
     found = re.findall(rf"(?:\[|\b[A-Z_]+\(|case |== |BIT\()({prefix}_\w+)", text)
     if table:
-        rows = SUB_ROW.findall(read(f"hv/call/{table}.def"))
+        rows, _ = from_def(f"hv/call/{table}.def")
         found += [f"{prefix}_{name}" for name in rows]
     names = [name for name in dict.fromkeys(found) if name not in INTERNAL]
     return ([name for name in names if name not in REFUSED],

@@ -20,27 +20,29 @@ static __initdata const struct {
 
 static __init void memory_refuse(struct domain *d, u64 first, u64 last)
 {
-	rangeset_remove(&d->io_mem, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
+	rangeset_remove(&d->rights[RIGHT_MEM], first >> PAGE_SHIFT,
+			last >> PAGE_SHIFT);
 }
 
 __init void dom0_permissions(struct domain *d)
 {
+	struct rangeset *io = &d->rights[RIGHT_PORTS];
 	u32 timer = platform.pm_timer_port;
 	u16 uart, n;
 
-	rangeset_add(&d->io_ports, 0, 0xffff);
+	rangeset_add(io, 0, 0xffff);
 	for (unsigned int i = 0; i < ARRAY_SIZE(ports); i++)
-		rangeset_remove(&d->io_ports, ports[i].first, ports[i].last);
+		rangeset_remove(io, ports[i].first, ports[i].last);
 	con_uart_ports(&uart, &n);
 	if (n)
-		rangeset_remove(&d->io_ports, uart, uart + n - 1u);
+		rangeset_remove(io, uart, uart + n - 1u);
 	if (timer)
-		rangeset_remove(&d->io_ports, timer, timer + 3);
-	rangeset_add(&d->io_mem, 0,
+		rangeset_remove(io, timer, timer + 3);
+	rangeset_add(&d->rights[RIGHT_MEM], 0,
 		     (1UL << (cpu_host.phys_bits - PAGE_SHIFT)) - 1);
 	memory_refuse(d, platform.lapic_maddr, platform.lapic_maddr);
 	memory_refuse(d, MSI_FIRST, MSI_LAST);
 	if (cpu_host.vendor == CPU_AMD && cpu_host.family < 0x17)
 		memory_refuse(d, HT_FIRST, HT_LAST);
-	rangeset_add(&d->irqs, 1, MAX_IRQS - 1); // 0 is the PIT's
+	rangeset_add(&d->rights[RIGHT_IRQS], 1, MAX_IRQS - 1); // 0 is the PIT's
 }

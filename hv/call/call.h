@@ -31,8 +31,7 @@ static inline bool preempt_check(void)
 long call_again_with(u32 nr, const u64 *args, unsigned int n);
 
 // Sub-operations stand in tables, .def files of rows, of which
-// call/sub_ops.inc makes functions and the array `ops` (ctl/ has its own
-// way):
+// call/sub_ops.inc makes functions and the array `ops`:
 //   OP(name, type, rules)         op_name() does it
 //   FN(name, type, rules, result) an expression of *a and *s
 //   DO(name, type, rules, what)   a statement; the answer is 0
@@ -40,9 +39,11 @@ long call_again_with(u32 nr, const u64 *args, unsigned int n);
 // rules had looked up.
 struct sub {
 	u64 gva;	  // of the argument
-	struct vcpu *v;	  // whom a vcpu_op is about; the control room's VCPU
-	struct domain *d; // SUB_DOMAIN; referenced
+	struct vcpu *v;	  // whom a vcpu_op or a control operation is about
+	struct domain *d; // whom else, referenced
 	u64 done;	  // of a memory_op, before a preemption
+	u16 domid;	  // of a domctl; goes back to the caller
+	bool copy_back;	  // the argument of a control operation, in any case
 };
 typedef long sub_fn(struct sub *s, void *arg);
 
@@ -50,7 +51,9 @@ typedef long sub_fn(struct sub *s, void *arg);
 // pointer, whatever the structure is. The table's rows are its prototypes.
 struct sub_op {
 	sub_fn *fn;
-	u8 size, flags;
+	s16 error; // of control: the answer where there is no fn
+	u16 flags; // SUB_*; of control CTL_*
+	u16 size;
 };
 #define SUB_OUT	     1u	 // the argument goes back on success and -ENFILE
 #define SUB_OUT_ANY  2u	 // whatever fn said

@@ -77,7 +77,8 @@ static int do_flush(struct mmu_batch *b)
 
 static bool may_flush_caches(const struct domain *d)
 {
-	return d->is_hardware || d->io_mem.used || d->io_ports.used;
+	return d->is_hardware || d->rights[RIGHT_MEM].used ||
+	       d->rights[RIGHT_PORTS].used;
 }
 
 static int do_flush_cache(struct mmu_batch *b)

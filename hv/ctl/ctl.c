@@ -3,7 +3,12 @@
 // headers domctl.h, sysctl.h, platform.h).
 #include "access/access.h"
 #include "ctl/private.h"
+#include "dom/policy.h"
+#include "evtchn/evtchn.h"
+#include "lib/string.h"
+#include "pv/pv.h"
 #include "sched/sched.h"
+#include "x86/cpuid.h"
 
 // Rules: see the tables.
 #define CTL_ANY	     1u
@@ -15,6 +20,7 @@
 #define CTL_RANGE    64u
 #define CTL_VPAUSED  128u
 #define CTL_STILL    256u
+#define CTL_FROM     512u
 
 // The releases of the tools that are served; others get -EACCES.
 _Static_assert(XEN_DOMCTL_INTERFACE_VERSION == 0x15, "domctl of xl 4.17");
@@ -22,88 +28,96 @@ _Static_assert(XEN_SYSCTL_INTERFACE_VERSION == 0x15, "sysctl of xl 4.17");
 _Static_assert(sizeof(struct xen_domctl) == 144, "domctl");
 _Static_assert(sizeof(struct xen_sysctl) == 136, "sysctl");
 _Static_assert(sizeof(struct xen_platform_op) == 136, "platform_op");
+_Static_assert(offsetof(struct xen_sysctl, u) ==
+		       offsetof(struct xen_platform_op, u),
+	       "one place for the argument");
 
-struct entry {
-	ctl_fn *fn;
-	s16 error; // the answer where there is no fn
-	u16 flags;
-};
+#define SUB_TABLE      "ctl/domctl.def"
+#define SUB_NR(name)   XEN_DOMCTL_##name
+#define SUB_TYPE(type) struct xen_domctl_##type
+#define SUB_NAME(name) domctl_##name
+#define SUB_ARRAY      domctls
+#include "call/sub_ops.inc"
 
-#define DOMCTL(name, flags)  [XEN_DOMCTL_##name] = { domctl_##name, 0, flags },
-#define REFUSED(name, error) [XEN_DOMCTL_##name] = { NULL, error, 0 },
-static const struct entry domctls[] = {
-#include "ctl/domctl.def"
-};
-#undef REFUSED
-#define SYSCTL(name, flags)  [XEN_SYSCTL_##name] = { sysctl_##name, 0, flags },
-#define REFUSED(name, error) [XEN_SYSCTL_##name] = { NULL, error, 0 },
-static const struct entry sysctls[] = {
-#include "ctl/sysctl.def"
-};
-#undef REFUSED
-#define PLATFORM(name)	     [XENPF_##name] = { platform_##name, 0, 0 },
-#define REFUSED(name, error) [XENPF_##name] = { NULL, error, 0 },
-static const struct entry platforms[] = {
-#include "ctl/platform.def"
-};
+#define SUB_TABLE      "ctl/sysctl.def"
+#define SUB_NR(name)   XEN_SYSCTL_##name
+#define SUB_TYPE(type) struct xen_sysctl_##type
+#define SUB_NAME(name) sysctl_##name
+#define SUB_ARRAY      sysctls
+#include "call/sub_ops.inc"
+
+#define SUB_TABLE      "ctl/platform.def"
+#define SUB_NR(name)   XENPF_##name
+#define SUB_TYPE(type) struct xenpf_##type
+#define SUB_NAME(name) platform_##name
+#define SUB_ARRAY      platforms
+#include "call/sub_ops.inc"
 
 struct table {
 	u32 call, version, size, n;
-	const struct entry *entry;
+	const struct sub_op *ops;
+};
+
+// What the caller gives, whole.
+union control {
+	struct {
+		u32 cmd, version;
+	};
+	struct xen_domctl domctl;
+	struct xen_sysctl sysctl;
+	struct xen_platform_op platform;
 };
 
 // One control operation at a time.
 static struct spinlock lock = SPINLOCK_INIT(RANK_CONTROL);
 
 // The argument of every such operation begins with the vcpu's number.
-static long find_vcpu(struct ctl *c, u16 flags)
+static long find_vcpu(struct sub *s, u32 flags, u32 id)
 {
-	const u32 id = c->domctl.u.vcpucontext.vcpu;
-
-	c->v = domain_vcpu(c->d, id);
-	if (!c->v)
-		return flags & CTL_RANGE && id >= c->d->max_vcpus ? -EINVAL
+	s->v = domain_vcpu(s->d, id);
+	if (!s->v)
+		return flags & CTL_RANGE && id >= s->d->max_vcpus ? -EINVAL
 								  : -ESRCH;
-	return flags & CTL_VPAUSED && c->v == current ? -EINVAL : 0;
+	return flags & CTL_VPAUSED && s->v == current ? -EINVAL : 0;
 }
 
-static long locked_call(struct ctl *c, const struct entry *e)
+static long locked_call(struct sub *s, const struct sub_op *op, void *arg)
 {
-	bool pause = e->flags & (CTL_PAUSED | CTL_STILL) && c->d != currd;
+	bool pause = op->flags & (CTL_PAUSED | CTL_STILL) && s->d != currd;
 	long rc = 0;
 
-	if (e->flags & (CTL_VCPU | CTL_RANGE | CTL_VPAUSED))
-		rc = find_vcpu(c, e->flags);
-	if (e->flags & CTL_PAUSED && c->d->state != DOM_ALIVE)
+	if (op->flags & (CTL_VCPU | CTL_RANGE | CTL_VPAUSED))
+		rc = find_vcpu(s, op->flags, *(u32 *)arg);
+	if (op->flags & CTL_PAUSED && s->d->state != DOM_ALIVE)
 		rc = -EINVAL;
 	if (rc)
 		return rc;
 	if (pause)
-		domain_pause(c->d);
-	if (e->flags & CTL_VPAUSED)
-		vcpu_pause(c->v);
-	rc = e->fn(c);
-	if (e->flags & CTL_VPAUSED)
-		vcpu_unpause(c->v);
+		domain_pause(s->d);
+	if (op->flags & CTL_VPAUSED)
+		vcpu_pause(s->v);
+	rc = op->fn(s, arg);
+	if (op->flags & CTL_VPAUSED)
+		vcpu_unpause(s->v);
 	if (pause)
-		domain_unpause(c->d);
+		domain_unpause(s->d);
 	return rc;
 }
 
-static long run(struct ctl *c, const struct entry *e)
+static long run(struct sub *s, const struct sub_op *op, void *arg)
 {
 	long rc;
 
 	if (!currd->is_control &&
-	    !(e->flags & CTL_XENSTORE &&
+	    !(op->flags & CTL_XENSTORE &&
 	      currd->create_flags & XEN_DOMCTL_CDF_xs_domain))
 		return -EPERM;
-	if (!e->fn)
-		return e->error ? e->error : -ENOSYS;
-	if (e->flags & (CTL_OTHER | CTL_PAUSED) && c->d == currd)
+	if (!op->fn)
+		return op->error ? op->error : -ENOSYS;
+	if (op->flags & (CTL_OTHER | CTL_PAUSED) && s->d == currd)
 		return -EINVAL;
-	if (e->flags & CTL_UNLOCKED)
-		return e->fn(c);
+	if (op->flags & CTL_UNLOCKED)
+		return op->fn(s, arg);
 	// Not waited for when an interrupt's work waits: the lock's holder may
 	// be pausing us.
 	while (!spin_trylock(&lock)) {
@@ -111,16 +125,34 @@ static long run(struct ctl *c, const struct entry *e)
 			return -ERESTART;
 		cpu_relax();
 	}
-	rc = locked_call(c, e);
+	rc = locked_call(s, op, arg);
 	spin_unlock(&lock);
+	return rc;
+}
+
+static long run_domctl(struct sub *s, const struct sub_op *op,
+		       struct xen_domctl *x)
+{
+	struct domain *d __domain_ref = op->flags & CTL_FROM
+						? domain_get_from(x->domain)
+						: domain_get_by_id(x->domain);
+	long rc;
+
+	if (!d && !(op->flags & CTL_ANY))
+		return -ESRCH;
+	s->d = d;
+	s->domid = x->domain;
+	rc = run(s, op, &x->u);
+	x->domain = s->domid;
 	return rc;
 }
 
 static long ctl_call(const struct table *t, u64 gva)
 {
-	static const struct entry unknown;
-	const struct entry *e = &unknown;
-	struct ctl c = { 0 };
+	static const struct sub_op unknown;
+	const struct sub_op *op = &unknown;
+	struct sub s = { .gva = gva };
+	union control c;
 	long rc;
 
 	if (copy_from_guest(&c, gva, t->size))
@@ -128,16 +160,10 @@ static long ctl_call(const struct table *t, u64 gva)
 	if (c.version != t->version)
 		return -EACCES;
 	if (c.cmd < t->n)
-		e = &t->entry[index_nospec(c.cmd, t->n)];
-	if (t->entry == domctls) {
-		c.d = domain_get_by_id(c.domctl.domain);
-		if (!c.d && !(e->flags & CTL_ANY))
-			return -ESRCH;
-	}
-	rc = run(&c, e);
-	if (c.d)
-		domain_put(c.d);
-	if ((!rc || c.copy_back) && copy_to_guest(gva, &c, t->size))
+		op = &t->ops[index_nospec(c.cmd, t->n)];
+	rc = t->ops == domctls ? run_domctl(&s, op, &c.domctl)
+			       : run(&s, op, &c.sysctl.u);
+	if ((!rc || s.copy_back) && copy_to_guest(gva, &c, t->size))
 		return -EFAULT;
 	return rc == -ERESTART ? call_again(t->call, gva) : rc;
 }

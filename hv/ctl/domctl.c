@@ -55,14 +55,12 @@ static int check_config(const struct xen_domctl_createdomain *a)
 	return a->cpupool_id ? -ENOENT : 0;
 }
 
-long domctl_createdomain(struct ctl *c)
+long domctl_createdomain(struct sub *s, struct xen_domctl_createdomain *a)
 {
-	const struct xen_domctl_createdomain *a = &c->domctl.u.createdomain;
 	const struct xen_domctl_tsc_info tsc = { 0 };
-	bool chosen =
-		c->domctl.domain && c->domctl.domain < DOMID_FIRST_RESERVED;
+	bool chosen = s->domid && s->domid < DOMID_FIRST_RESERVED;
 	struct domain_config cfg = {
-		.domid = chosen ? c->domctl.domain : 0,
+		.domid = chosen ? s->domid : 0,
 		.max_vcpus = a->max_vcpus,
 		.flags = a->flags,
 		.ssidref = a->ssidref,
@@ -80,7 +78,7 @@ long domctl_createdomain(struct ctl *c)
 		return rc;
 	if (!a->max_grant_frames)
 		return -EINVAL;
-	if (chosen && c->d)
+	if (chosen && s->d)
 		return -EEXIST;
 	if (!chosen)
 		cfg.domid = pick_id();
@@ -91,45 +89,20 @@ long domctl_createdomain(struct ctl *c)
 	if (rc)
 		return rc;
 	domain_tsc_set(d, &tsc);
-	c->domctl.domain = d->id;
+	s->domid = d->id;
 	return 0;
 }
 
-long domctl_max_vcpus(struct ctl *c)
+long domctl_max_vcpus(struct sub *s, struct xen_domctl_max_vcpus *a)
 {
-	struct domain *d = c->d;
+	struct domain *d = s->d;
 	int rc = 0;
 
-	if (c->domctl.u.max_vcpus.max != d->max_vcpus)
+	if (a->max != d->max_vcpus)
 		return -EINVAL;
 	for (u32 i = 0; i < d->max_vcpus && !rc; i++)
 		rc = d->vcpu[i] ? 0 : vcpu_create(d, i, NULL);
 	return rc;
-}
-
-CTL_FN(domctl_destroydomain, domain_kill(c->d))
-
-CTL_FN(domctl_pausedomain, domain_pause_by_controller(c->d))
-
-CTL_FN(domctl_unpausedomain, domain_unpause_by_controller(c->d))
-
-long domctl_resumedomain(struct ctl *c)
-{
-	domain_resume(c->d);
-	return 0;
-}
-
-long domctl_setdebugging(struct ctl *c)
-{
-	c->d->debugger_attached = c->domctl.u.setdebugging.enable;
-	return 0;
-}
-
-long domctl_setdomainhandle(struct ctl *c)
-{
-	memcpy(c->d->handle, c->domctl.u.setdomainhandle.handle,
-	       sizeof(c->d->handle));
-	return 0;
 }
 
 // Information.
@@ -187,16 +160,13 @@ void domain_info_fill(struct domain *d, struct xen_domctl_getdomaininfo *i)
 	i->gpaddr_bits = cpu_host.phys_bits;
 }
 
-long domctl_getdomaininfo(struct ctl *c)
+long domctl_getdomaininfo(struct sub *s, struct xen_domctl_getdomaininfo *a)
 {
-	struct domain *d __domain_ref = NULL;
-
-	if (c->domctl.domain >= DOMID_FIRST_RESERVED)
+	if (s->domid >= DOMID_FIRST_RESERVED)
 		return -EINVAL;
-	d = domain_get_from(c->domctl.domain);
-	if (!d)
+	if (!s->d)
 		return -ESRCH;
-	domain_info_fill(d, &c->domctl.u.getdomaininfo);
-	c->domctl.domain = d->id;
+	domain_info_fill(s->d, a);
+	s->domid = s->d->id;
 	return 0;
 }

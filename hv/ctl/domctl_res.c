@@ -13,18 +13,14 @@
 
 // Memory.
 
-long domctl_max_mem(struct ctl *c)
+long domctl_max_mem(struct sub *s, struct xen_domctl_max_mem *a)
 {
-	u64 max = c->domctl.u.max_mem.max_memkb >> (PAGE_SHIFT - 10);
+	u64 max = a->max_memkb >> (PAGE_SHIFT - 10);
 
-	spin_lock(&c->d->account.lock);
-	c->d->account.max = MIN(max, 0xffffffffUL);
-	spin_unlock(&c->d->account.lock);
+	SPIN_GUARD(&s->d->account.lock);
+	s->d->account.max = MIN(max, 0xffffffffUL);
 	return 0;
 }
-
-CTL_FN(domctl_hypercall_init,
-       pv_hypercall_page_set(c->d, c->domctl.u.hypercall_init.gmfn))
 
 static u64 frame_kind(const struct domain *d, u64 frame)
 {
@@ -47,9 +43,9 @@ static u64 frame_kind(const struct domain *d, u64 frame)
 }
 
 // Each frame number is replaced by what the frame is.
-long domctl_getpageframeinfo3(struct ctl *c)
+long domctl_getpageframeinfo3(struct sub *s,
+			      struct xen_domctl_getpageframeinfo3 *a)
 {
-	struct xen_domctl_getpageframeinfo3 *a = &c->domctl.u.getpageframeinfo3;
 	u64 gva = handle_gva(a->array), left = a->num, frame;
 
 	if (left > 1024)
@@ -58,117 +54,87 @@ long domctl_getpageframeinfo3(struct ctl *c)
 		if (left != a->num && preempt_check()) {
 			a->num = left;
 			a->array.p = (typeof(a->array.p))gva;
-			c->copy_back = true;
+			s->copy_back = true;
 			return -ERESTART;
 		}
 		if (copy_struct_from_guest(&frame, gva))
 			return -EFAULT;
-		frame = frame_kind(c->d, frame);
+		frame = frame_kind(s->d, frame);
 		if (copy_struct_to_guest(gva, &frame))
 			return -EFAULT;
 	}
 	return 0;
 }
 
-CTL_FN(domctl_set_address_size,
-       c->domctl.u.address_size.size == c->d->address_size ? 0 : -EINVAL)
-
-long domctl_get_address_size(struct ctl *c)
-{
-	c->domctl.u.address_size.size = c->d->address_size;
-	return 0;
-}
-
 // Devices. Nobody gives what he has not.
 
-static struct rangeset *set_of(struct domain *d, u32 cmd)
+static bool may_use(struct domain *d, enum domain_right kind, u64 first,
+		    u64 last)
 {
-	if (cmd == XEN_DOMCTL_ioport_permission)
-		return &d->io_ports;
-	return cmd == XEN_DOMCTL_irq_permission ? &d->irqs : &d->io_mem;
+	SPIN_GUARD(&d->lock);
+	return rangeset_has(&d->rights[kind], first, last);
 }
 
-static bool may_use(struct domain *d, u32 cmd, u64 first, u64 last)
+static long permit(struct domain *d, enum domain_right kind, u64 first,
+		   u64 last, bool allow)
 {
-	bool has;
-
-	spin_lock(&d->lock);
-	has = rangeset_has(set_of(d, cmd), first, last);
-	spin_unlock(&d->lock);
-	return has;
-}
-
-static long permit(struct ctl *c, u64 first, u64 last, bool allow)
-{
-	struct rangeset *set = set_of(c->d, c->domctl.cmd);
-	long rc;
-
-	if (!may_use(currd, c->domctl.cmd, first, last))
+	if (!may_use(currd, kind, first, last))
 		return -EPERM;
-	spin_lock(&c->d->lock);
-	rc = allow ? rangeset_add(set, first, last)
-		   : rangeset_remove(set, first, last);
-	spin_unlock(&c->d->lock);
-	return rc;
+	SPIN_GUARD(&d->lock);
+	return allow ? rangeset_add(&d->rights[kind], first, last)
+		     : rangeset_remove(&d->rights[kind], first, last);
 }
 
-long domctl_irq_permission(struct ctl *c)
+long domctl_irq_permission(struct sub *s, struct xen_domctl_irq_permission *a)
 {
-	const struct xen_domctl_irq_permission *a = &c->domctl.u.irq_permission;
-	int irq = pirq_irq(currd, a->pirq);
+	u64 irq = (u64)pirq_irq(currd, a->pirq); // -1: nobody has it
 
-	return irq < 0 ? -EPERM
-		       : permit(c, (u32)irq, (u32)irq, a->allow_access);
+	return permit(s->d, RIGHT_IRQS, irq, irq, a->allow_access);
 }
 
-long domctl_iomem_permission(struct ctl *c)
+long domctl_iomem_permission(struct sub *s,
+			     struct xen_domctl_iomem_permission *a)
 {
-	const struct xen_domctl_iomem_permission *a =
-		&c->domctl.u.iomem_permission;
 	u64 last = a->first_mfn + a->nr_mfns - 1;
 
 	if (last < a->first_mfn)
 		return -EINVAL;
-	return permit(c, a->first_mfn, last, a->allow_access);
+	return permit(s->d, RIGHT_MEM, a->first_mfn, last, a->allow_access);
 }
 
-long domctl_ioport_permission(struct ctl *c)
+long domctl_ioport_permission(struct sub *s,
+			      struct xen_domctl_ioport_permission *a)
 {
-	const struct xen_domctl_ioport_permission *a =
-		&c->domctl.u.ioport_permission;
 	u64 end = (u64)a->first_port + a->nr_ports;
 
 	if (!a->nr_ports || end > 0x10000)
 		return -EINVAL;
-	return permit(c, a->first_port, end - 1, a->allow_access);
+	return permit(s->d, RIGHT_PORTS, a->first_port, end - 1,
+		      a->allow_access);
 }
 
 // Guests of this kind map device frames themselves.
-long domctl_memory_mapping(struct ctl *c)
+long domctl_memory_mapping(struct sub *s, struct xen_domctl_memory_mapping *a)
 {
-	const struct xen_domctl_memory_mapping *a = &c->domctl.u.memory_mapping;
 	u64 last = a->first_mfn + a->nr_mfns - 1;
 
 	if (last < a->first_mfn || last > PTE_ADDR >> PAGE_SHIFT ||
 	    a->first_gfn + a->nr_mfns - 1 < a->first_gfn)
 		return -EINVAL;
-	return may_use(currd, c->domctl.cmd, a->first_mfn, last) &&
-			       may_use(c->d, c->domctl.cmd, a->first_mfn, last)
+	return may_use(currd, RIGHT_MEM, a->first_mfn, last) &&
+			       may_use(s->d, RIGHT_MEM, a->first_mfn, last)
 		       ? 0
 		       : -EPERM;
 }
-
-CTL_FN(domctl_set_virq_handler,
-       virq_set_handler(c->d, c->domctl.u.set_virq_handler.virq))
 
 // Time.
 
 enum tsc_mode { TSC_DEFAULT, TSC_EMULATE, TSC_NATIVE };
 
-long domctl_settimeoffset(struct ctl *c)
+long domctl_settimeoffset(struct sub *s, struct xen_domctl_settimeoffset *a)
 {
-	c->d->time_offset_s = c->domctl.u.settimeoffset.time_offset_seconds;
-	domain_wallclock_update(c->d);
+	s->d->time_offset_s = a->time_offset_seconds;
+	domain_wallclock_update(s->d);
 	return 0;
 }
 
@@ -194,13 +160,11 @@ int domain_tsc_set(struct domain *d, const struct xen_domctl_tsc_info *t)
 	return 0;
 }
 
-CTL_FN(domctl_settscinfo, domain_tsc_set(c->d, &c->domctl.u.tsc_info))
-
-long domctl_gettscinfo(struct ctl *c)
+long domctl_gettscinfo(struct sub *s, struct xen_domctl_tsc_info *a)
 {
-	struct xen_domctl_tsc_info *t = &c->domctl.u.tsc_info;
+	struct xen_domctl_tsc_info *t = a;
 	const struct time_scale *scale = time_scale_this_cpu();
-	const struct domain *d = c->d;
+	const struct domain *d = s->d;
 	u64 ns = 0;
 
 	*t = (struct xen_domctl_tsc_info){
@@ -220,36 +184,31 @@ long domctl_gettscinfo(struct ctl *c)
 
 // Shares and places.
 
-long domctl_scheduler_op(struct ctl *c)
+long domctl_scheduler_op(struct sub *s, struct xen_domctl_scheduler_op *a)
 {
-	struct xen_domctl_scheduler_op *a = &c->domctl.u.scheduler_op;
 	long rc = -EINVAL;
 
 	if (a->sched_id != XEN_SCHEDULER_CREDIT2)
 		return -EINVAL;
 	if (a->cmd == XEN_DOMCTL_SCHEDOP_putinfo)
-		rc = sched_domain_set(c->d, a->u.credit2.weight,
+		rc = sched_domain_set(s->d, a->u.credit2.weight,
 				      a->u.credit2.cap);
 	else if (a->cmd == XEN_DOMCTL_SCHEDOP_getinfo)
-		rc = sched_domain_get(c->d, &a->u.credit2.weight,
+		rc = sched_domain_get(s->d, &a->u.credit2.weight,
 				      &a->u.credit2.cap);
-	c->copy_back = true;
+	s->copy_back = true;
 	return rc;
 }
 
 // The one node there is.
 
-long domctl_setnodeaffinity(struct ctl *c)
+long domctl_setnodeaffinity(struct sub *s, struct xen_domctl_nodeaffinity *a)
 {
 	u64 nodes;
-	int rc =
-		bitmap_from_guest(&nodes, &c->domctl.u.nodeaffinity.nodemap, 1);
+	int rc = bitmap_from_guest(&nodes, &a->nodemap, 1);
 
 	return rc || nodes ? rc : -EINVAL;
 }
-
-CTL_FN(domctl_getnodeaffinity,
-       bitmap_to_guest(&c->domctl.u.nodeaffinity.nodemap, 1, 1))
 
 // Processor features.
 
@@ -295,8 +254,6 @@ int policy_copy_out(const struct domain *d, u32 kind,
 	return rc;
 }
 
-CTL_FN(domctl_get_cpu_policy, policy_copy_out(c->d, 0, &c->domctl.u.cpu_policy))
-
 static long policy_replace(struct domain *d, struct xen_domctl_cpu_policy *a,
 			   struct policy_leaf *l)
 {
@@ -312,15 +269,14 @@ static long policy_replace(struct domain *d, struct xen_domctl_cpu_policy *a,
 	return rc ? rc : policy_set_msrs(d, m, a->nr_msrs, &a->err_msr);
 }
 
-long domctl_set_cpu_policy(struct ctl *c)
+long domctl_set_cpu_policy(struct sub *s, struct xen_domctl_cpu_policy *a)
 {
-	struct xen_domctl_cpu_policy *a = &c->domctl.u.cpu_policy;
 	struct policy_leaf *l;
 	struct vcpu *v;
 	long rc;
 
 	// A guest that has run knows its processor already.
-	for_each_vcpu(c->d, v)
+	for_each_vcpu(s->d, v)
 		if (vcpu_cpu_time(v))
 			return -EEXIST;
 	if (a->nr_leaves > POLICY_MAX_LEAVES || a->nr_msrs > POLICY_MAX_MSRS)
@@ -329,8 +285,8 @@ long domctl_set_cpu_policy(struct ctl *c)
 	if (!l)
 		return -ENOMEM;
 	a->err_leaf = a->err_subleaf = a->err_msr = ~0u;
-	rc = policy_replace(c->d, a, l);
-	c->copy_back = true;
+	rc = policy_replace(s->d, a, l);
+	s->copy_back = true;
 	heap_free(l);
 	return rc;
 }

@@ -14,55 +14,37 @@
 #define MSR_MCG_CAP	  0x00000179
 #define MSR_MISC_FEATURES 0x00000140
 
-long domctl_setvcpucontext(struct ctl *c)
+long domctl_setvcpucontext(struct sub *s, struct xen_domctl_vcpucontext *a)
 {
-	const struct xen_domctl_vcpucontext *a = &c->domctl.u.vcpucontext;
-	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
-	struct vcpu_guest_context *ctxt;
-	long rc = -EFAULT;
+	struct vcpu *v = domain_vcpu(s->d, a->vcpu);
 
 	if (!v)
 		return -EINVAL;
 	// Without a context: reset of the vcpu.
-	if (!handle_gva(a->ctxt))
-		return -EOPNOTSUPP;
-	ctxt = heap_alloc(sizeof(*ctxt));
-	if (!ctxt)
-		return -ENOMEM;
-	if (!copy_struct_from_guest(ctxt, handle_gva(a->ctxt))) {
-		spin_lock(&c->d->lock);
-		rc = c->d->ops->context_set(v, ctxt);
-		spin_unlock(&c->d->lock);
-		if (!rc && ctxt->flags & VGCF_online)
-			vcpu_up(v);
-		else if (!rc)
-			vcpu_down(v);
-	}
-	heap_free(ctxt);
-	return rc;
+	return handle_gva(a->ctxt)
+		       ? vcpu_context_load(v, handle_gva(a->ctxt), true)
+		       : -EOPNOTSUPP;
 }
 
-long domctl_getvcpucontext(struct ctl *c)
+long domctl_getvcpucontext(struct sub *s, struct xen_domctl_vcpucontext *a)
 {
-	const struct xen_domctl_vcpucontext *a = &c->domctl.u.vcpucontext;
 	struct vcpu_guest_context *ctxt;
 	long rc;
 
-	if (!c->v->initialised)
+	if (!s->v->initialised)
 		return -ENODATA;
 	ctxt = heap_alloc(sizeof(*ctxt));
 	if (!ctxt)
 		return -ENOMEM;
-	c->d->ops->context_get(c->v, ctxt);
+	s->d->ops->context_get(s->v, ctxt);
 	rc = copy_struct_to_guest(handle_gva(a->ctxt), ctxt);
 	heap_free(ctxt);
 	return rc;
 }
 
-long domctl_getvcpuinfo(struct ctl *c)
+long domctl_getvcpuinfo(struct sub *s, struct xen_domctl_getvcpuinfo *a)
 {
-	struct xen_domctl_getvcpuinfo *a = &c->domctl.u.getvcpuinfo;
-	struct vcpu *v = c->v;
+	struct vcpu *v = s->v;
 
 	a->online = !(v->pause_flags & VPF_DOWN);
 	a->blocked = !!(v->pause_flags & VPF_BLOCKED);
@@ -74,15 +56,15 @@ long domctl_getvcpuinfo(struct ctl *c)
 
 // Entry points of 32-bit code, beside the context.
 
-long domctl_get_ext_vcpucontext(struct ctl *c)
+long domctl_get_ext_vcpucontext(struct sub *s,
+				struct xen_domctl_ext_vcpucontext *a)
 {
-	struct xen_domctl_ext_vcpucontext *a = &c->domctl.u.ext_vcpucontext;
-	const struct vcpu_hot *h = &c->v->hot;
+	const struct vcpu_hot *h = &s->v->hot;
 	u64 caps = 0;
 
-	emul_rdmsr(c->v, MSR_MCG_CAP, &caps);
+	emul_rdmsr(s->v, MSR_MCG_CAP, &caps);
 	*a = (struct xen_domctl_ext_vcpucontext){
-		.vcpu = c->v->id,
+		.vcpu = s->v->id,
 		.size = sizeof(*a),
 		.syscall32_callback_eip = h->syscall32_cb,
 		.syscall32_callback_cs = SEL_RING3_CS64,
@@ -97,11 +79,10 @@ long domctl_get_ext_vcpucontext(struct ctl *c)
 	return 0;
 }
 
-long domctl_set_ext_vcpucontext(struct ctl *c)
+long domctl_set_ext_vcpucontext(struct sub *s,
+				struct xen_domctl_ext_vcpucontext *a)
 {
-	const struct xen_domctl_ext_vcpucontext *a =
-		&c->domctl.u.ext_vcpucontext;
-	struct vcpu_hot *h = &c->v->hot;
+	struct vcpu_hot *h = &s->v->hot;
 
 	if (a->size < offsetof(typeof(*a), mcg_cap) ||
 	    !va_canonical(a->syscall32_callback_eip) ||
@@ -122,18 +103,17 @@ long domctl_set_ext_vcpucontext(struct ctl *c)
 #define XSTATE_HEAD (2 * sizeof(u64))
 #define XSTATE_BV   64 // word of the image that names the components in it
 
-long domctl_getvcpuextstate(struct ctl *c)
+long domctl_getvcpuextstate(struct sub *s, struct xen_domctl_vcpuextstate *a)
 {
-	struct xen_domctl_vcpuextstate *a = &c->domctl.u.vcpuextstate;
 	u64 gva = handle_gva(a->buffer), mask = fpu_xcr0_mask();
-	const u64 *image = fpu_xsave_image(c->v->pv->fpu);
+	const u64 *image = fpu_xsave_image(s->v->pv->fpu);
 	u64 head[2] = { 0 };
 	u32 size = 0;
 
 	if (mask) {
-		head[0] = c->v->pv->xcr0;
+		head[0] = s->v->pv->xcr0;
 		head[1] = head[0] | image[XSTATE_BV];
-		size = MIN(policy_xsave_size(c->d, head[1]), fpu_state_size());
+		size = MIN(policy_xsave_size(s->d, head[1]), fpu_state_size());
 	}
 	if ((!a->size && !a->xfeature_mask) || !gva) {
 		a->xfeature_mask = mask;
@@ -163,9 +143,8 @@ static long extstate_load(struct vcpu *v, u64 gva, u32 size, u64 components)
 	return rc;
 }
 
-long domctl_setvcpuextstate(struct ctl *c)
+long domctl_setvcpuextstate(struct sub *s, struct xen_domctl_vcpuextstate *a)
 {
-	const struct xen_domctl_vcpuextstate *a = &c->domctl.u.vcpuextstate;
 	u64 gva = handle_gva(a->buffer), head[2];
 	long rc;
 
@@ -175,13 +154,13 @@ long domctl_setvcpuextstate(struct ctl *c)
 		return -EFAULT;
 	if (!head[0] && !head[1])
 		return 0;
-	if (head[0] & ~head[1] || head[1] & ~policy_xcr0_mask(c->d) ||
+	if (head[0] & ~head[1] || head[1] & ~policy_xcr0_mask(s->d) ||
 	    fpu_check_xcr0(head[0]) || fpu_check_xcr0(head[1]))
 		return -EINVAL;
-	rc = extstate_load(c->v, gva + XSTATE_HEAD,
+	rc = extstate_load(s->v, gva + XSTATE_HEAD,
 			   (u32)(a->size - XSTATE_HEAD), head[1]);
 	if (!rc)
-		c->v->pv->xcr0 = head[0];
+		s->v->pv->xcr0 = head[0];
 	return rc;
 }
 
@@ -189,9 +168,8 @@ long domctl_setvcpuextstate(struct ctl *c)
 
 static const u32 kept_msrs[] = { MSR_MISC_FEATURES, MSR_TSC_AUX };
 
-long domctl_get_vcpu_msrs(struct ctl *c)
+long domctl_get_vcpu_msrs(struct sub *s, struct xen_domctl_vcpu_msrs *a)
 {
-	struct xen_domctl_vcpu_msrs *a = &c->domctl.u.vcpu_msrs;
 	u64 gva = handle_gva(a->msrs);
 	u32 n = 0, room = a->msr_count;
 
@@ -203,7 +181,7 @@ long domctl_get_vcpu_msrs(struct ctl *c)
 		struct xen_domctl_vcpu_msr m = { .index = kept_msrs[i] };
 		u64 value;
 
-		if (!emul_rdmsr(c->v, m.index, &value) || !value)
+		if (!emul_rdmsr(s->v, m.index, &value) || !value)
 			continue;
 		m.value = value;
 		if (n < room && copy_struct_to_guest(gva + n * sizeof(m), &m))
@@ -211,7 +189,7 @@ long domctl_get_vcpu_msrs(struct ctl *c)
 		n++;
 	}
 	a->msr_count = n;
-	c->copy_back = true;
+	s->copy_back = true;
 	return n > room ? -ENOBUFS : 0;
 }
 
@@ -233,9 +211,8 @@ static bool msr_set(struct vcpu *v, const struct xen_domctl_vcpu_msr *m)
 	return ok;
 }
 
-long domctl_set_vcpu_msrs(struct ctl *c)
+long domctl_set_vcpu_msrs(struct sub *s, struct xen_domctl_vcpu_msrs *a)
 {
-	struct xen_domctl_vcpu_msrs *a = &c->domctl.u.vcpu_msrs;
 	u64 gva = handle_gva(a->msrs);
 	struct xen_domctl_vcpu_msr m;
 
@@ -244,9 +221,9 @@ long domctl_set_vcpu_msrs(struct ctl *c)
 	for (u32 i = 0; i < a->msr_count; i++, gva += sizeof(m)) {
 		if (copy_struct_from_guest(&m, gva))
 			return -EFAULT;
-		if (!msr_set(c->v, &m)) {
+		if (!msr_set(s->v, &m)) {
 			a->msr_count = i;
-			c->copy_back = true;
+			s->copy_back = true;
 			return -EINVAL;
 		}
 	}
@@ -268,10 +245,9 @@ static bool maps_given(const struct xen_domctl_vcpuaffinity *a)
 }
 
 // What the caller gets back is what takes effect.
-long domctl_setvcpuaffinity(struct ctl *c)
+long domctl_setvcpuaffinity(struct sub *s, struct xen_domctl_vcpuaffinity *a)
 {
-	const struct xen_domctl_vcpuaffinity *a = &c->domctl.u.vcpuaffinity;
-	struct vcpu *v = c->v;
+	struct vcpu *v = s->v;
 	cpumask_t hard, soft, old = v->affinity_hard;
 	long rc;
 
@@ -303,31 +279,28 @@ long domctl_setvcpuaffinity(struct ctl *c)
 			       soft & v->affinity_hard & cpu_online, nr_cpus);
 }
 
-long domctl_getvcpuaffinity(struct ctl *c)
+long domctl_getvcpuaffinity(struct sub *s, struct xen_domctl_vcpuaffinity *a)
 {
-	const struct xen_domctl_vcpuaffinity *a = &c->domctl.u.vcpuaffinity;
 	long rc = maps_given(a) ? 0 : -EINVAL;
 
 	if (!rc && a->flags & AFFINITY_HARD)
-		rc = bitmap_to_guest(&a->cpumap_hard, c->v->affinity_hard,
+		rc = bitmap_to_guest(&a->cpumap_hard, s->v->affinity_hard,
 				     nr_cpus);
 	if (!rc && a->flags & AFFINITY_SOFT)
-		rc = bitmap_to_guest(&a->cpumap_soft, c->v->affinity_soft,
+		rc = bitmap_to_guest(&a->cpumap_soft, s->v->affinity_soft,
 				     nr_cpus);
 	return rc;
 }
 
-long domctl_sendtrigger(struct ctl *c)
+long domctl_sendtrigger(struct sub *s, struct xen_domctl_sendtrigger *a)
 {
-	const struct xen_domctl_sendtrigger *a = &c->domctl.u.sendtrigger;
-	struct vcpu *v = domain_vcpu(c->d, a->vcpu);
+	struct vcpu *v = domain_vcpu(s->d, a->vcpu);
 
 	if (!v)
-		return a->vcpu >= c->d->max_vcpus ? -EINVAL : -ESRCH;
+		return a->vcpu >= s->d->max_vcpus ? -EINVAL : -ESRCH;
 	switch (a->trigger) {
 	case XEN_DOMCTL_SENDTRIGGER_NMI:
-		if (!__atomic_exchange_n(&v->nmi_pending, 1, __ATOMIC_SEQ_CST))
-			vcpu_kick(v);
+		vcpu_send_nmi(v);
 		return 0;
 	case XEN_DOMCTL_SENDTRIGGER_POWER:
 	case XEN_DOMCTL_SENDTRIGGER_SLEEP:

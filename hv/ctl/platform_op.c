@@ -14,7 +14,7 @@
 
 // Time.
 
-static long set_time(u64 sec, u32 nsec, u64 system_time)
+long platform_set_time(u64 sec, u32 nsec, u64 system_time)
 {
 	struct domain *d;
 
@@ -27,29 +27,14 @@ static long set_time(u64 sec, u32 nsec, u64 system_time)
 	return 0;
 }
 
-long platform_settime32(struct ctl *c)
-{
-	const struct xenpf_settime32 *a = &c->platform.u.settime32;
-
-	return set_time(a->secs, a->nsecs, a->system_time);
-}
-
-long platform_settime64(struct ctl *c)
-{
-	const struct xenpf_settime64 *a = &c->platform.u.settime64;
-
-	return a->mbz ? -EINVAL : set_time(a->secs, a->nsecs, a->system_time);
-}
-
 // Machine.
 
 #define MSR_MTRR_CAP	 0xfe
 #define MSR_MTRR_BASE(n) (0x200 + 2 * (n))
 #define MTRR_VALID	 BIT(11)
 
-long platform_read_memtype(struct ctl *c)
+long platform_read_memtype(struct sub *s, struct xenpf_read_memtype *a)
 {
-	struct xenpf_read_memtype *a = &c->platform.u.read_memtype;
 	u64 cap, base, mask;
 
 	if (!cpu_has(MTRR) || !rdmsr_safe(MSR_MTRR_CAP, &cap) ||
@@ -68,9 +53,9 @@ long platform_read_memtype(struct ctl *c)
 }
 
 // They are about interrupt controllers whose faults Ringlet does not meet.
-long platform_platform_quirk(struct ctl *c)
+long platform_platform_quirk(struct sub *s, struct xenpf_platform_quirk *a)
 {
-	switch (c->platform.u.platform_quirk.quirk_id) {
+	switch (a->quirk_id) {
 	case QUIRK_NOIRQBALANCING:
 	case QUIRK_IOAPIC_BAD_REGSEL:
 	case QUIRK_IOAPIC_GOOD_REGSEL:
@@ -80,10 +65,8 @@ long platform_platform_quirk(struct ctl *c)
 }
 
 // The BIOS was not asked, and EFI's services are not kept.
-long platform_firmware_info(struct ctl *c)
+long platform_firmware_info(struct sub *s, struct xenpf_firmware_info *a)
 {
-	struct xenpf_firmware_info *a = &c->platform.u.firmware_info;
-
 	switch (a->type) {
 	case XEN_FW_DISK_INFO:
 	case XEN_FW_DISK_MBR_SIGNATURE:
@@ -101,11 +84,8 @@ long platform_firmware_info(struct ctl *c)
 }
 
 // Kernels name a value for the second register block where there is none.
-long platform_enter_acpi_sleep(struct ctl *c)
+long platform_enter_acpi_sleep(struct sub *s, struct xenpf_enter_acpi_sleep *a)
 {
-	const struct xenpf_enter_acpi_sleep *a =
-		&c->platform.u.enter_acpi_sleep;
-
 	if (a->flags & XENPF_ACPI_SLEEP_EXTENDED)
 		return -EPERM; // hardware-reduced ACPI's registers
 	if (a->flags)
@@ -116,9 +96,10 @@ long platform_enter_acpi_sleep(struct ctl *c)
 
 // Power states are not used: what the kernel found out about them is not
 // kept.
-long platform_set_processor_pminfo(struct ctl *c)
+long platform_set_processor_pminfo(struct sub *s,
+				   struct xenpf_set_processor_pminfo *a)
 {
-	switch (c->platform.u.set_pminfo.type) {
+	switch (a->type) {
 	case XEN_PM_CX:
 	case XEN_PM_PX:
 	case XEN_PM_PDC:
@@ -136,10 +117,8 @@ static bool is_online(u32 cpu)
 	return cpu < MAX_CPUS && cpumask_test(cpu_online, cpu);
 }
 
-long platform_get_cpuinfo(struct ctl *c)
+long platform_get_cpuinfo(struct sub *s, struct xenpf_pcpuinfo *a)
 {
-	struct xenpf_pcpuinfo *a = &c->platform.u.pcpu_info;
-
 	a->flags = XEN_PCPU_FLAGS_INVALID;
 	if (a->xen_cpuid < nr_cpus) {
 		u64 cpu = index_nospec(a->xen_cpuid, nr_cpus);
@@ -154,9 +133,8 @@ long platform_get_cpuinfo(struct ctl *c)
 	return 0;
 }
 
-long platform_get_cpu_version(struct ctl *c)
+long platform_get_cpu_version(struct sub *s, struct xenpf_pcpu_version *a)
 {
-	struct xenpf_pcpu_version *a = &c->platform.u.pcpu_version;
 	const u32 cpu = a->xen_cpuid;
 	u32 r[4];
 
@@ -175,20 +153,15 @@ long platform_get_cpu_version(struct ctl *c)
 	return 0;
 }
 
-static long cpu_switch(u32 cpu, bool on)
+long platform_cpu_switch(u32 cpu, bool on)
 {
 	if (cpu >= nr_cpus)
 		return -EINVAL;
 	return is_online(cpu) == on ? 0 : -EOPNOTSUPP;
 }
 
-CTL_FN(platform_cpu_online, cpu_switch(c->platform.u.cpu_ol.cpuid, true))
-CTL_FN(platform_cpu_offline, cpu_switch(c->platform.u.cpu_ol.cpuid, false))
-
-long platform_core_parking(struct ctl *c)
+long platform_core_parking(struct sub *s, struct xenpf_core_parking *a)
 {
-	struct xenpf_core_parking *a = &c->platform.u.core_parking;
-
 	if (a->type == XEN_CORE_PARKING_SET)
 		return -EOPNOTSUPP;
 	if (a->type != XEN_CORE_PARKING_GET)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Between the files of ctl/. Each sub-operation is a function; it runs with
-// the control lock held and gets a copy of the caller's argument.
+// Between the files of ctl/. Each sub-operation runs with the control lock
+// held and gets a copy of the caller's argument, which goes back on success, or
+// with copy_back. -ERESTART: the call is issued again, with what was copied
+// back.
 #ifndef CTL_PRIVATE_H
 #define CTL_PRIVATE_H
 
@@ -9,41 +11,27 @@
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
 
-// The structure goes back to the caller on success, or with copy_back.
-// -ERESTART: the call is issued again, with what was copied back.
-struct ctl {
-	union {
-		struct {
-			u32 cmd, version;
-		};
-		struct xen_domctl domctl;
-		struct xen_sysctl sysctl;
-		struct xen_platform_op platform;
-	};
-	bool copy_back;
-	struct domain *d; // of a domctl, referenced; NULL only with CTL_ANY
-	struct vcpu *v;	  // with CTL_VCPU
-};
-typedef long ctl_fn(struct ctl *c);
-
-// One that is an expression.
-#define CTL_FN(name, result)     \
-	long name(struct ctl *c) \
-	{                        \
-		return result;   \
-	}
-
-#define DOMCTL(name, flags) ctl_fn domctl_##name;
-#define SYSCTL(name, flags) ctl_fn sysctl_##name;
-#define PLATFORM(name)	    ctl_fn platform_##name;
+#define FN(name, type, rules, result)
+#define DO(name, type, rules, what)
 #define REFUSED(name, error)
+#define OP(name, type, rules) \
+	long domctl_##name(struct sub *s, struct xen_domctl_##type *a);
 #include "ctl/domctl.def"
-#include "ctl/platform.def"
+#undef OP
+#define OP(name, type, rules) \
+	long sysctl_##name(struct sub *s, struct xen_sysctl_##type *a);
 #include "ctl/sysctl.def"
-#undef DOMCTL
-#undef SYSCTL
-#undef PLATFORM
+#undef OP
+#define OP(name, type, rules) \
+	long platform_##name(struct sub *s, struct xenpf_##type *a);
+#include "ctl/platform.def"
+#undef OP
+#undef FN
+#undef DO
 #undef REFUSED
+
+long platform_set_time(u64 sec, u32 nsec, u64 system_time);
+long platform_cpu_switch(u32 cpu, bool on);
 
 // Sets of up to 64 bits, of which `bits` mean something. What the other side
 // has more is zero. -EFAULT, -E2BIG (more than a page).

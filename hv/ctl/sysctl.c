@@ -8,9 +8,8 @@
 #include "pci/pci.h"
 #include "sched/sched.h"
 
-long sysctl_readconsole(struct ctl *c)
+long sysctl_readconsole(struct sub *s, struct xen_sysctl_readconsole *a)
 {
-	struct xen_sysctl_readconsole *a = &c->sysctl.u.readconsole;
 	u32 index = a->index, used = 0, most = a->count;
 	bool from_index = a->incremental;
 	char part[256];
@@ -32,9 +31,8 @@ long sysctl_readconsole(struct ctl *c)
 }
 
 // The keys' functions run with no lock held, one key at a time.
-long sysctl_debug_keys(struct ctl *c)
+long sysctl_debug_keys(struct sub *s, struct xen_sysctl_debug_keys *a)
 {
-	struct xen_sysctl_debug_keys *a = &c->sysctl.u.debug_keys;
 	char key;
 
 	while (a->nr_keys) {
@@ -44,16 +42,16 @@ long sysctl_debug_keys(struct ctl *c)
 		a->keys.p++;
 		a->nr_keys--;
 		if (a->nr_keys && preempt_check()) {
-			c->copy_back = true;
+			s->copy_back = true;
 			return -ERESTART;
 		}
 	}
 	return 0;
 }
 
-long sysctl_getdomaininfolist(struct ctl *c)
+long sysctl_getdomaininfolist(struct sub *s,
+			      struct xen_sysctl_getdomaininfolist *a)
 {
-	struct xen_sysctl_getdomaininfolist *a = &c->sysctl.u.getdomaininfolist;
 	struct xen_domctl_getdomaininfo info;
 	u32 n = 0, id = a->first_domain;
 	struct domain *d;
@@ -72,9 +70,8 @@ long sysctl_getdomaininfolist(struct ctl *c)
 }
 
 // Free frames are not counted by address: all of them may be below a limit.
-long sysctl_availheap(struct ctl *c)
+long sysctl_availheap(struct sub *s, struct xen_sysctl_availheap *a)
 {
-	struct xen_sysctl_availheap *a = &c->sysctl.u.availheap;
 	u64 bytes = frames_free_count() << PAGE_SHIFT;
 
 	if (a->node > 0)
@@ -87,15 +84,8 @@ long sysctl_availheap(struct ctl *c)
 
 // Scheduler: one kind, one pool with number 0 and all CPUs.
 
-long sysctl_sched_id(struct ctl *c)
+long sysctl_scheduler_op(struct sub *s, struct xen_sysctl_scheduler_op *a)
 {
-	c->sysctl.u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2;
-	return 0;
-}
-
-long sysctl_scheduler_op(struct ctl *c)
-{
-	struct xen_sysctl_scheduler_op *a = &c->sysctl.u.scheduler_op;
 	u32 *us = &a->u.sched_credit2.ratelimit_us;
 
 	if (a->cmd > XEN_SYSCTL_SCHEDOP_getinfo)
@@ -127,9 +117,8 @@ static u32 domain_count(void)
 	return n;
 }
 
-long sysctl_cpupool_op(struct ctl *c)
+long sysctl_cpupool_op(struct sub *s, struct xen_sysctl_cpupool_op *a)
 {
-	struct xen_sysctl_cpupool_op *a = &c->sysctl.u.cpupool_op;
 	struct domain *d __domain_ref = NULL;
 
 	switch (a->op) {
@@ -158,9 +147,8 @@ long sysctl_cpupool_op(struct ctl *c)
 	return -ENOSYS;
 }
 
-long sysctl_numainfo(struct ctl *c)
+long sysctl_numainfo(struct sub *s, struct xen_sysctl_numainfo *a)
 {
-	struct xen_sysctl_numainfo *a = &c->sysctl.u.numainfo;
 	u64 meminfo = handle_gva(a->meminfo),
 	    distance = handle_gva(a->distance);
 	const struct xen_sysctl_meminfo m = {
@@ -184,9 +172,8 @@ long sysctl_numainfo(struct ctl *c)
 }
 
 // All devices are as near as each other: no node, or no such device.
-long sysctl_pcitopoinfo(struct ctl *c)
+long sysctl_pcitopoinfo(struct sub *s, struct xen_sysctl_pcitopoinfo *a)
 {
-	struct xen_sysctl_pcitopoinfo *a = &c->sysctl.u.pcitopoinfo;
 	u64 devs = handle_gva(a->devs), nodes = handle_gva(a->nodes);
 	struct physdev_pci_device dev;
 	u32 i, node;

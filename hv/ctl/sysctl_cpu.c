@@ -62,9 +62,8 @@ static u32 count_like_first(u32 bit)
 	return n;
 }
 
-long sysctl_physinfo(struct ctl *c)
+long sysctl_physinfo(struct sub *s, struct xen_sysctl_physinfo *a)
 {
-	struct xen_sysctl_physinfo *a = &c->sysctl.u.physinfo;
 	const struct id_bits b = apic_id_bits();
 
 	memset(a, 0, sizeof(*a));
@@ -84,9 +83,8 @@ long sysctl_physinfo(struct ctl *c)
 	return 0;
 }
 
-long sysctl_cputopoinfo(struct ctl *c)
+long sysctl_cputopoinfo(struct sub *s, struct xen_sysctl_cputopoinfo *a)
 {
-	struct xen_sysctl_cputopoinfo *a = &c->sysctl.u.cputopoinfo;
 	const struct id_bits b = apic_id_bits();
 	u64 gva = handle_gva(a->cputopo);
 
@@ -105,9 +103,8 @@ long sysctl_cputopoinfo(struct ctl *c)
 	return 0;
 }
 
-long sysctl_getcpuinfo(struct ctl *c)
+long sysctl_getcpuinfo(struct sub *s, struct xen_sysctl_getcpuinfo *a)
 {
-	struct xen_sysctl_getcpuinfo *a = &c->sysctl.u.getcpuinfo;
 	struct xen_sysctl_cpuinfo info;
 
 	a->nr_cpus = MIN(a->max_cpus, nr_cpus);
@@ -122,10 +119,8 @@ long sysctl_getcpuinfo(struct ctl *c)
 }
 
 // Frequencies and idle states are the firmware's.
-long sysctl_pm_op(struct ctl *c)
+long sysctl_pm_op(struct sub *s, struct xen_sysctl_pm_op *a)
 {
-	struct xen_sysctl_pm_op *a = &c->sysctl.u.pm_op;
-
 	if (a->cmd == XEN_SYSCTL_pm_op_get_max_cstate) {
 		a->u.get_max_cstate = XEN_SYSCTL_CX_UNLIMITED;
 		return 0;
@@ -134,14 +129,8 @@ long sysctl_pm_op(struct ctl *c)
 								: -EOPNOTSUPP;
 }
 
-long sysctl_get_cpu_levelling_caps(struct ctl *c)
-{
-	c->sysctl.u.cpu_levelling_caps.caps =
-		cpu_host.cpuid_faulting ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0;
-	return 0;
-}
-
-long sysctl_get_cpu_featureset(struct ctl *c)
+long sysctl_get_cpu_featureset(struct sub *s,
+			       struct xen_sysctl_cpu_featureset *a)
 {
 	static const u8 kinds[] = {
 		[XEN_SYSCTL_cpu_featureset_raw] = XEN_SYSCTL_cpu_policy_raw,
@@ -155,7 +144,6 @@ long sysctl_get_cpu_featureset(struct ctl *c)
 		[XEN_SYSCTL_cpu_featureset_hvm_max] =
 			XEN_SYSCTL_cpu_policy_hvm_max,
 	};
-	struct xen_sysctl_cpu_featureset *a = &c->sysctl.u.cpu_featureset;
 	u64 gva = handle_gva(a->features);
 	u32 n = gva ? MIN(a->nr_features, (u32)CPU_WORDS) : CPU_WORDS;
 	struct policy *p;
@@ -177,13 +165,12 @@ long sysctl_get_cpu_featureset(struct ctl *c)
 			return rc;
 	}
 	a->nr_features = n;
-	c->copy_back = true;
+	s->copy_back = true;
 	return n < CPU_WORDS ? -ENOBUFS : 0;
 }
 
-long sysctl_get_cpu_policy(struct ctl *c)
+long sysctl_get_cpu_policy(struct sub *s, struct xen_sysctl_cpu_policy *a)
 {
-	struct xen_sysctl_cpu_policy *a = &c->sysctl.u.cpu_policy;
 	struct xen_domctl_cpu_policy x = {
 		.nr_leaves = a->nr_leaves,
 		.nr_msrs = a->nr_msrs,

@@ -9,10 +9,8 @@ static void tell_reader(void)
 	virq_send_global(VIRQ_TBUF);
 }
 
-long sysctl_tbuf_op(struct ctl *c)
+long sysctl_tbuf_op(struct sub *s, struct xen_sysctl_tbuf_op *a)
 {
-	struct xen_sysctl_tbuf_op *a = &c->sysctl.u.tbuf_op;
-
 	switch (a->cmd) {
 	case XEN_SYSCTL_TBUFOP_get_info:
 		a->evt_mask = trace_events;

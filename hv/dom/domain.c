@@ -165,15 +165,13 @@ static int parts_alloc(struct domain *d, const struct domain_config *cfg)
 {
 	d->create_flags = cfg->flags;
 	d->ssidref = cfg->ssidref;
-	d->address_size = 64;
 	d->is_control = d->is_hardware = cfg->domid == 0;
 	d->ops = cfg->ops;
 	memcpy(d->handle, cfg->handle, sizeof(d->handle));
 	d->vcpu = heap_alloc_array(cfg->max_vcpus, sizeof(*d->vcpu));
 	d->max_vcpus = d->vcpu ? cfg->max_vcpus : 0;
-	rangeset_init(&d->io_ports, heap_alloc, heap_free);
-	rangeset_init(&d->io_mem, heap_alloc, heap_free);
-	rangeset_init(&d->irqs, heap_alloc, heap_free);
+	for (unsigned int i = 0; i < RIGHTS; i++)
+		rangeset_init(&d->rights[i], heap_alloc, heap_free);
 	d->shared = hvpages_alloc(0);
 	if (!d->shared)
 		return -ENOMEM;
@@ -206,9 +204,8 @@ static void domain_free(struct domain *d)
 	for (unsigned int i = domain_units; i--;)
 		if (domain_unit[i]->exit)
 			domain_unit[i]->exit(d);
-	rangeset_exit(&d->io_ports);
-	rangeset_exit(&d->io_mem);
-	rangeset_exit(&d->irqs);
+	for (unsigned int i = 0; i < RIGHTS; i++)
+		rangeset_exit(&d->rights[i]);
 	heap_free(d->vcpu);
 	heap_free(d->memory_map);
 	hvpages_free(d, 0);

@@ -37,6 +37,8 @@ struct guest_ops {
 };
 
 enum domain_state { DOM_ALIVE, DOM_DYING, DOM_DEAD };
+// Ports, frames of device memory, interrupts that are numbered by irq.
+enum domain_right { RIGHT_PORTS, RIGHT_MEM, RIGHT_IRQS, RIGHTS };
 
 struct domain {
 	struct page_account account; // first: a frame's owner points here
@@ -70,13 +72,12 @@ struct domain {
 	u32 tsc_mode, tsc_khz, tsc_incarnation;
 	bool vtsc; // rdtsc is emulated
 	u64 vtsc_offset_ns;
-	u32 address_size;
 	bool debugger_attached;
 	char console_line[160]; // guest console, dom/console.c
 	u32 console_used;
 	u64 console_rate;
 
-	struct rangeset io_ports, io_mem, irqs; // what it may use
+	struct rangeset rights[RIGHTS]; // what it may use
 	struct evtchn_domain *evtchn;
 	struct grant_table *grant;
 	struct pv_domain *pv;

@@ -118,7 +118,7 @@ int pirq_map_irqs(struct domain *d, int irq, u32 n, int *pirq)
 static bool may_use(struct domain *d, int irq)
 {
 	SPIN_GUARD(&d->lock);
-	return rangeset_has(&d->irqs, (u64)irq, (u64)irq);
+	return rangeset_has(&d->rights[RIGHT_IRQS], (u64)irq, (u64)irq);
 }
 
 // -EINVAL no such line, -EPERM not the caller's to give, -EEXIST mapped as

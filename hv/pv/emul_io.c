@@ -52,7 +52,7 @@ static bool is_direct(struct domain *d, u32 port, unsigned int bytes)
 	if (port <= PORT_RTC_DATA && port + bytes > PORT_RTC_INDEX)
 		return false;
 	SPIN_GUARD(&d->lock);
-	return rangeset_has(&d->io_ports, port, port + bytes - 1);
+	return rangeset_has(&d->rights[RIGHT_PORTS], port, port + bytes - 1);
 }
 
 // How many of an access's bytes one device takes at once.

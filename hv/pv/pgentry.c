@@ -27,9 +27,9 @@ static int mmio_get(u64 e, struct domain *owner, struct domain *from)
 	// DOMID_IO and DOMID_XEN have no rights of their own.
 	if (from->id >= DOMID_FIRST_RESERVED)
 		from = currd;
-	if (!rangeset_has(&from->io_mem, m, m))
+	if (!rangeset_has(&from->rights[RIGHT_MEM], m, m))
 		return -EPERM;
-	if (from != owner && !rangeset_has(&owner->io_mem, m, m))
+	if (from != owner && !rangeset_has(&owner->rights[RIGHT_MEM], m, m))
 		return -EPERM;
 	if ((e & PTE_W) && mmio_is_readonly(pte_mfn(e)))
 		return 1;

@@ -204,8 +204,8 @@ static void start(void)
 		d->max_vcpus = 2;
 		d->vcpu = vcpu_table[i];
 		d->shared = &shared[i];
-		rangeset_init(&d->irqs, heap_alloc, heap_free);
-		rangeset_add(&d->irqs, 0, 23);
+		rangeset_init(&d->rights[RIGHT_IRQS], heap_alloc, heap_free);
+		rangeset_add(&d->rights[RIGHT_IRQS], 0, 23);
 		evtchn_unit.init(d, &cfg);
 		for (u32 n = 0; n < 2; n++) {
 			struct vcpu *v = &vcpus[i][n];
@@ -229,7 +229,7 @@ static void finish(void)
 		for (u32 n = 0; n < 2; n++)
 			evtchn_unit.vcpu_exit(&vcpus[i][n]);
 		evtchn_unit.exit(&dom[i]);
-		rangeset_exit(&dom[i].irqs);
+		rangeset_exit(&dom[i].rights[RIGHT_IRQS]);
 	}
 	for (u32 i = 0; i < 8; i++)
 		CHECK(!frame_refs[i]);

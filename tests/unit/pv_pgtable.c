@@ -92,7 +92,7 @@ static struct domain *domain_make(void)
 	d->account.max = OWN + 1;
 	d->account.tlb_cpus = 1;
 	d->max_vcpus = VCPUS;
-	rangeset_init(&d->io_mem, heap_alloc, heap_free);
+	rangeset_init(&d->rights[RIGHT_MEM], heap_alloc, heap_free);
 	CHECK(!pv_guest_ops.domain_init(d));
 	d->vcpu = calloc(VCPUS, sizeof(*d->vcpu));
 	for (unsigned int i = 0; i < VCPUS; i++) {
@@ -117,6 +117,7 @@ static void machine_begin(void)
 		for (unsigned int i = SLOT_M2P; i < SLOT_END; i++)
 			fake_l4[i] = i << 20 | PTE_P;
 		dom_io = hvpages_alloc(2);
+		dom_io->id = DOMID_IO;
 		tlb_hook = flushed;
 	}
 	before = frames_free_count();
@@ -125,8 +126,8 @@ static void machine_begin(void)
 		for (unsigned int i = 0; i < OWN; i++)
 			own_frame(d, i);
 	}
-	CHECK(!rangeset_add(&doms[0]->io_mem, MMIO, MMIO + 1));
-	CHECK(!rangeset_add(&doms[1]->io_mem, MMIO, MMIO));
+	CHECK(!rangeset_add(&doms[0]->rights[RIGHT_MEM], MMIO, MMIO + 1));
+	CHECK(!rangeset_add(&doms[1]->rights[RIGHT_MEM], MMIO, MMIO));
 	current = doms[0]->vcpu[0];
 	flushed();
 	check_all();
@@ -155,7 +156,7 @@ static void domain_free(struct domain *d)
 		free(d->vcpu[i]);
 	}
 	free(d->vcpu);
-	rangeset_exit(&d->io_mem);
+	rangeset_exit(&d->rights[RIGHT_MEM]);
 	hvpages_free(d, 2);
 }
 
