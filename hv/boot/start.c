@@ -3,7 +3,7 @@
 // order.
 #include "boot/boot.h"
 #include "call/memory.h"
-#include "call/version.h"
+#include "call/call.h"
 #include "con/con.h"
 #include "ctl/ctl.h"
 #include "dom/policy.h"

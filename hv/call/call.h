@@ -22,6 +22,9 @@ static inline bool preempt_check(void)
 	return softirq_pending();
 }
 
+// The hypervisor's command line; boot/ keeps it here for xen_version.
+extern char hv_command_line[1024];
+
 // Makes the guest issue the call again with these arguments once it runs
 // again; the handler returns what this returns. Inside a multicall the
 // entry's arguments are replaced.
@@ -68,7 +71,12 @@ struct sub_op {
 
 // -ENOSYS: not in the table; -EFAULT; what the flags say; else what fn said.
 long sub_op_run(const struct sub_op *op, struct sub *s);
-long sub_op_call(const struct sub_op *ops, u32 n, u64 nr, struct sub *s);
+static inline long sub_op_call(const struct sub_op *ops, u32 n, u64 nr,
+			       struct sub *s)
+{
+	nr = (u32)nr;
+	return nr < n ? sub_op_run(&ops[index_nospec(nr, n)], s) : -ENOSYS;
+}
 // The first form of some hypercalls: a number up to `last`, and its argument
 // behind it, in one structure.
 long sub_op_compat(u64 gva, u64 offset, u32 last, hypercall_t *call);

@@ -57,14 +57,11 @@ long call_console_io(u64 cmd, u64 count, u64 buffer, u64 a4, u64 a5)
 {
 	bool may = currd->is_control || currd->is_hardware;
 
-	switch ((u32)cmd) {
-	case CONSOLEIO_write:
-		if (!may && !GUESTS_WRITE)
-			return -EPERM;
+	cmd = (u32)cmd;
+	if (!may && !(GUESTS_WRITE && cmd == CONSOLEIO_write))
+		return -EPERM;
+	if (cmd == CONSOLEIO_write)
 		return console_write((u32)count, buffer);
-	case CONSOLEIO_read:
-		return may ? console_read((u32)count, buffer) : -EPERM;
-	default:
-		return may ? -ENOSYS : -EPERM;
-	}
+	return cmd == CONSOLEIO_read ? console_read((u32)count, buffer)
+				     : -ENOSYS;
 }

@@ -135,16 +135,13 @@ static long op_machphys_mapping(struct sub *s, struct xen_machphys_mapping *x)
 static long op_memory_map(struct sub *s, struct xen_memory_map *x)
 {
 	struct domain *d = currd;
-	long rc = -ENOSYS;
 
-	spin_lock(&d->lock);
-	if (d->memory_map && d->memory_map->n) {
-		x->nr_entries = MIN(x->nr_entries, d->memory_map->n);
-		rc = copy_to_guest(handle_gva(x->buffer), d->memory_map->entry,
-				   x->nr_entries * sizeof(struct e820_entry));
-	}
-	spin_unlock(&d->lock);
-	return rc;
+	SPIN_GUARD(&d->lock);
+	if (!d->memory_map || !d->memory_map->n)
+		return -ENOSYS;
+	x->nr_entries = MIN(x->nr_entries, d->memory_map->n);
+	return copy_to_guest(handle_gva(x->buffer), d->memory_map->entry,
+			     x->nr_entries * sizeof(struct e820_entry));
 }
 
 static long op_machine_memory_map(struct sub *s, struct xen_memory_map *x)

@@ -85,10 +85,10 @@ static bool extent_populate(const struct reservation *r, u64 i)
 // until its owner unpins it. The hypervisor's own shared pages stay anyway.
 static bool frame_release(struct domain *d, u64 frame)
 {
-	struct page_info *pg = mfn_to_page(mfn(frame));
+	struct page_info *pg = frame_get(mfn(frame), &d->account);
 	bool own;
 
-	if (!mfn_valid(mfn(frame)) || !page_get(pg, &d->account))
+	if (!pg)
 		return false;
 	own = !(READ_ONCE(pg->count) & PGC_SPECIAL);
 	if (own && page_take_allocated(pg)) {

@@ -30,12 +30,13 @@ static void window_close(struct table_window *w)
 
 static int window_open(struct table_window *w, u64 m, struct domain *d)
 {
-	struct page_info *pg = mfn_to_page(mfn(m));
+	struct page_info *pg;
 
 	if (w->pg && w->mfn == m)
 		return 0;
 	window_close(w);
-	if (!mfn_valid(mfn(m)) || !page_get(pg, &d->account))
+	pg = frame_get(mfn(m), &d->account);
+	if (!pg)
 		return -EINVAL;
 	w->locked = page_lock(pg);
 	if (!w->locked && page_type_begin(pg, PGT_WRITABLE, true)) {
@@ -66,9 +67,9 @@ static int entry_update(struct mmu_batch *b, u64 ptr, bool keep_ad)
 
 static int m2p_update(u64 m, u64 pfn, struct domain *from)
 {
-	struct page_info *pg = mfn_to_page(mfn(m));
+	struct page_info *pg = frame_get(mfn(m), &from->account);
 
-	if (!mfn_valid(mfn(m)) || !page_get(pg, &from->account))
+	if (!pg)
 		return -EINVAL;
 	m2p_set(mfn(m), pfn);
 	page_put(pg);

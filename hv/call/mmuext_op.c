@@ -116,13 +116,13 @@ static int do_set_ldt(struct mmu_batch *b)
 
 static int do_clear_page(struct mmu_batch *b)
 {
-	struct page_info *pg = mfn_to_page(mfn(b->ext.arg1.mfn));
+	mfn_t m = mfn(b->ext.arg1.mfn);
+	struct page_info *pg = frame_get_writable(m, &b->frames->account);
 	void *p;
 
-	if (!mfn_valid(mfn(b->ext.arg1.mfn)) ||
-	    page_get_writable(pg, &b->frames->account))
+	if (!pg)
 		return -EINVAL;
-	p = map_frame(mfn(b->ext.arg1.mfn));
+	p = map_frame(m);
 	memset(p, 0, PAGE_SIZE);
 	unmap_frame(p);
 	page_put_writable(pg);
@@ -132,12 +132,13 @@ static int do_clear_page(struct mmu_batch *b)
 static int do_copy_page(struct mmu_batch *b)
 {
 	mfn_t to = mfn(b->ext.arg1.mfn), from = mfn(b->ext.arg2.src_mfn);
-	struct page_info *src = mfn_to_page(from), *dst = mfn_to_page(to);
+	struct page_info *src = frame_get(from, &b->frames->account), *dst;
 	void *p, *q;
 
-	if (!mfn_valid(from) || !page_get(src, &b->frames->account))
+	if (!src)
 		return -EINVAL;
-	if (!mfn_valid(to) || page_get_writable(dst, &b->frames->account)) {
+	dst = frame_get_writable(to, &b->frames->account);
+	if (!dst) {
 		page_put(src);
 		return -EINVAL;
 	}

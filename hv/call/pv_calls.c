@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The PV guest's own processor state: traps, callbacks, descriptors, segment
-// bases, debug registers (public headers xen.h, arch-x86/xen*.h, callback.h).
+// bases, debug registers, assistance (public headers xen.h, arch-x86/xen*.h,
+// callback.h, nmi.h).
 #include "access/access.h"
 #include "call/call.h"
 #include "lib/string.h"
@@ -90,13 +91,14 @@ long call_get_debugreg(u64 reg, u64 a2, u64 a3, u64 a4, u64 a5)
 long call_update_descriptor(u64 maddr, u64 desc, u64 a3, u64 a4, u64 a5)
 {
 	mfn_t m = maddr_to_mfn(maddr);
-	struct page_info *pg = mfn_to_page(m);
+	struct page_info *pg;
 	int rc;
 	u64 *t;
 
-	if ((maddr & 7) || !mfn_valid(m) || !pv_descriptor_check(&desc))
+	if ((maddr & 7) || !pv_descriptor_check(&desc))
 		return -EINVAL;
-	if (!page_get(pg, &currd->account))
+	pg = frame_get(m, &currd->account);
+	if (!pg)
 		return -EINVAL;
 	rc = (READ_ONCE(pg->type) & PGT_TYPE) == PGT_SEGDESC
 		     ? pv_segdesc_get(currd, m)
@@ -144,6 +146,34 @@ long call_set_segment_base(u64 which, u64 base, u64 a3, u64 a4, u64 a5)
 	}
 }
 
+// Physical NMIs go to Dom0's first vcpu. 0: no handler.
+static long nmi_register(u64 address)
+{
+	struct vcpu *v = current;
+
+	if (!va_canonical(address))
+		return -EINVAL;
+	v->pv->nmi_address = address;
+	// One may have come before there was a handler.
+	if (address && v->id == 0 && v->domain->is_hardware &&
+	    READ_ONCE(v->domain->shared->arch.nmi_reason))
+		__atomic_store_n(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+long call_nmi_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
+{
+	struct xennmi_callback x = { 0 };
+
+	if ((u32)cmd == XENNMI_register_callback) {
+		if (copy_struct_from_guest(&x, arg))
+			return -EFAULT;
+	} else if ((u32)cmd != XENNMI_unregister_callback) {
+		return -ENOSYS;
+	}
+	return nmi_register(x.handler_address);
+}
+
 static long callback_set(const struct callback_register *r)
 {
 	struct vcpu_hot *h = &current->hot;
@@ -151,24 +181,23 @@ static long callback_set(const struct callback_register *r)
 		[CALLBACKTYPE_event] = &h->event_cb,
 		[CALLBACKTYPE_failsafe] = &h->failsafe_cb,
 		[CALLBACKTYPE_syscall] = &h->syscall_cb,
-		[CALLBACKTYPE_syscall32] = &h->syscall32_cb,
 		[CALLBACKTYPE_sysenter] = &h->sysenter_cb,
-		[CALLBACKTYPE_nmi] = &current->pv->nmi_address,
+		[CALLBACKTYPE_syscall32] = &h->syscall32_cb,
 	};
 	static const u8 flags[ARRAY_SIZE(slots)] = {
 		[CALLBACKTYPE_failsafe] = CB_FAILSAFE_MASKS_EVENTS,
 		[CALLBACKTYPE_syscall] = CB_SYSCALL_MASKS_EVENTS,
-		[CALLBACKTYPE_syscall32] = CB_SYSCALL32_MASKS_EVENTS,
 		[CALLBACKTYPE_sysenter] = CB_SYSENTER_MASKS_EVENTS,
+		[CALLBACKTYPE_syscall32] = CB_SYSCALL32_MASKS_EVENTS,
 	};
 	u64 type = index_nospec(r->type, ARRAY_SIZE(slots));
 
 	if (!va_canonical(r->address))
 		return -EINVAL;
+	if (r->type == CALLBACKTYPE_nmi)
+		return current->id ? -EINVAL : nmi_register(r->address);
 	if (r->type >= ARRAY_SIZE(slots) || !slots[type])
 		return -ENOSYS;
-	if (type == CALLBACKTYPE_nmi && current->id)
-		return -EINVAL;
 	*slots[type] = r->address;
 	h->cb_flags &= ~flags[type];
 	if (r->flags & CALLBACKF_mask_events)
@@ -185,8 +214,7 @@ static long callback_unset(const struct callback_unregister *r)
 	case CALLBACKTYPE_sysenter:
 		return -EINVAL;
 	case CALLBACKTYPE_nmi:
-		current->pv->nmi_address = 0;
-		return 0;
+		return nmi_register(0);
 	default:
 		return -ENOSYS;
 	}
@@ -222,4 +250,32 @@ long call_set_callbacks(u64 event, u64 failsafe, u64 syscall_, u64 a4, u64 a5)
 	for (unsigned int i = 0; i < ARRAY_SIZE(r); i++)
 		callback_set(&r[i]);
 	return 0;
+}
+
+// All that a PV guest may switch; the ones for 32-bit kernels do nothing.
+#define ASSISTS                                 \
+	(BIT(VMASST_TYPE_4gb_segments) |        \
+	 BIT(VMASST_TYPE_4gb_segments_notify) | \
+	 BIT(VMASST_TYPE_writable_pagetables) | \
+	 BIT(VMASST_TYPE_pae_extended_cr3) |    \
+	 BIT(VMASST_TYPE_architectural_iopl) |  \
+	 BIT(VMASST_TYPE_runstate_update_flag) | BIT(VMASST_TYPE_m2p_strict))
+
+long call_vm_assist(u64 cmd, u64 type, u64 a3, u64 a4, u64 a5)
+{
+	u64 *word = &currd->vm_assist;
+	u32 bit = (u32)type;
+
+	if (bit >= 64 || !(ASSISTS >> bit & 1))
+		return -EINVAL;
+	switch ((u32)cmd) {
+	case VMASST_CMD_enable:
+		__atomic_fetch_or(word, BIT(bit), __ATOMIC_SEQ_CST);
+		return 0;
+	case VMASST_CMD_disable:
+		__atomic_fetch_and(word, ~BIT(bit), __ATOMIC_SEQ_CST);
+		return 0;
+	default:
+		return -ENOSYS;
+	}
 }

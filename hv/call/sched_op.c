@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 // sched_op: what a vcpu asks about its own running, and its domain's end
-// (public header sched.h).
+// (public header sched.h); set_timer_op, which is such a thing too.
 #include "access/access.h"
 #include "call/call.h"
 #include "evtchn/evtchn.h"
 #include "sched/sched.h"
+#include "x86/time.h"
 
-#define POLL_PORTS_MAX 128
+#define POLL_PORTS_MAX	 128
+#define FAR_FUTURE_SHIFT 50 // about 13 days
+#define FAR_FUTURE_DELAY (100 * NS_PER_MS)
 
-#define SUB_TABLE      "call/sched.def"
-#define SUB_NR(name)   SCHEDOP_##name
-#define SUB_TYPE(type) struct sched_##type
+#define SUB_TABLE	 "call/sched.def"
+#define SUB_NR(name)	 SCHEDOP_##name
+#define SUB_TYPE(type)	 struct sched_##type
 #include "call/sub_ops.inc"
 
 // 1: one of the ports is pending, 0: none, or an error.
@@ -78,13 +81,6 @@ static long op_remote_shutdown(struct sub *s, struct sched_remote_shutdown *op)
 	return 0;
 }
 
-// The code that a shutdown which comes later will be known by.
-static long op_shutdown_code(struct sub *s, struct sched_shutdown *op)
-{
-	domain_shutdown_code(currd, (u8)op->reason);
-	return 0;
-}
-
 long call_sched_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
 {
 	struct sub s;
@@ -101,5 +97,25 @@ long call_sched_op_compat(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
 			       ? call_sched_op(cmd, 0, 0, 0, 0)
 			       : -ENOSYS;
 	domain_shutdown(currd, (u8)arg);
+	return 0;
+}
+
+// set_timer_op: the running vcpu's one-shot timer, in ns of system time. 0
+// stops it. A timeout that is negative or more than 2^50 ns away is
+// a guest's way to say "never" that it may regret (old Linux kernels compute
+// such): it gets a tick soon, as Xen gives it one.
+long call_set_timer_op(u64 timeout, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	u64 now = time_now();
+	struct vcpu *v = current;
+
+	if (!timeout) {
+		vcpu_stop_singleshot(v);
+		return 0;
+	}
+	if ((s64)timeout < 0 ||
+	    (timeout > now && (timeout - now) >> FAR_FUTURE_SHIFT))
+		timeout = now + FAR_FUTURE_DELAY;
+	vcpu_set_singleshot(v, timeout);
 	return 0;
 }

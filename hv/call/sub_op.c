@@ -41,17 +41,12 @@ long sub_op_run(const struct sub_op *op, struct sub *s)
 		return -EFAULT;
 	rc = op->flags & (SUB_DOMAIN | SUB_MANAGED) ? run_on_domain(op, s, arg)
 						    : op->fn(s, arg);
+	if (!(op->flags & (SUB_OUT | SUB_OUT_ANY)))
+		return rc;
 	// -ENFILE has the right number of vectors with it.
-	if (op->flags & SUB_OUT_ANY ||
-	    (op->flags & SUB_OUT && (!rc || rc == -ENFILE)))
-		rc = copy_to_guest(s->gva, arg, op->size) ? -EFAULT : rc;
-	return rc;
-}
-
-long sub_op_call(const struct sub_op *ops, u32 n, u64 nr, struct sub *s)
-{
-	nr = (u32)nr;
-	return nr < n ? sub_op_run(&ops[index_nospec(nr, n)], s) : -ENOSYS;
+	if (rc && rc != -ENFILE && !(op->flags & SUB_OUT_ANY))
+		return rc;
+	return copy_to_guest(s->gva, arg, op->size) ? -EFAULT : rc;
 }
 
 long sub_op_compat(u64 gva, u64 offset, u32 last, hypercall_t *call)

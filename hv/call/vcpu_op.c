@@ -15,23 +15,21 @@
 
 long vcpu_context_load(struct vcpu *v, u64 gva, bool tools)
 {
-	struct vcpu_guest_context *c = heap_alloc(sizeof(*c));
-	long rc = -EFAULT;
+	struct vcpu_guest_context *c __heap_ref = heap_alloc(sizeof(*c));
+	long rc;
 
 	if (!c)
 		return -ENOMEM;
-	if (!copy_struct_from_guest(c, gva)) {
-		spin_lock(&v->domain->lock);
-		rc = v->initialised && !tools
-			     ? -EEXIST
-			     : v->domain->ops->context_set(v, c);
-		spin_unlock(&v->domain->lock);
-	}
+	if (copy_struct_from_guest(c, gva))
+		return -EFAULT;
+	SPIN_GUARD(&v->domain->lock);
+	if (v->initialised && !tools)
+		return -EEXIST;
+	rc = v->domain->ops->context_set(v, c);
 	if (!rc && tools && c->flags & VGCF_online)
 		vcpu_up(v);
 	else if (!rc && tools)
 		vcpu_down(v);
-	heap_free(c);
 	return rc;
 }
 
@@ -126,10 +124,8 @@ static int info_move(struct vcpu *v, u64 gfn, u32 offset)
 
 	if (v->info_page || (v != current && !(v->pause_flags & VPF_DOWN)))
 		return -EINVAL;
-	if (!mfn_valid(mfn(gfn)))
-		return -EINVAL;
-	pg = mfn_to_page(mfn(gfn));
-	if (page_get_writable(pg, &v->domain->account))
+	pg = frame_get_writable(mfn(gfn), &v->domain->account);
+	if (!pg)
 		return -EINVAL;
 	to = (struct vcpu_info *)((char *)map_frame(mfn(gfn)) + offset);
 	if (v->info == &dummy_vcpu_info) {

@@ -3,7 +3,6 @@
 // version whose tools work with it.
 #include "access/access.h"
 #include "call/call.h"
-#include "call/version.h"
 #include "dom/domain.h"
 #include "lib/string.h"
 

@@ -13,14 +13,12 @@
 
 static bool id_used(u16 id)
 {
-	bool used = false;
-
-	spin_lock(&domain_list_lock);
+	SPIN_GUARD(&domain_list_lock);
 	list_for_each(l, &domain_list) {
-		used |= list_entry(l, struct domain, all)->id == id;
+		if (list_entry(l, struct domain, all)->id == id)
+			return true;
 	}
-	spin_unlock(&domain_list_lock);
-	return used;
+	return false;
 }
 
 // A number that no domain has, the next one after the last pick; 0: none.

@@ -24,10 +24,10 @@ long domctl_max_mem(struct sub *s, struct xen_domctl_max_mem *a)
 
 static u64 frame_kind(const struct domain *d, u64 frame)
 {
-	struct page_info *pg = mfn_to_page(mfn(frame));
+	struct page_info *pg = frame_get(mfn(frame), &d->account);
 	u64 type, kind = XEN_DOMCTL_PFINFO_XTAB;
 
-	if (!mfn_valid(mfn(frame)) || !page_get(pg, &d->account))
+	if (!pg)
 		return kind;
 	if (!(pg->count & PGC_SPECIAL)) {
 		type = READ_ONCE(pg->type);
@@ -75,42 +75,18 @@ static bool may_use(struct domain *d, enum domain_right kind, u64 first,
 	return rangeset_has(&d->rights[kind], first, last);
 }
 
-static long permit(struct domain *d, enum domain_right kind, u64 first,
-		   u64 last, bool allow)
+long domain_permit(struct domain *d, enum domain_right kind, u64 first, u64 n,
+		   bool allow)
 {
+	u64 last = first + n - 1;
+
+	if (last < first)
+		return -EINVAL;
 	if (!may_use(currd, kind, first, last))
 		return -EPERM;
 	SPIN_GUARD(&d->lock);
 	return allow ? rangeset_add(&d->rights[kind], first, last)
 		     : rangeset_remove(&d->rights[kind], first, last);
-}
-
-long domctl_irq_permission(struct sub *s, struct xen_domctl_irq_permission *a)
-{
-	u64 irq = (u64)pirq_irq(currd, a->pirq); // -1: nobody has it
-
-	return permit(s->d, RIGHT_IRQS, irq, irq, a->allow_access);
-}
-
-long domctl_iomem_permission(struct sub *s,
-			     struct xen_domctl_iomem_permission *a)
-{
-	u64 last = a->first_mfn + a->nr_mfns - 1;
-
-	if (last < a->first_mfn)
-		return -EINVAL;
-	return permit(s->d, RIGHT_MEM, a->first_mfn, last, a->allow_access);
-}
-
-long domctl_ioport_permission(struct sub *s,
-			      struct xen_domctl_ioport_permission *a)
-{
-	u64 end = (u64)a->first_port + a->nr_ports;
-
-	if (!a->nr_ports || end > 0x10000)
-		return -EINVAL;
-	return permit(s->d, RIGHT_PORTS, a->first_port, end - 1,
-		      a->allow_access);
 }
 
 // Guests of this kind map device frames themselves.
@@ -239,7 +215,7 @@ static int put_policy(const struct policy *p, struct xen_domctl_cpu_policy *to)
 int policy_copy_out(const struct domain *d, u32 kind,
 		    struct xen_domctl_cpu_policy *to)
 {
-	struct policy *p;
+	struct policy *p __heap_ref = NULL;
 	int rc;
 
 	if (d)
@@ -248,32 +224,14 @@ int policy_copy_out(const struct domain *d, u32 kind,
 	if (!p)
 		return -ENOMEM;
 	rc = policy_system(kind, p);
-	if (!rc)
-		rc = put_policy(p, to);
-	heap_free(p);
-	return rc;
-}
-
-static long policy_replace(struct domain *d, struct xen_domctl_cpu_policy *a,
-			   struct policy_leaf *l)
-{
-	struct xen_msr_entry m[POLICY_MAX_MSRS];
-	long rc;
-
-	if (copy_from_guest(l, handle_gva(a->leaves),
-			    a->nr_leaves * sizeof(*l)) ||
-	    copy_from_guest(m, handle_gva(a->msrs), a->nr_msrs * sizeof(*m)))
-		return -EFAULT;
-	rc = policy_set_leaves(d, l, a->nr_leaves, &a->err_leaf,
-			       &a->err_subleaf);
-	return rc ? rc : policy_set_msrs(d, m, a->nr_msrs, &a->err_msr);
+	return rc ? rc : put_policy(p, to);
 }
 
 long domctl_set_cpu_policy(struct sub *s, struct xen_domctl_cpu_policy *a)
 {
-	struct policy_leaf *l;
+	struct policy_leaf *l __heap_ref = NULL;
+	struct xen_msr_entry m[POLICY_MAX_MSRS];
 	struct vcpu *v;
-	long rc;
 
 	// A guest that has run knows its processor already.
 	for_each_vcpu(s->d, v)
@@ -284,9 +242,10 @@ long domctl_set_cpu_policy(struct sub *s, struct xen_domctl_cpu_policy *a)
 	l = heap_alloc_array(POLICY_MAX_LEAVES, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
-	a->err_leaf = a->err_subleaf = a->err_msr = ~0u;
-	rc = policy_replace(s->d, a, l);
 	s->copy_back = true;
-	heap_free(l);
-	return rc;
+	if (copy_from_guest(l, handle_gva(a->leaves),
+			    a->nr_leaves * sizeof(*l)) ||
+	    copy_from_guest(m, handle_gva(a->msrs), a->nr_msrs * sizeof(*m)))
+		return -EFAULT;
+	return policy_set(s->d, l, m, a);
 }

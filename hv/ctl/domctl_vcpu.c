@@ -28,18 +28,15 @@ long domctl_setvcpucontext(struct sub *s, struct xen_domctl_vcpucontext *a)
 
 long domctl_getvcpucontext(struct sub *s, struct xen_domctl_vcpucontext *a)
 {
-	struct vcpu_guest_context *ctxt;
-	long rc;
+	struct vcpu_guest_context *c __heap_ref = NULL;
 
 	if (!s->v->initialised)
 		return -ENODATA;
-	ctxt = heap_alloc(sizeof(*ctxt));
-	if (!ctxt)
+	c = heap_alloc(sizeof(*c));
+	if (!c)
 		return -ENOMEM;
-	s->d->ops->context_get(s->v, ctxt);
-	rc = copy_struct_to_guest(handle_gva(a->ctxt), ctxt);
-	heap_free(ctxt);
-	return rc;
+	s->d->ops->context_get(s->v, c);
+	return copy_struct_to_guest(handle_gva(a->ctxt), c);
 }
 
 long domctl_getvcpuinfo(struct sub *s, struct xen_domctl_getvcpuinfo *a)
@@ -130,17 +127,15 @@ long domctl_getvcpuextstate(struct sub *s, struct xen_domctl_vcpuextstate *a)
 // Copies the image in and takes it over; -ENOMEM, -EFAULT, -EINVAL.
 static long extstate_load(struct vcpu *v, u64 gva, u32 size, u64 components)
 {
-	u64 *image = heap_alloc(fpu_state_size());
-	long rc = -EINVAL;
+	u64 *image __heap_ref = heap_alloc(fpu_state_size());
 
 	if (!image)
 		return -ENOMEM;
 	if (copy_from_guest(image, gva, size))
-		rc = -EFAULT;
-	else if (!(image[XSTATE_BV] & ~components))
-		rc = fpu_set_xsave(v->pv->fpu, image, size);
-	heap_free(image);
-	return rc;
+		return -EFAULT;
+	return image[XSTATE_BV] & ~components
+		       ? -EINVAL
+		       : fpu_set_xsave(v->pv->fpu, image, size);
 }
 
 long domctl_setvcpuextstate(struct sub *s, struct xen_domctl_vcpuextstate *a)
@@ -298,13 +293,12 @@ long domctl_sendtrigger(struct sub *s, struct xen_domctl_sendtrigger *a)
 
 	if (!v)
 		return a->vcpu >= s->d->max_vcpus ? -EINVAL : -ESRCH;
-	switch (a->trigger) {
-	case XEN_DOMCTL_SENDTRIGGER_NMI:
-		vcpu_send_nmi(v);
-		return 0;
-	case XEN_DOMCTL_SENDTRIGGER_POWER:
-	case XEN_DOMCTL_SENDTRIGGER_SLEEP:
-		return -EINVAL; // buttons of machines with such guests
-	}
-	return -ENOSYS;
+	// Buttons of machines with such guests.
+	if (a->trigger == XEN_DOMCTL_SENDTRIGGER_POWER ||
+	    a->trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP)
+		return -EINVAL;
+	if (a->trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
+		return -ENOSYS;
+	vcpu_send_nmi(v);
+	return 0;
 }

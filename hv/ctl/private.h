@@ -38,6 +38,11 @@ long platform_cpu_switch(u32 cpu, bool on);
 int bitmap_from_guest(u64 *out, const struct xenctl_bitmap *from, u32 bits);
 int bitmap_to_guest(const struct xenctl_bitmap *to, u64 set, u32 bits);
 
+// What d may use of a kind, as far as the caller has it himself: -EPERM; -EINVAL
+// for a range that wraps around.
+long domain_permit(struct domain *d, enum domain_right kind, u64 first, u64 n,
+		   bool allow);
+
 void domain_info_fill(struct domain *d, struct xen_domctl_getdomaininfo *i);
 
 // Mode as settscinfo has it; d does not run. -EINVAL.

@@ -28,8 +28,7 @@ void domain_console_write(struct domain *d, const char *text, size_t n)
 		con_write_guest(text, n);
 		return;
 	}
-	spin_lock(&d->lock);
+	SPIN_GUARD(&d->lock);
 	for (size_t i = 0; i < n; i++)
 		line_add(d, text[i]);
-	spin_unlock(&d->lock);
 }

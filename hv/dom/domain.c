@@ -82,19 +82,14 @@ void domains_visit(void (*fn)(struct domain *d))
 
 struct domain *domain_get_from(u32 id)
 {
-	struct domain *found = NULL;
-
-	spin_lock(&domain_list_lock);
+	SPIN_GUARD(&domain_list_lock);
 	list_for_each(l, &domain_list) {
 		struct domain *d = list_entry(l, struct domain, all);
 
-		if (d->id >= id && try_get(d)) {
-			found = d;
-			break;
-		}
+		if (d->id >= id && try_get(d))
+			return d;
 	}
-	spin_unlock(&domain_list_lock);
-	return found;
+	return NULL;
 }
 
 struct domain *domain_get_by_id(u16 domid)
@@ -122,22 +117,20 @@ struct domain *domain_get_self_or(u16 domid)
 static int list_insert(struct domain *d)
 {
 	struct list *at = &domain_list;
-	int rc = 0;
 
-	spin_lock(&domain_list_lock);
+	SPIN_GUARD(&domain_list_lock);
 	list_for_each(l, &domain_list) {
-		struct domain *other = list_entry(l, struct domain, all);
+		const struct domain *other = list_entry(l, struct domain, all);
 
-		if (other->id < d->id)
-			continue;
-		rc = other->id == d->id ? -EEXIST : 0;
-		at = l;
-		break;
+		if (other->id == d->id)
+			return -EEXIST;
+		if (other->id > d->id) {
+			at = l;
+			break;
+		}
 	}
-	if (!rc)
-		list_add_before(at, &d->all);
-	spin_unlock(&domain_list_lock);
-	return rc;
+	list_add_before(at, &d->all);
+	return 0;
 }
 
 static void account_empty(struct page_account *who)

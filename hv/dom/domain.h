@@ -132,7 +132,6 @@ int domain_kill(struct domain *d);
 // holds of the domain's frames, page_share() too, it gives back on relinquish:
 // the last reference is gone only after the last frame.
 struct domain_unit {
-	const char *name;
 	int (*init)(struct domain *d, const struct domain_config *cfg);
 	void (*exit)(struct domain *d);	     // when the last reference is gone
 	int (*relinquish)(struct domain *d); // on kill; -ERESTART: again

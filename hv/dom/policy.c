@@ -22,44 +22,31 @@ static void read_leaf(u32 leaf, u32 sub)
 {
 	struct policy_leaf l = { .leaf = leaf, .sub = sub };
 
-	cpuid(leaf, sub == NO_SUB ? 0 : sub, l.r);
+	// Of our own leaves nothing is known before there is a domain.
+	if (leaf >> 16 != XEN_LEAVES >> 16)
+		cpuid(leaf, sub == NO_SUB ? 0 : sub, l.r);
 	leaves_put(&host, &l);
 }
 
-// Nothing in it.
-static void put_empty(u32 leaf, u32 sub)
-{
-	const struct policy_leaf l = { .leaf = leaf, .sub = sub };
-
-	leaves_put(&host, &l);
-}
-
-static void read_basic(u32 leaf)
+static void read_leaves(u32 first, u32 last)
 {
 	u64 xcr0 = fpu_xcr0_mask();
 
-	if (leaves_valid(leaf, NO_SUB)) {
-		read_leaf(leaf, NO_SUB);
-		return;
+	for (u32 leaf = first; leaf <= last; leaf++) {
+		if (leaves_valid(leaf, NO_SUB))
+			read_leaf(leaf, NO_SUB);
+		for (u32 sub = 0; leaves_valid(leaf, sub); sub++)
+			if (leaf != 0xd || sub < 2 || xcr0 >> sub & 1)
+				read_leaf(leaf, sub);
 	}
-	for (u32 sub = 0; leaves_valid(leaf, sub); sub++)
-		if (leaf != 0xd || sub < 2 || xcr0 >> sub & 1)
-			read_leaf(leaf, sub);
-	// Sub-leaves behind the last one say nothing.
-	if (leaf == 7)
-		for (u32 sub = leaves_find(&host, 7, 0)->r[0] + 1; sub < 3;
-		     sub++)
-			put_empty(7, sub);
 }
 
 void policy_init(void)
 {
-	for (u32 i = 0; i <= MIN(cpu_host.max_basic, CPU_MAX_BASIC); i++)
-		read_basic(i);
-	put_empty(XEN_LEAVES, NO_SUB);
-	put_empty(XEN_LEAVES + 0x100, NO_SUB);
-	for (u32 i = 0x80000000; i <= MIN(cpu_host.max_ext, CPU_MAX_EXT); i++)
-		read_leaf(i, NO_SUB);
+	read_leaves(0, MIN(cpu_host.max_basic, CPU_MAX_BASIC));
+	read_leaf(XEN_LEAVES, NO_SUB);
+	read_leaf(XEN_LEAVES + 0x100, NO_SUB);
+	read_leaves(0x80000000, MIN(cpu_host.max_ext, CPU_MAX_EXT));
 }
 
 static void pv_limits(struct leaves_limits *lim, bool opt_in)
@@ -95,86 +82,65 @@ static void pv_limits(struct leaves_limits *lim, bool opt_in)
 	lim->vendor = cpu_host.vendor;
 }
 
-static void note_features(struct policy *p)
+static u64 host_arch_caps(void)
 {
+	const u32 *has = &cpu_host.features[CPU_WORD_CAPS];
+	const u32 *may = &policy_pv_default[CPU_WORD_CAPS];
+
+	return cpu_has(ARCH_CAPS)
+		       ? (u64)(has[1] & may[1]) << 32 | (has[0] & may[0])
+		       : 0;
+}
+
+// Leaves as given, restricted or not, become p's.
+static void leaves_take(struct policy *p, const struct leaves_limits *lim)
+{
+	if (lim)
+		leaves_restrict(&p->leaves, lim);
 	for (unsigned int i = 0; i < CPU_WORDS; i++)
 		p->features[i] = leaves_word(&p->leaves, i);
 }
 
-static u64 host_arch_caps(void)
-{
-	u64 caps = 0;
-
-	for (unsigned int i = 0; cpu_has(ARCH_CAPS) && i < 2; i++)
-		caps |= (u64)(cpu_host.features[CPU_WORD_CAPS + i] &
-			      policy_pv_default[CPU_WORD_CAPS + i])
-			<< 32 * i;
-	return caps;
-}
-
-// The machine's policy, restricted or not.
+// The machine's policy.
 static void policy_make(struct policy *p, const struct leaves_limits *lim)
 {
 	p->leaves = host;
-	if (lim)
-		leaves_restrict(&p->leaves, lim);
-	note_features(p);
+	leaves_take(p, lim);
 	p->platform_info = cpu_host.cpuid_faulting ? INFO_FAULTING : 0;
 	p->arch_caps = host_arch_caps();
 }
 
 int policy_system(u32 kind, struct policy *p)
 {
+	bool most = kind == XEN_SYSCTL_cpu_policy_pv_max;
+	bool pv = most || kind == XEN_SYSCTL_cpu_policy_pv_default;
 	struct leaves_limits lim;
 
-	switch (kind) {
-	case XEN_SYSCTL_cpu_policy_raw:
-	case XEN_SYSCTL_cpu_policy_host:
-		policy_make(p, NULL);
-		return 0;
-	case XEN_SYSCTL_cpu_policy_pv_max:
-	case XEN_SYSCTL_cpu_policy_pv_default:
-		pv_limits(&lim, kind == XEN_SYSCTL_cpu_policy_pv_max);
-		policy_make(p, &lim);
-		return 0;
-	case XEN_SYSCTL_cpu_policy_hvm_max:
-	case XEN_SYSCTL_cpu_policy_hvm_default:
+	if (kind == XEN_SYSCTL_cpu_policy_hvm_max ||
+	    kind == XEN_SYSCTL_cpu_policy_hvm_default)
 		return -EOPNOTSUPP;
-	}
-	return -EINVAL;
+	if (!pv && kind != XEN_SYSCTL_cpu_policy_raw &&
+	    kind != XEN_SYSCTL_cpu_policy_host)
+		return -EINVAL;
+	pv_limits(&lim, most);
+	policy_make(p, pv ? &lim : NULL);
+	return 0;
 }
 
-static int check_msr(const struct xen_msr_entry *m)
+static int add_msr(struct policy *p, const struct xen_msr_entry *m)
 {
 	if (m->flags)
 		return -EINVAL;
-	if (m->idx == MSR_ARCH_CAPS)
+	if (m->idx == MSR_ARCH_CAPS) {
+		p->arch_caps = m->val & host_arch_caps();
 		return 0;
+	}
 	if (m->idx != MSR_PLATFORM_INFO)
 		return -ERANGE;
 	if (m->val & ~INFO_FAULTING)
 		return -EOVERFLOW;
+	p->platform_info = m->val;
 	return m->val && !cpu_host.cpuid_faulting ? -EINVAL : 0;
-}
-
-int policy_set_msrs(struct domain *d, const struct xen_msr_entry *m, u32 n,
-		    u32 *bad)
-{
-	for (u32 i = 0; i < n; i++) {
-		int rc = check_msr(&m[i]);
-
-		if (rc) {
-			*bad = m[i].idx;
-			return rc;
-		}
-	}
-	for (u32 i = 0; i < n; i++) {
-		if (m[i].idx == MSR_PLATFORM_INFO)
-			d->policy.platform_info = m[i].val;
-		else
-			d->policy.arch_caps = m[i].val & host_arch_caps();
-	}
-	return 0;
 }
 
 // Adds one that the tools gave; what is zero anyway needs no room.
@@ -191,45 +157,48 @@ static int add_leaf(struct leaves *s, const struct policy_leaf *l)
 }
 
 // Not more leaves than the machine has.
-static bool fits_host(struct leaves *s, u32 head)
+static int check_head(struct leaves *s, u32 head)
 {
 	const struct policy_leaf *l = leaves_find(s, head, NO_SUB);
 	const struct policy_leaf *most = leaves_find(&host, head, NO_SUB);
 
-	return !l || !most || l->r[0] <= most->r[0];
+	return l && most && l->r[0] > most->r[0] ? -EINVAL : 0;
 }
 
-int policy_set_leaves(struct domain *d, const struct policy_leaf *l, u32 n,
-		      u32 *bad_leaf, u32 *bad_sub)
+int policy_set(struct domain *d, const struct policy_leaf *l,
+	       const struct xen_msr_entry *m, struct xen_domctl_cpu_policy *x)
 {
-	struct leaves *s = heap_alloc(sizeof(*s));
+	struct policy *p __heap_ref = heap_alloc(sizeof(*p));
 	struct leaves_limits lim;
 	int rc = 0;
 
-	if (!s)
+	if (!p)
 		return -ENOMEM;
-	*s = d->policy.leaves;
-	for (u32 i = 0; i < n && !rc; i++) {
-		rc = add_leaf(s, &l[i]);
+	*p = d->policy;
+	x->err_leaf = x->err_subleaf = x->err_msr = ~0u;
+	for (u32 i = 0; i < x->nr_leaves && !rc; i++) {
+		rc = add_leaf(&p->leaves, &l[i]);
 		if (rc) {
-			*bad_leaf = l[i].leaf;
-			*bad_sub = l[i].sub;
+			x->err_leaf = l[i].leaf;
+			x->err_subleaf = l[i].sub;
 		}
 	}
 	for (u64 head = 0; head <= 0x80000000 && !rc; head += 0x80000000) {
-		if (!fits_host(s, (u32)head)) {
-			*bad_leaf = (u32)head;
-			rc = -EINVAL;
-		}
+		rc = check_head(&p->leaves, (u32)head);
+		if (rc)
+			x->err_leaf = (u32)head;
 	}
-	if (!rc) {
-		pv_limits(&lim, true);
-		leaves_restrict(s, &lim);
-		d->policy.leaves = *s;
-		note_features(&d->policy);
+	for (u32 i = 0; i < x->nr_msrs && !rc; i++) {
+		rc = add_msr(p, &m[i]);
+		if (rc)
+			x->err_msr = m[i].idx;
 	}
-	heap_free(s);
-	return rc;
+	if (rc)
+		return rc;
+	pv_limits(&lim, true);
+	leaves_take(p, &lim);
+	d->policy = *p;
+	return 0;
 }
 
 u64 policy_xcr0_mask(struct domain *d)
@@ -325,6 +294,5 @@ static int policy_domain_init(struct domain *d, const struct domain_config *cfg)
 }
 
 const struct domain_unit policy_unit = {
-	.name = "policy",
 	.init = policy_domain_init,
 };

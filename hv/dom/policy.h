@@ -6,6 +6,7 @@
 
 #include "dom/domain.h"
 #include "dom/policy_leaves.h"
+#include <xen/domctl.h>
 
 #define POLICY_MAX_MSRS	  2
 #define MSR_PLATFORM_INFO 0x000000ce
@@ -26,23 +27,11 @@ static inline bool policy_has(const struct domain *d, unsigned int feature)
 	return d->policy.features[feature / 32] >> feature % 32 & 1;
 }
 
-static inline u64 policy_platform_info(const struct domain *d)
-{
-	return d->policy.platform_info;
-}
-
-static inline u64 policy_arch_caps(const struct domain *d)
-{
-	return d->policy.arch_caps;
-}
-
-// Of a domain that has not run yet; what is wrong is told in the last
-// arguments. Leaves: -ERANGE no such leaf, -EINVAL more than there is,
-// -ENOBUFS. MSRs: -EINVAL (also: flags), -ERANGE, -EOVERFLOW.
-int policy_set_leaves(struct domain *d, const struct policy_leaf *l, u32 n,
-		      u32 *bad_leaf, u32 *bad_sub);
-int policy_set_msrs(struct domain *d, const struct xen_msr_entry *m, u32 n,
-		    u32 *bad);
+// Of a domain that has not run yet: x->nr_leaves and x->nr_msrs of them, all or
+// none; what is wrong is told in x. Leaves: -ERANGE no such leaf, -EINVAL more
+// than there is, -ENOBUFS. MSRs: -EINVAL (also: flags), -ERANGE, -EOVERFLOW.
+int policy_set(struct domain *d, const struct policy_leaf *l,
+	       const struct xen_msr_entry *m, struct xen_domctl_cpu_policy *x);
 // kind: XEN_SYSCTL_cpu_policy_* (raw, host, pv_max, hvm_max, pv_default...)
 // -EOPNOTSUPP for the hvm ones, -EINVAL unknown.
 int policy_system(u32 kind, struct policy *p);

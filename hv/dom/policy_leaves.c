@@ -42,6 +42,12 @@ static const struct {
 	    F(AVX512_BF16) } },
 };
 
+// Nor without these components of XCR0.
+static const struct {
+	u16 base;
+	u8 xcr0;
+} states[] = { { F(XSAVE), 1 }, { F(AVX), 4 }, { F(AVX512F), 0xe0 } };
+
 // Who may see the rest of a leaf, by register (bit 0 EAX to bit 3 EDX). Words
 // of features are not concerned; what is not here a guest does not see.
 static const struct {
@@ -96,21 +102,26 @@ bool leaves_put(struct leaves *s, const struct policy_leaf *l)
 	return old;
 }
 
-// Where a word of features stands in the set; NULL: nowhere.
+// A register of a leaf. One that is not there is 0, whatever was written.
+static u32 *reg_at(struct leaves *s, u32 leaf, u32 sub, unsigned int reg)
+{
+	struct policy_leaf *l = leaves_find(s, leaf, sub);
+
+	s->nowhere = 0;
+	return l ? &l->r[reg] : &s->nowhere;
+}
+
 static u32 *word_at(struct leaves *s, unsigned int word)
 {
 	const struct cpuid_word *w = &cpuid_words[word];
-	struct policy_leaf *l =
-		w->leaf ? leaves_find(s, w->leaf, w->sub) : NULL;
 
-	return l ? &l->r[w->reg] : NULL;
+	s->nowhere = 0;
+	return w->leaf ? reg_at(s, w->leaf, w->sub, w->reg) : &s->nowhere;
 }
 
 u32 leaves_word(struct leaves *s, unsigned int word)
 {
-	const u32 *w = word_at(s, word);
-
-	return w ? *w : 0;
+	return *word_at(s, word);
 }
 
 static bool has(struct leaves *s, unsigned int feature)
@@ -120,26 +131,33 @@ static bool has(struct leaves *s, unsigned int feature)
 
 static void drop(struct leaves *s, unsigned int feature)
 {
-	u32 *w = word_at(s, feature / 32);
-
-	if (w)
-		*w &= ~(1u << feature % 32);
+	*word_at(s, feature / 32) &= ~(1u << feature % 32);
 }
 
-static void restrict_features(struct leaves *s, const struct leaves_limits *lim)
+// What a guest may see of a register.
+static u32 visible(const struct policy_leaf *l, unsigned int reg,
+		   const struct leaves_limits *lim)
 {
 	for (unsigned int i = 0; i < CPU_WORDS; i++) {
-		u32 *w = word_at(s, i);
+		const struct cpuid_word *w = &cpuid_words[i];
 
-		if (w)
-			*w &= lim->features[i];
+		if (w->leaf && w->leaf == l->leaf && w->reg == reg &&
+		    (l->sub == NO_SUB || l->sub == w->sub))
+			return lim->features[i];
 	}
-	if (!(lim->xcr0 & 1))
-		drop(s, F(XSAVE));
-	if (!(lim->xcr0 & 4))
-		drop(s, F(AVX));
-	if ((lim->xcr0 & 0xe0) != 0xe0)
-		drop(s, F(AVX512F));
+	// Leaf 7: only sub-leaf 0 has its count in EAX.
+	for (unsigned int i = 0; i < ARRAY_SIZE(plain); i++)
+		if (l->leaf >= plain[i].first && l->leaf <= plain[i].last &&
+		    !(l->leaf == 7 && l->sub) && plain[i].keep >> reg & 1)
+			return ~0u;
+	return 0;
+}
+
+static void restrict_features(struct leaves *s, u64 xcr0)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(states); i++)
+		if (~xcr0 & states[i].xcr0)
+			drop(s, states[i].base);
 	// In an order in which one pass is enough.
 	for (unsigned int i = 0; i < ARRAY_SIZE(depends); i++)
 		for (const u16 *f = depends[i].need;
@@ -147,102 +165,61 @@ static void restrict_features(struct leaves *s, const struct leaves_limits *lim)
 			drop(s, *f);
 }
 
-// Bit mask of the registers of a leaf that hold words of features.
-static u8 feature_regs(const struct policy_leaf *l)
-{
-	u8 mask = 0;
-
-	for (unsigned int i = 0; i < CPU_WORDS; i++) {
-		const struct cpuid_word *w = &cpuid_words[i];
-
-		if (w->leaf && w->leaf == l->leaf &&
-		    (l->sub == NO_SUB || l->sub == w->sub))
-			mask |= 1u << w->reg;
-	}
-	return mask;
-}
-
-static void hide(struct policy_leaf *l)
-{
-	u8 keep = feature_regs(l);
-
-	// Leaf 7: only sub-leaf 0 has its count in EAX.
-	for (unsigned int i = 0; i < ARRAY_SIZE(plain); i++)
-		if (l->leaf >= plain[i].first && l->leaf <= plain[i].last &&
-		    !(l->leaf == 7 && l->sub))
-			keep |= plain[i].keep;
-	for (unsigned int i = 0; i < 4; i++)
-		if (!(keep >> i & 1))
-			l->r[i] = 0;
-}
-
 static void restrict_xstate(struct leaves *s, u64 xcr0)
 {
 	bool on = has(s, F(XSAVE));
-	struct policy_leaf *l;
 
-	if (!has(s, F(AVX)))
-		xcr0 &= ~4UL;
-	if (!has(s, F(AVX512F)))
-		xcr0 &= ~0xe0UL;
+	for (unsigned int i = 0; i < ARRAY_SIZE(states); i++)
+		if (!has(s, states[i].base))
+			xcr0 &= ~(u64)states[i].xcr0;
 	if (!on)
 		xcr0 = 0;
-	for (l = s->leaf; l < s->leaf + s->n; l++) {
+	for (struct policy_leaf *l = s->leaf; l < s->leaf + s->n; l++) {
 		// EAX of sub-leaf 1 is a word of features.
 		u32 from = l->sub == 1;
 
 		if (l->leaf == 0xd && l->sub && (from || !(xcr0 >> l->sub & 1)))
 			memset(&l->r[from], 0, (4 - from) * sizeof(*l->r));
 	}
-	l = leaves_find(s, 0xd, 0);
-	if (!l)
-		return;
-	l->r[0] = (u32)xcr0;
-	l->r[3] = (u32)(xcr0 >> 32);
-	l->r[1] = l->r[2] = on ? leaves_xsave_size(s, xcr0) : 0;
+	*reg_at(s, 0xd, 0, 0) = (u32)xcr0;
+	*reg_at(s, 0xd, 0, 3) = (u32)(xcr0 >> 32);
+	*reg_at(s, 0xd, 0, 1) = *reg_at(s, 0xd, 0, 2) =
+		on ? leaves_xsave_size(s, xcr0) : 0;
 }
 
 // At most this in EAX.
 static void limit_eax(struct leaves *s, u32 leaf, u32 sub, u32 most)
 {
-	struct policy_leaf *l = leaves_find(s, leaf, sub);
+	u32 *r = reg_at(s, leaf, sub, 0);
 
-	if (l)
-		l->r[0] = MIN(l->r[0], most);
+	*r = MIN(*r, most);
 }
 
-static void restrict_ranges(struct leaves *s, const struct leaves_limits *lim)
+static void restrict_ranges(struct leaves *s, bool amd)
 {
-	bool amd = lim->vendor == CPU_AMD;
-	struct policy_leaf *l = leaves_find(s, 1, NO_SUB);
+	u32 *addresses = reg_at(s, 0x80000008, NO_SUB, 0);
 
-	if (l)
-		l->r[1] &= 0x00ffffff; // APIC id: each vcpu's own
+	*addresses = (*addresses & 0xff) | 48 << 8;
+	*reg_at(s, 0x80000008, NO_SUB, 2) &= amd ? 0x0003f0ff : 0;
+	*reg_at(s, 1, NO_SUB, 1) &= 0x00ffffff; // APIC id: each vcpu's own
 	limit_eax(s, 0, NO_SUB, CPU_MAX_BASIC);
 	limit_eax(s, 7, 0, 2);
 	limit_eax(s, 0x80000000, NO_SUB, amd ? CPU_MAX_EXT : 0x80000008);
-	l = leaves_find(s, 0x80000008, NO_SUB);
-	if (l) {
-		l->r[0] = (l->r[0] & 0xff) | 48 << 8; // addresses
-		l->r[2] &= amd ? 0x0003f0ff : 0;
-	}
 }
 
 void leaves_restrict(struct leaves *s, const struct leaves_limits *lim)
 {
-	u32 *w;
+	bool amd = lim->vendor == CPU_AMD;
 
-	for (u32 i = 0; i < s->n; i++)
-		hide(&s->leaf[i]);
-	restrict_features(s, lim);
-	restrict_ranges(s, lim);
+	for (struct policy_leaf *l = s->leaf; l < s->leaf + s->n; l++)
+		for (unsigned int reg = 0; reg < 4; reg++)
+			l->r[reg] &= visible(l, reg, lim);
+	restrict_features(s, lim->xcr0);
+	restrict_ranges(s, amd);
 	restrict_xstate(s, lim->xcr0);
-	w = word_at(s, F(HYPERVISOR) / 32);
-	if (w)
-		*w |= 1u << F(HYPERVISOR) % 32;
-	w = word_at(s, F(SYSCALL) / 32);
-	if (w && lim->vendor == CPU_AMD)
-		*w |= leaves_word(s, 0) & COMMON_1D;
+	*word_at(s, F(HYPERVISOR) / 32) |= 1u << F(HYPERVISOR) % 32;
+	if (amd)
+		*word_at(s, F(SYSCALL) / 32) |= leaves_word(s, 0) & COMMON_1D;
 }
 
 u32 leaves_xsave_size(struct leaves *s, u64 xcr0)

@@ -16,7 +16,7 @@ struct policy_leaf {
 };
 
 struct leaves {
-	u32 n;
+	u32 n, nowhere;
 	struct policy_leaf leaf[POLICY_MAX_LEAVES];
 };
 

@@ -384,7 +384,6 @@ static void vcpu_exit(struct vcpu *v)
 }
 
 const struct domain_unit evtchn_unit = {
-	.name = "event channels",
 	.init = domain_init,
 	.exit = domain_exit,
 	.relinquish = domain_relinquish,

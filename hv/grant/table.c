@@ -347,7 +347,6 @@ static int table_relinquish(struct domain *d)
 }
 
 const struct domain_unit grant_unit = {
-	.name = "grant",
 	.init = table_init,
 	.exit = table_exit,
 	.relinquish = table_relinquish,

@@ -33,6 +33,12 @@ void hvpages_free(void *p, unsigned order);
 void *heap_alloc(size_t size);
 void *heap_alloc_array(size_t n, size_t size); // checks the product
 void heap_free(void *p);		       // NULL is allowed
+// A pointer of this kind frees what it points to when its block ends.
+#define __heap_ref __attribute__((cleanup(heap_ref_end)))
+static inline void heap_ref_end(void *p)
+{
+	heap_free(*(void **)p);
+}
 
 // The only way to a guest's frame. Today the direct map.
 static inline void *map_frame(mfn_t m)

@@ -143,6 +143,24 @@ static inline void page_mark_foreign(struct page_info *pg)
 		__atomic_fetch_or(&pg->count, PGC_FOREIGN, __ATOMIC_SEQ_CST);
 }
 
+// The record of a frame that a guest named by its number, if it is who's: with
+// a reference, or a writable one too. NULL otherwise.
+static inline struct page_info *frame_get(mfn_t m,
+					  const struct page_account *who)
+{
+	struct page_info *pg = mfn_to_page(m);
+
+	return mfn_valid(m) && page_get(pg, who) ? pg : NULL;
+}
+
+static inline struct page_info *frame_get_writable(
+	mfn_t m, const struct page_account *who)
+{
+	struct page_info *pg = mfn_to_page(m);
+
+	return mfn_valid(m) && !page_get_writable(pg, who) ? pg : NULL;
+}
+
 // Lock of a page table's entries. False when the frame is no table of any
 // level any more.
 bool page_lock(struct page_info *pg);

@@ -352,7 +352,6 @@ static int domain_relinquish(struct domain *d)
 }
 
 const struct domain_unit pci_unit = {
-	.name = "PCI",
 	.relinquish = domain_relinquish,
 };
 

@@ -143,13 +143,13 @@ static bool read_apic_base(struct vcpu *v, u32 msr, u64 *value)
 
 static bool read_arch_caps(struct vcpu *v, u32 msr, u64 *value)
 {
-	*value = policy_arch_caps(v->domain);
+	*value = v->domain->policy.arch_caps;
 	return policy_has(v->domain, XEN_X86_FEATURE_ARCH_CAPS);
 }
 
 static bool read_features(struct vcpu *v, u32 msr, u64 *value)
 {
-	*value = msr == MSR_PLATFORM_INFO ? policy_platform_info(v->domain)
+	*value = msr == MSR_PLATFORM_INFO ? v->domain->policy.platform_info
 					  : v->pv->misc_msr[KEEP_FEATURES];
 	return true;
 }
@@ -157,7 +157,7 @@ static bool read_features(struct vcpu *v, u32 msr, u64 *value)
 static bool write_misc_features(struct vcpu *v, u32 msr, u64 value)
 {
 	if (value & ~MISC_FEATURES_FAULTING ||
-	    (value && !policy_platform_info(v->domain)))
+	    (value && !v->domain->policy.platform_info))
 		return false;
 	v->pv->misc_msr[KEEP_FEATURES] = value;
 	emul_switch_to(v);

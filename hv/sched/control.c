@@ -310,7 +310,6 @@ static void vcpu_end(struct vcpu *v)
 }
 
 static const struct domain_unit sched_unit = {
-	.name = "sched",
 	.init = domain_begin,
 	.exit = domain_end,
 	.relinquish = domain_relinquish,
