@@ -78,7 +78,7 @@ def from_def(path):
 
 def from_code(prefix, text, table):
     """The same, out of C and the table: in the order of the tables."""
-    found = re.findall(rf"(?:\[|\b[A-Z_]+\(|case |== |BIT\()({prefix}_\w+)", text)
+    found = re.findall(rf"(?:\[|\b[A-Z_]+\(|case |[!=]= |BIT\()({prefix}_\w+)", text)
     if table:
         rows, _ = from_def(f"hv/call/{table}.def")
         found += [f"{prefix}_{name}" for name in rows]

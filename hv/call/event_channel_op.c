@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Event channels: public header event_channel.h.
-#include "access/access.h"
 #include "call/call.h"
 #include "evtchn/evtchn.h"
 

@@ -4,7 +4,6 @@
 #include "access/access.h"
 #include "call/call.h"
 #include "dom/trace.h"
-#include "x86/insn.h"
 
 #define CALL(nr, name, what) [nr] = call_##name,
 static hypercall_t *const table[] = {

@@ -135,34 +135,28 @@ static int chunk_give(struct exchange *e, u64 chunk)
 	return rc;
 }
 
-static int chunk_exchange(struct exchange *e, u64 chunk)
-{
-	int rc = chunk_take(e, chunk);
-
-	if (!rc)
-		rc = chunk_alloc(e);
-	if (rc) {
-		chunk_undo(e);
-		return rc;
-	}
-	return chunk_give(e, chunk);
-}
-
 // All chunks from nr_exchanged on; -ERESTART: go on there later.
 static int exchange_run(struct exchange *e)
 {
 	u64 first = e->x->nr_exchanged >> e->in_shift;
 	u64 end = e->x->in.nr_extents >> e->in_shift;
-	int rc = 0;
+	int rc;
 
-	for (u64 i = first; i < end && !rc; i++) {
+	for (u64 i = first; i < end; i++) {
 		if (i != first && preempt_check())
 			return -ERESTART;
-		rc = chunk_exchange(e, i);
+		rc = chunk_take(e, i);
 		if (!rc)
-			e->x->nr_exchanged = (i + 1) << e->in_shift;
+			rc = chunk_alloc(e);
+		if (rc)
+			chunk_undo(e);
+		else
+			rc = chunk_give(e, i);
+		if (rc)
+			return rc;
+		e->x->nr_exchanged = (i + 1) << e->in_shift;
 	}
-	return rc;
+	return 0;
 }
 
 long memory_exchange(struct xen_memory_exchange *x)

@@ -6,7 +6,6 @@
 #include "grant/grant.h"
 #include "mm/alloc.h"
 #include "mm/paging.h"
-#include "x86/panic.h"
 
 #define M2P_END	    0xffff804000000000 // as the ABI has it
 #define M2P_EXTENT  0x200000UL
@@ -156,38 +155,24 @@ static long op_machine_memory_map(struct sub *s, struct xen_memory_map *x)
 		      : 0;
 }
 
-static int map_read(const struct xen_memory_map *x, struct memory_map **out)
+static long op_set_memory_map(struct sub *s, struct xen_foreign_memory_map *x)
 {
-	u64 bytes = x->nr_entries * sizeof(struct e820_entry);
-	struct memory_map *m;
+	u64 bytes = x->map.nr_entries * sizeof(struct e820_entry);
+	struct memory_map *m __heap_ref = NULL, *old;
 
-	if (x->nr_entries > E820_ENTRIES)
+	if (x->map.nr_entries > E820_ENTRIES)
 		return -E2BIG;
 	m = heap_alloc(sizeof(*m) + bytes);
 	if (!m)
 		return -ENOMEM;
-	m->n = x->nr_entries;
-	if (copy_from_guest(m->entry, handle_gva(x->buffer), bytes)) {
-		heap_free(m);
+	m->n = x->map.nr_entries;
+	if (copy_from_guest(m->entry, handle_gva(x->map.buffer), bytes))
 		return -EFAULT;
-	}
-	*out = m;
+	SPIN_GUARD(&s->d->lock);
+	old = s->d->memory_map;
+	s->d->memory_map = m;
+	m = old; // freed
 	return 0;
-}
-
-static long op_set_memory_map(struct sub *s, struct xen_foreign_memory_map *x)
-{
-	struct memory_map *m, *old;
-	long rc = map_read(&x->map, &m);
-
-	if (!rc) {
-		spin_lock(&s->d->lock);
-		old = s->d->memory_map;
-		s->d->memory_map = m;
-		spin_unlock(&s->d->lock);
-		heap_free(old);
-	}
-	return rc;
 }
 
 // No device's firmware has memory of its own here.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Interrupts, I/O privileges and PCI devices: public header physdev.h.
-#include "access/access.h"
 #include "call/call.h"
 #include "evtchn/evtchn.h"
 #include "pci/pci.h"

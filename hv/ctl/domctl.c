@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // domctl: the life of domains, and what there is to know of them.
-#include "access/access.h"
-#include "con/con.h"
 #include "ctl/private.h"
 #include "lib/string.h"
 #include "mm/alloc.h"

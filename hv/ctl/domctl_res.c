@@ -4,10 +4,7 @@
 #include "access/access.h"
 #include "ctl/private.h"
 #include "dom/policy.h"
-#include "evtchn/evtchn.h"
-#include "lib/string.h"
 #include "mm/alloc.h"
-#include "pv/pv.h"
 #include "sched/sched.h"
 #include "x86/pte.h"
 

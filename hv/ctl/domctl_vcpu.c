@@ -3,7 +3,6 @@
 #include "access/access.h"
 #include "ctl/private.h"
 #include "dom/policy.h"
-#include "lib/string.h"
 #include "mm/alloc.h"
 #include "pv/emul.h"
 #include "pv/pv.h"
@@ -239,52 +238,53 @@ static bool maps_given(const struct xen_domctl_vcpuaffinity *a)
 		handle_gva(a->cpumap_soft.bitmap));
 }
 
+// Those of both sets that were asked for.
+static long affinity_give(const struct xen_domctl_vcpuaffinity *a,
+			  cpumask_t hard, cpumask_t soft)
+{
+	long rc = 0;
+
+	if (a->flags & AFFINITY_HARD)
+		rc = bitmap_to_guest(&a->cpumap_hard, hard, nr_cpus);
+	if (!rc && a->flags & AFFINITY_SOFT)
+		rc = bitmap_to_guest(&a->cpumap_soft, soft, nr_cpus);
+	return rc;
+}
+
 // What the caller gets back is what takes effect.
 long domctl_setvcpuaffinity(struct sub *s, struct xen_domctl_vcpuaffinity *a)
 {
 	struct vcpu *v = s->v;
-	cpumask_t hard, soft, old = v->affinity_hard;
-	long rc;
+	cpumask_t old = v->affinity_hard, hard = old, soft = 0;
+	long rc = 0;
 
 	if (!maps_given(a))
 		return -EINVAL;
+	if (a->flags & AFFINITY_HARD)
+		rc = bitmap_from_guest(&hard, &a->cpumap_hard, nr_cpus);
+	if (!rc && a->flags & AFFINITY_SOFT)
+		rc = bitmap_from_guest(&soft, &a->cpumap_soft, nr_cpus);
+	if (rc)
+		return rc;
 	if (a->flags & XEN_VCPUAFFINITY_FORCE)
 		sched_pin_override(v, -1);
-	if (a->flags & AFFINITY_HARD) {
-		rc = bitmap_from_guest(&hard, &a->cpumap_hard, nr_cpus);
-		if (!rc)
-			rc = sched_set_hard_affinity(v, hard);
-		if (!rc)
-			rc = bitmap_to_guest(&a->cpumap_hard, hard & cpu_online,
-					     nr_cpus);
-		if (rc)
-			return rc;
-	}
-	if (!(a->flags & AFFINITY_SOFT))
-		return 0;
-	rc = bitmap_from_guest(&soft, &a->cpumap_soft, nr_cpus);
-	if (!rc)
+	if (a->flags & AFFINITY_HARD)
+		rc = sched_set_hard_affinity(v, hard);
+	if (!rc && a->flags & AFFINITY_SOFT) {
 		rc = sched_set_soft_affinity(v, soft);
-	if (rc) {
-		if (a->flags & AFFINITY_HARD)
+		if (rc)
 			sched_set_hard_affinity(v, old);
-		return rc;
 	}
-	return bitmap_to_guest(&a->cpumap_soft,
-			       soft & v->affinity_hard & cpu_online, nr_cpus);
+	return rc ? rc
+		  : affinity_give(a, hard & cpu_online,
+				  soft & hard & cpu_online);
 }
 
 long domctl_getvcpuaffinity(struct sub *s, struct xen_domctl_vcpuaffinity *a)
 {
-	long rc = maps_given(a) ? 0 : -EINVAL;
-
-	if (!rc && a->flags & AFFINITY_HARD)
-		rc = bitmap_to_guest(&a->cpumap_hard, s->v->affinity_hard,
-				     nr_cpus);
-	if (!rc && a->flags & AFFINITY_SOFT)
-		rc = bitmap_to_guest(&a->cpumap_soft, s->v->affinity_soft,
-				     nr_cpus);
-	return rc;
+	return maps_given(a) ? affinity_give(a, s->v->affinity_hard,
+					     s->v->affinity_soft)
+			     : -EINVAL;
 }
 
 long domctl_sendtrigger(struct sub *s, struct xen_domctl_sendtrigger *a)

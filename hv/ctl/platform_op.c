@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // platform_op: the control domain's kernel and the machine (public header
 // platform.h).
-#include "access/access.h"
 #include "ctl/private.h"
 #include "lib/string.h"
 #include "sched/sched.h"
@@ -52,18 +51,6 @@ long platform_read_memtype(struct sub *s, struct xenpf_read_memtype *a)
 	return 0;
 }
 
-// They are about interrupt controllers whose faults Ringlet does not meet.
-long platform_platform_quirk(struct sub *s, struct xenpf_platform_quirk *a)
-{
-	switch (a->quirk_id) {
-	case QUIRK_NOIRQBALANCING:
-	case QUIRK_IOAPIC_BAD_REGSEL:
-	case QUIRK_IOAPIC_GOOD_REGSEL:
-		return 0;
-	}
-	return -EINVAL;
-}
-
 // The BIOS was not asked, and EFI's services are not kept.
 long platform_firmware_info(struct sub *s, struct xenpf_firmware_info *a)
 {
@@ -92,22 +79,6 @@ long platform_enter_acpi_sleep(struct sub *s, struct xenpf_enter_acpi_sleep *a)
 		return -EINVAL;
 	return power_enter_sleep(a->sleep_state, a->val_a,
 				 platform.pm1b_control ? a->val_b : 0);
-}
-
-// Power states are not used: what the kernel found out about them is not
-// kept.
-long platform_set_processor_pminfo(struct sub *s,
-				   struct xenpf_set_processor_pminfo *a)
-{
-	switch (a->type) {
-	case XEN_PM_CX:
-	case XEN_PM_PX:
-	case XEN_PM_PDC:
-		return 0;
-	case XEN_PM_TX:
-		return -ENOSYS;
-	}
-	return -EINVAL;
 }
 
 // CPUs.

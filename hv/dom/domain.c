@@ -334,12 +334,12 @@ static int relinquish_one(struct domain *d)
 }
 
 // Under the control lock; the caller holds a reference of its own. -EINVAL:
-// d is the caller, Dom0, or no real domain.
+// d is the caller or Dom0.
 int domain_kill(struct domain *d)
 {
 	int rc;
 
-	if (d == currd || d == dom0 || d->is_idle)
+	if (d == currd || d == dom0)
 		return -EINVAL;
 	if (d->state == DOM_ALIVE)
 		relinquish_start(d);
@@ -363,7 +363,6 @@ int domain_create_idle(void)
 	dom_io = domain_alloc(DOMID_IO);
 	if (!spare_shared || !idle_domain || !dom_xen || !dom_io)
 		return -ENOMEM;
-	idle_domain->is_idle = true;
 	idle_domain->pause_count = 0;
 	idle_domain->shared = spare_shared;
 	softirq_register(SOFTIRQ_RCU, free_waiting);

@@ -236,29 +236,23 @@ static void time_leaf(const struct domain *d, u32 sub, u32 r[4])
 // Leaves of the hypervisor: public header arch-x86/cpuid.h.
 static void hypervisor_leaf(const struct domain *d, u32 leaf, u32 sub, u32 r[4])
 {
-	switch (leaf - XEN_LEAVES) {
-	case 0:
-		r[0] = XEN_LEAVES + XEN_CPUID_MAX_NUM_LEAVES;
-		r[1] = XEN_CPUID_SIGNATURE_EBX;
-		r[2] = XEN_CPUID_SIGNATURE_ECX;
-		r[3] = XEN_CPUID_SIGNATURE_EDX;
-		break;
-	case 1:
-		r[0] = XEN_VERSION;
-		break;
-	case 2:
-		r[0] = 1; // pages of hypercalls
-		r[1] = XEN_MSR_BASE;
-		r[2] = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
-		break;
-	case 3:
+	static const u32 fixed[3][4] = {
+		{ XEN_LEAVES + XEN_CPUID_MAX_NUM_LEAVES,
+		  XEN_CPUID_SIGNATURE_EBX, XEN_CPUID_SIGNATURE_ECX,
+		  XEN_CPUID_SIGNATURE_EDX },
+		{ XEN_VERSION },
+		{ 1, // page of hypercalls
+		  XEN_MSR_BASE, XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD },
+	};
+	u32 i = leaf - XEN_LEAVES;
+
+	if (i < ARRAY_SIZE(fixed))
+		memcpy(r, fixed[index_nospec(i, ARRAY_SIZE(fixed))],
+		       sizeof(fixed[0]));
+	else if (i == 3)
 		time_leaf(d, sub, r);
-		break;
-	case 5:
-		if (!sub)
-			r[1] = 64 - (u32)__builtin_clzl(max_mfn) + PAGE_SHIFT;
-		break;
-	}
+	else if (i == 5 && !sub)
+		r[1] = 64 - (u32)__builtin_clzl(max_mfn) + PAGE_SHIFT;
 }
 
 void policy_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 r[4])

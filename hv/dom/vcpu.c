@@ -3,7 +3,6 @@
 #include "dom/private.h"
 #include "lib/errno.h"
 #include "mm/alloc.h"
-#include "x86/panic.h"
 
 // Ids from here on have no place in the shared info page.
 #define SHARED_VCPUS XEN_LEGACY_MAX_VCPUS
