@@ -78,10 +78,10 @@ def from_def(path):
 
 def from_code(prefix, text, table):
     """The same, out of C and the table: in the order of the tables."""
-    found = re.findall(rf"(?:\[|\b[A-Z_]+\(|case |[!=]= |BIT\()({prefix}_\w+)", text)
-    if table:
-        rows, _ = from_def(f"hv/call/{table}.def")
-        found += [f"{prefix}_{name}" for name in rows]
+    rows = from_def(f"hv/call/{table}.def")[0] if table else []
+    found = [f"{prefix}_{name}" for name in rows]
+    found += re.findall(
+        rf"(?:\[|\b[A-Z_]+\(|case |[!=]= |BIT\()({prefix}_\w+)", text)
     names = [name for name in dict.fromkeys(found) if name not in INTERNAL]
     return ([name for name in names if name not in REFUSED],
             {name: REFUSED[name] for name in names if name in REFUSED})
