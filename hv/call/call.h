@@ -56,7 +56,7 @@ struct sub_op {
 	sub_fn *fn;
 	s16 error; // of control: the answer where there is no fn
 	u16 flags; // SUB_*; of control CTL_*
-	u16 size;
+	u8 size;
 };
 #define SUB_OUT	     1u	 // the argument goes back on success and -ENFILE
 #define SUB_OUT_ANY  2u	 // whatever fn said
