@@ -23,8 +23,8 @@ const char *symbol_lookup(u64 addr, u64 *offset);
 void con_write_guest(const char *text, size_t n);
 // Input for Dom0: copies up to n waiting characters, returns how many.
 size_t con_read(char *buf, size_t n);
-// Called (any context) when input is there or focus changed.
-void con_set_input_hook(void (*hook)(void));
+// Called (any context) with VIRQ_CONSOLE when input is there or focus changed.
+void con_set_input_hook(void (*hook)(u32 virq));
 
 // Log ring for XEN_SYSCTL_readconsole: reads from *index on (an ever growing
 // count), at most n bytes; returns how many and moves *index.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What ties log, devices, input and options together.
 #include "con/private.h"
+#include "lib/abi.h"
 #include "lib/string.h"
 #include "x86/softirq.h"
 #include "x86/spinlock.h"
@@ -23,7 +24,7 @@ static struct input dom0_input, key_input;
 static bool use_serial = true, use_vga = true, keep_vga;
 static bool dom0_has_input;  // focus; changed by the input interrupt only
 static unsigned int ctrl_as; // typed in a row
-static void (*input_hook)(void);
+static void (*input_hook)(u32 virq);
 bool con_panicking;
 
 u64 con_enter(void)
@@ -93,17 +94,17 @@ size_t con_read(char *buf, size_t n)
 	return input_get(&dom0_input, buf, n);
 }
 
-void con_set_input_hook(void (*hook)(void))
+void con_set_input_hook(void (*hook)(u32 virq))
 {
 	__atomic_store_n(&input_hook, hook, __ATOMIC_RELAXED);
 }
 
 static void call_hook(void)
 {
-	void (*hook)(void) = __atomic_load_n(&input_hook, __ATOMIC_RELAXED);
+	void (*hook)(u32 virq) = __atomic_load_n(&input_hook, __ATOMIC_RELAXED);
 
 	if (hook)
-		hook();
+		hook(VIRQ_CONSOLE);
 }
 
 static void set_focus(bool dom0)

@@ -24,11 +24,7 @@ struct spinlock domain_list_lock = SPINLOCK_INIT(RANK_DOMLIST);
 const struct domain_unit *domain_unit[MAX_UNITS];
 unsigned int domain_units;
 struct sched_hooks sched_hooks;
-static void nobody(void)
-{
-}
-
-void (*domain_event_hook)(void) = nobody;
+void (*domain_send_virq)(u32 virq);
 
 static struct domain *to_free;		 // atomic, linked by next_free
 static struct shared_info *spare_shared; // dead domains' shared info
@@ -248,7 +244,7 @@ static void free_waiting(void)
 		TRACE(TRC_DOM0_DOM_REM, d->id);
 		domain_free(d);
 		// The tools wait for the id to be free.
-		domain_event_hook();
+		domain_send_virq(VIRQ_DOM_EXC);
 		d = next;
 	}
 }
@@ -312,7 +308,7 @@ static int relinquish_close(struct domain *d)
 {
 	page_account_close(&d->account);
 	d->state = DOM_DEAD;
-	domain_event_hook();
+	domain_send_virq(VIRQ_DOM_EXC);
 	domain_put(d);
 	return 0;
 }

@@ -163,7 +163,7 @@ struct sched_hooks {
 };
 extern struct sched_hooks sched_hooks;
 // A domain shut down or is gone: VIRQ_DOM_EXC; evtchn/ sets it.
-extern void (*domain_event_hook)(void);
+extern void (*domain_send_virq)(u32 virq);
 
 // Boot: idle_domain (its vcpus are made by sched/), dom_xen and dom_io. 0 or
 // -ENOMEM.

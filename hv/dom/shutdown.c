@@ -56,7 +56,7 @@ void domain_shutdown(struct domain *d, u8 reason)
 		return;
 	sched_hooks.domain_pause_nosync(d);
 	__atomic_store_n(&d->shut_down, true, __ATOMIC_SEQ_CST);
-	domain_event_hook();
+	domain_send_virq(VIRQ_DOM_EXC);
 }
 
 // Under the control lock. Nothing happens to one that is not shut down.

@@ -420,26 +420,11 @@ static void key_all_domains(char key)
 	}
 }
 
-static void timer_virq(struct vcpu *v)
-{
-	virq_send_vcpu(v, VIRQ_TIMER);
-}
-
-static void console_input(void)
-{
-	virq_send_global(VIRQ_CONSOLE);
-}
-
-static void domain_event(void)
-{
-	virq_send_global(VIRQ_DOM_EXC);
-}
-
 void evtchn_init(void)
 {
-	sched_send_timer_virq = timer_virq;
-	domain_event_hook = domain_event;
-	con_set_input_hook(console_input);
+	sched_send_virq = virq_send_vcpu;
+	domain_send_virq = virq_send_global;
+	con_set_input_hook(virq_send_global);
 	debug_key_register('e', key_all_domains, "event channels");
 	debug_key_register('i', key_all_domains, "interrupts of guests");
 }

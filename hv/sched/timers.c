@@ -6,7 +6,7 @@
 #include "sched/private.h"
 #include "x86/time.h"
 
-void (*sched_send_timer_virq)(struct vcpu *v);
+void (*sched_send_virq)(struct vcpu *v, u32 virq);
 
 // On the CPU of v, which is current: sends a tick that is due, however many
 // were missed, and sets the next.
@@ -19,7 +19,7 @@ void vcpu_periodic_work(struct vcpu *v)
 	now = time_now();
 	next = v->periodic_last + period;
 	if (now >= next) {
-		sched_send_timer_virq(v);
+		sched_send_virq(v, VIRQ_TIMER);
 		v->periodic_last = now;
 		next = now + period;
 	}
@@ -37,7 +37,7 @@ static void periodic_fired(void *data)
 
 static void singleshot_fired(void *data)
 {
-	sched_send_timer_virq(data);
+	sched_send_virq(data, VIRQ_TIMER);
 }
 
 // Stopped when v runs again: whoever is blocked then still polls.

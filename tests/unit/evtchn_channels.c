@@ -143,12 +143,12 @@ void debug_key_register(char key, void (*fn)(char key), const char *what)
 {
 	(void)key, (void)fn, (void)what;
 }
-void con_set_input_hook(void (*hook)(void))
+void con_set_input_hook(void (*hook)(u32 virq))
 {
 	(void)hook;
 }
-void (*sched_send_timer_virq)(struct vcpu *v);
-void (*domain_event_hook)(void);
+void (*sched_send_virq)(struct vcpu *v, u32 virq);
+void (*domain_send_virq)(u32 virq);
 
 unsigned int nr_gsis = 24;
 static irq_handler_t *irq_fn;
