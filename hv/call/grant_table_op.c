@@ -103,8 +103,8 @@ static long op_query_size(struct sub *s, struct gnttab_query_size *op)
 
 	if (!d)
 		return 0;
-	op->nr_frames = grant_frames(d);
-	op->max_nr_frames = grant_max_frames(d);
+	op->nr_frames = grant_size(d).frames;
+	op->max_nr_frames = grant_size(d).max_frames;
 	op->status = GNTST_okay;
 	return 0;
 }
@@ -113,7 +113,7 @@ static long op_set_version(struct sub *s, struct gnttab_set_version *op)
 {
 	long rc = grant_set_version(op->version);
 
-	op->version = grant_version(currd);
+	op->version = grant_size(currd).version;
 	return rc;
 }
 

@@ -188,7 +188,7 @@ static long op_reserved_device_memory_map(
 static u32 resource_size(const struct domain *d,
 			 const struct xen_mem_acquire_resource *x)
 {
-	u32 n = grant_max_frames(d);
+	u32 n = grant_size(d).max_frames;
 
 	if (x->type != XENMEM_resource_grant_table)
 		return 0;

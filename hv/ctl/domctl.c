@@ -12,10 +12,9 @@
 static bool id_used(u16 id)
 {
 	SPIN_GUARD(&domain_list_lock);
-	list_for_each(l, &domain_list) {
-		if (list_entry(l, struct domain, all)->id == id)
+	for_each_domain(d)
+		if (d->id == id)
 			return true;
-	}
 	return false;
 }
 

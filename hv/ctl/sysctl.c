@@ -110,9 +110,8 @@ static u32 domain_count(void)
 	u32 n = 0;
 
 	spin_lock(&domain_list_lock);
-	list_for_each(l, &domain_list) {
+	for_each_domain(d)
 		n++;
-	}
 	spin_unlock(&domain_list_lock);
 	return n;
 }

@@ -19,7 +19,7 @@ _Static_assert(offsetof(struct domain, account) == 0, "account first");
 _Static_assert(sizeof(struct shared_info) <= PAGE_SIZE, "one page");
 
 struct domain *dom0, *idle_domain, *dom_xen, *dom_io;
-struct list domain_list = LIST_INIT(domain_list);
+struct domain *domain_list;
 struct spinlock domain_list_lock = SPINLOCK_INIT(RANK_DOMLIST);
 const struct domain_unit *domain_unit[MAX_UNITS];
 unsigned int domain_units;
@@ -71,20 +71,16 @@ void domain_put(struct domain *d)
 void domains_visit(void (*fn)(struct domain *d))
 {
 	SPIN_GUARD(&domain_list_lock);
-	list_for_each(l, &domain_list) {
-		fn(list_entry(l, struct domain, all));
-	}
+	for_each_domain(d)
+		fn(d);
 }
 
 struct domain *domain_get_from(u32 id)
 {
 	SPIN_GUARD(&domain_list_lock);
-	list_for_each(l, &domain_list) {
-		struct domain *d = list_entry(l, struct domain, all);
-
+	for_each_domain(d)
 		if (d->id >= id && try_get(d))
 			return d;
-	}
 	return NULL;
 }
 
@@ -112,21 +108,28 @@ struct domain *domain_get_self_or(u16 domid)
 // By id; -EEXIST. Visible to others from here on.
 static int list_insert(struct domain *d)
 {
-	struct list *at = &domain_list;
+	struct domain **at = &domain_list;
 
 	SPIN_GUARD(&domain_list_lock);
-	list_for_each(l, &domain_list) {
-		const struct domain *other = list_entry(l, struct domain, all);
-
-		if (other->id == d->id)
-			return -EEXIST;
-		if (other->id > d->id) {
-			at = l;
-			break;
-		}
-	}
-	list_add_before(at, &d->all);
+	while (*at && (*at)->id < d->id)
+		at = &(*at)->next;
+	if (*at && (*at)->id == d->id)
+		return -EEXIST;
+	d->next = *at;
+	*at = d;
 	return 0;
+}
+
+// It may have got nowhere near the list.
+static void list_remove(struct domain *d)
+{
+	struct domain **at = &domain_list;
+
+	SPIN_GUARD(&domain_list_lock);
+	while (*at && *at != d)
+		at = &(*at)->next;
+	if (*at)
+		*at = d->next;
 }
 
 static void account_empty(struct page_account *who)
@@ -143,7 +146,6 @@ static struct domain *domain_alloc(u16 id)
 	d->id = id;
 	d->ref = 2;
 	d->pause_count = d->controller_pauses = 1;
-	list_init(&d->all);
 	spin_init(&d->lock, RANK_DOMAIN);
 	spin_init(&d->account.lock, RANK_PAGELIST);
 	d->account.empty = account_empty;
@@ -184,9 +186,7 @@ static void domain_free(struct domain *d)
 {
 	struct vcpu *v;
 
-	spin_lock(&domain_list_lock);
-	list_del(&d->all);
-	spin_unlock(&domain_list_lock);
+	list_remove(d);
 	for_each_vcpu(d, v)
 		vcpu_destroy(v);
 	d->ops->domain_exit(d);

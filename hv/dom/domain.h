@@ -8,7 +8,6 @@
 #include "lib/abi.h"
 #include "dom/policy_leaves.h"
 #include "dom/vcpu.h"
-#include "lib/list.h"
 #include "lib/rangeset.h"
 #include "mm/page.h"
 
@@ -50,7 +49,7 @@ struct domain {
 	u64 relinquish_left;	  // frames of the list that it has yet to visit
 	u32 ref;		  // atomic; see domain_get
 	struct domain *next_free; // no reference is left
-	struct list all;	  // list of domains by id, RANK_DOMLIST
+	struct domain *next;	  // on the list of domains, RANK_DOMLIST
 	struct spinlock lock;	  // RANK_DOMAIN
 
 	u32 max_vcpus;
@@ -108,8 +107,10 @@ static inline void domain_ref_end(struct domain **d)
 extern struct domain *dom0; // the hardware and control domain
 extern struct domain *idle_domain;
 extern struct domain *dom_xen, *dom_io; // owners of hypervisor, device frames
-extern struct list domain_list;		// by id, RANK_DOMLIST lock
+extern struct domain *domain_list;	// by id, RANK_DOMLIST lock
 extern struct spinlock domain_list_lock;
+
+#define for_each_domain(d) for (struct domain *d = domain_list; d; d = d->next)
 
 struct domain_config {
 	u16 domid;

@@ -411,13 +411,7 @@ static void channels_dump(struct domain *d)
 
 static void key_all_domains(char key)
 {
-	SPIN_GUARD(&domain_list_lock);
-	list_for_each(l, &domain_list) {
-		struct domain *d = list_entry(l, struct domain, all);
-
-		if (d->evtchn)
-			(key == 'e' ? channels_dump : pirq_dump)(d);
-	}
+	domains_visit(key == 'e' ? channels_dump : pirq_dump);
 }
 
 void evtchn_init(void)

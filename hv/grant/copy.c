@@ -79,20 +79,24 @@ int grant_copy(struct gnttab_copy *op)
 static int accept_transfer(struct domain *to, u32 ref, mfn_t m)
 {
 	struct grant_table *t = to->grant;
+	struct grant_entry_v1 *v1;
+	union grant_entry_v2 *v2;
 	u32 *head;
 
 	SPIN_GUARD(&t->lock);
 	if (ref >= grant_entries(t))
 		return GNTST_bad_gntref;
 	ref = (u32)index_nospec(ref, grant_entries(t));
-	head = grant_head(t, ref);
+	head = grant_entry(t, ref);
+	v1 = (void *)head;
+	v2 = (void *)head;
 	if (!grant_entry_commit_transfer(head, currd->id))
 		return GNTST_bad_gntref;
 	// Committed: the entry says which frame it is now.
 	if (t->version == 1)
-		WRITE_ONCE(grant_v1(t, ref)->frame, (u32)mfn_val(m));
+		WRITE_ONCE(v1->frame, (u32)mfn_val(m));
 	else
-		WRITE_ONCE(grant_v2(t, ref)->full_page.frame, mfn_val(m));
+		WRITE_ONCE(v2->full_page.frame, mfn_val(m));
 	__atomic_fetch_or(head, GTF_transfer_completed, __ATOMIC_SEQ_CST);
 	return GNTST_okay;
 }
@@ -137,8 +141,8 @@ int grant_swap(struct gnttab_swap_grant_ref *op)
 		return GNTST_bad_gntref;
 	if (grant_used(t, op->ref_a) || grant_used(t, op->ref_b))
 		return GNTST_eagain;
-	a = grant_head(t, (u32)index_nospec(op->ref_a, n));
-	b = grant_head(t, (u32)index_nospec(op->ref_b, n));
+	a = grant_entry(t, (u32)index_nospec(op->ref_a, n));
+	b = grant_entry(t, (u32)index_nospec(op->ref_b, n));
 	size = t->version == 1 ? sizeof(struct grant_entry_v1) : sizeof(save);
 	memcpy(save, a, size);
 	memmove(a, b, size);

@@ -12,8 +12,6 @@ extern const struct domain_unit grant_unit;
 // domctl/acquire_resource and tools: the shared or status frame, growing the
 // table as needed; 0 or -EINVAL/-ENOMEM.
 int grant_frame_get(struct domain *d, u32 idx, bool status, mfn_t *out);
-// Most shared frames that d's table may have.
-u32 grant_max_frames(const struct domain *d);
 int grant_map(struct gnttab_map_grant_ref *op);
 int grant_copy(struct gnttab_copy *op);
 int grant_transfer(struct gnttab_transfer *op);
@@ -40,8 +38,11 @@ int grant_setup(struct domain *d, u32 frames);
 int grant_status_check(struct domain *d, u32 frames);
 // Machine frame of one of those frames.
 u64 grant_frame_number(struct domain *d, u32 idx, bool status);
-u32 grant_frames(const struct domain *d); // shared ones it has now
-u32 grant_version(const struct domain *d);
+struct grant_size {
+	u32 frames, max_frames; // shared ones: those it has, those it may have
+	u32 version;
+};
+struct grant_size grant_size(const struct domain *d);
 // Of the current domain: 0, -EINVAL, -EBUSY, -ERANGE, -ENOMEM.
 int grant_set_version(u32 version);
 

@@ -40,21 +40,15 @@ void grant_page_put(struct page_info *pg, bool write)
 static int read_target(struct grant_table *t, u32 ref, u16 flags,
 		       struct grant_active *a)
 {
-	const union grant_entry_v2 *e;
-	u64 frame;
+	const union grant_entry_v2 *e = grant_entry(t, ref);
+	u64 frame = grant_frame(t, ref);
 
 	a->start = 0;
 	a->length = PAGE_SIZE;
 	a->sub_page = t->version == 2 && flags & GTF_sub_page;
-	if (t->version == 1) {
-		frame = READ_ONCE(grant_v1(t, ref)->frame);
-	} else {
-		e = grant_v2(t, ref);
-		frame = READ_ONCE(e->full_page.frame);
-		if (a->sub_page) {
-			a->start = READ_ONCE(e->sub_page.page_off);
-			a->length = READ_ONCE(e->sub_page.length);
-		}
+	if (a->sub_page) {
+		a->start = READ_ONCE(e->sub_page.page_off);
+		a->length = READ_ONCE(e->sub_page.length);
 	}
 	if ((u32)a->start + a->length > PAGE_SIZE)
 		return GNTST_general_error;

@@ -29,14 +29,20 @@ struct grant_mapping {
 
 _Static_assert(sizeof(struct grant_mapping) == 16, "256 in a page");
 
+// Frames that the guest sees; room for as many as there may be.
+struct frame_list {
+	void **frame;
+	u32 n;
+};
+
 struct grant_table {
 	struct spinlock lock;	  // RANK_GRANT_TABLE
 	u32 version, max_version; // 1 or 2
-	u32 frames, max_frames;	  // shared ones; entries follow from them
-	u32 status_frames; // kept once they are there: the guest may map them
-	bool dead;     // grants nothing any more, the shared frames are gone
-	void **shared; // max_frames
-	void **status; // of u16; STATUS_FRAMES(max_frames)
+	u32 max_frames;		  // shared ones
+	bool dead; // grants nothing any more, the shared frames are gone
+	// Entries follow from the shared frames. Status frames, of u16, are
+	// kept once they are there: the guest may map them.
+	struct frame_list shared, status;
 	struct grant_active **active; // a chunk where one was needed, or NULL
 	u32 chunks;
 
@@ -60,14 +66,16 @@ struct grant_hold {
 
 static inline u32 grant_entries(const struct grant_table *t)
 {
-	return t->frames * (u32)(t->version == 1 ? V1_PER_FRAME : V2_PER_FRAME);
+	return t->shared.n *
+	       (u32)(t->version == 1 ? V1_PER_FRAME : V2_PER_FRAME);
 }
 
 // All with the table's lock held, ref checked against grant_entries().
-u32 *grant_head(struct grant_table *t, u32 ref);
+// The entry, whose first word is flags and domid in either version.
+void *grant_entry(struct grant_table *t, u32 ref);
 struct grant_words grant_words(struct grant_table *t, u32 ref);
-struct grant_entry_v1 *grant_v1(struct grant_table *t, u32 ref);
-union grant_entry_v2 *grant_v2(struct grant_table *t, u32 ref);
+// Its frame number, of which a version 1 has 32 bits.
+u64 grant_frame(struct grant_table *t, u32 ref);
 // NULL: no memory.
 struct grant_active *grant_active(struct grant_table *t, u32 ref);
 // NULL: nobody uses it.

@@ -9,36 +9,40 @@
 #define FRAMES_LIMIT   1024
 #define MAPTRACK_LIMIT 4096
 
-struct grant_entry_v1 *grant_v1(struct grant_table *t, u32 ref)
+static u32 entry_size(const struct grant_table *t)
 {
-	return (struct grant_entry_v1 *)t->shared[ref / V1_PER_FRAME] +
-	       ref % V1_PER_FRAME;
+	return t->version == 1 ? sizeof(struct grant_entry_v1)
+			       : sizeof(union grant_entry_v2);
 }
 
-union grant_entry_v2 *grant_v2(struct grant_table *t, u32 ref)
+void *grant_entry(struct grant_table *t, u32 ref)
 {
-	return (union grant_entry_v2 *)t->shared[ref / V2_PER_FRAME] +
-	       ref % V2_PER_FRAME;
+	u32 at = ref * entry_size(t);
+
+	return (char *)t->shared.frame[at / PAGE_SIZE] + at % PAGE_SIZE;
 }
 
 static u16 *status_word(struct grant_table *t, u32 ref)
 {
-	return (u16 *)t->status[ref / STATUS_PER_FRAME] +
+	return (u16 *)t->status.frame[ref / STATUS_PER_FRAME] +
 	       ref % STATUS_PER_FRAME;
-}
-
-u32 *grant_head(struct grant_table *t, u32 ref)
-{
-	return t->version == 1 ? (u32 *)grant_v1(t, ref)
-			       : (u32 *)grant_v2(t, ref);
 }
 
 struct grant_words grant_words(struct grant_table *t, u32 ref)
 {
 	return (struct grant_words){
-		.head = grant_head(t, ref),
+		.head = grant_entry(t, ref),
 		.status = t->version == 1 ? NULL : status_word(t, ref),
 	};
+}
+
+u64 grant_frame(struct grant_table *t, u32 ref)
+{
+	const struct grant_entry_v1 *v1 = grant_entry(t, ref);
+	const union grant_entry_v2 *v2 = grant_entry(t, ref);
+
+	return t->version == 1 ? READ_ONCE(v1->frame)
+			       : READ_ONCE(v2->full_page.frame);
 }
 
 struct grant_active *grant_active(struct grant_table *t, u32 ref)
@@ -58,28 +62,18 @@ const struct grant_active *grant_used(struct grant_table *t, u32 ref)
 	return a && (a->readers || a->writers) ? a : NULL;
 }
 
-// Frames that the guest sees: list is *have long and gets as long as want.
-static int list_grow(struct domain *d, void **list, u32 *have, u32 want)
+static int list_grow(struct domain *d, struct frame_list *l, u32 want)
 {
-	while (*have < want) {
+	while (l->n < want) {
 		void *p = hvpages_alloc(0);
 
 		if (!p)
 			return -ENOMEM;
 		page_share(&d->account, virt_to_page(p), true);
 		m2p_set(virt_to_mfn(p), M2P_INVALID);
-		list[(*have)++] = p;
+		l->frame[l->n++] = p;
 	}
 	return 0;
-}
-
-// Status frames for so many shared ones.
-static int grow_status(struct domain *d, u32 frames)
-{
-	struct grant_table *t = d->grant;
-
-	return list_grow(d, t->status, &t->status_frames,
-			 STATUS_FRAMES(frames));
 }
 
 // Active entries for so many shared frames can be told.
@@ -109,8 +103,13 @@ int grant_grow(struct domain *d, u32 n)
 		return -EINVAL;
 	rc = grow_active(t, n);
 	if (!rc && t->version == 2)
-		rc = grow_status(d, n);
-	return rc ? rc : list_grow(d, t->shared, &t->frames, n);
+		rc = list_grow(d, &t->status, STATUS_FRAMES(n));
+	return rc ? rc : list_grow(d, &t->shared, n);
+}
+
+static struct frame_list *list_of(struct grant_table *t, bool status)
+{
+	return status ? &t->status : &t->shared;
 }
 
 int grant_frame_get(struct domain *d, u32 idx, bool status, mfn_t *out)
@@ -124,7 +123,7 @@ int grant_frame_get(struct domain *d, u32 idx, bool status, mfn_t *out)
 		return -EINVAL;
 	rc = grant_grow(d, MIN((idx + 1) * per, t->max_frames));
 	if (!rc)
-		*out = virt_to_mfn((status ? t->status : t->shared)[idx]);
+		*out = virt_to_mfn(list_of(t, status)->frame[idx]);
 	return rc;
 }
 
@@ -140,34 +139,24 @@ int grant_status_check(struct domain *d, u32 frames)
 	struct grant_table *t = d->grant;
 
 	SPIN_GUARD(&t->lock);
-	return t->version == 2 && frames <= t->status_frames
-		       ? GNTST_okay
-		       : GNTST_general_error;
+	return t->version == 2 && frames <= t->status.n ? GNTST_okay
+							: GNTST_general_error;
 }
 
 u64 grant_frame_number(struct domain *d, u32 idx, bool status)
 {
-	struct grant_table *t = d->grant;
+	const struct frame_list *l = list_of(d->grant, status);
 
-	SPIN_GUARD(&t->lock);
-	if (idx >= (status ? t->status_frames : t->frames))
-		return ~0UL;
-	return mfn_val(virt_to_mfn((status ? t->status : t->shared)[idx]));
+	SPIN_GUARD(&d->grant->lock);
+	return idx < l->n ? mfn_val(virt_to_mfn(l->frame[idx])) : ~0UL;
 }
 
-u32 grant_frames(const struct domain *d)
+struct grant_size grant_size(const struct domain *d)
 {
-	return READ_ONCE(d->grant->frames);
-}
+	const struct grant_table *t = d->grant;
 
-u32 grant_max_frames(const struct domain *d)
-{
-	return d->grant->max_frames;
-}
-
-u32 grant_version(const struct domain *d)
-{
-	return READ_ONCE(d->grant->version);
+	return (struct grant_size){ READ_ONCE(t->shared.n), t->max_frames,
+				    READ_ONCE(t->version) };
 }
 
 // Versions. The entries for the tools live through a change.
@@ -176,13 +165,10 @@ u32 grant_version(const struct domain *d)
 static int save_reserved(struct grant_table *t, struct grant_entry_v1 *save,
 			 u32 i)
 {
-	u32 head = READ_ONCE(*grant_head(t, i));
-	u64 frame;
+	u32 head = READ_ONCE(*(u32 *)grant_entry(t, i));
+	u64 frame = grant_frame(t, i);
 
-	if (t->version == 1) {
-		frame = READ_ONCE(grant_v1(t, i)->frame);
-	} else {
-		frame = READ_ONCE(grant_v2(t, i)->full_page.frame);
+	if (t->version == 2) {
 		if ((head & GTF_type_mask) == GTF_transitive || frame >> 32 ||
 		    head & GTF_sub_page)
 			return -ERANGE;
@@ -197,15 +183,22 @@ static void load_reserved(struct grant_table *t,
 			  const struct grant_entry_v1 *save, u32 i)
 {
 	const u16 marks = GTF_reading | GTF_writing;
+	union grant_entry_v2 *e = grant_entry(t, i);
 
 	if (t->version == 1) {
-		*grant_v1(t, i) = *save;
+		*(struct grant_entry_v1 *)grant_entry(t, i) = *save;
 		return;
 	}
-	grant_v2(t, i)->full_page.frame = save->frame;
-	grant_v2(t, i)->hdr.domid = save->domid;
-	grant_v2(t, i)->hdr.flags = save->flags & ~marks;
+	e->full_page.frame = save->frame;
+	e->hdr.domid = save->domid;
+	e->hdr.flags = save->flags & ~marks;
 	*status_word(t, i) = save->flags & marks;
+}
+
+static void list_clear(struct frame_list *l)
+{
+	for (u32 i = 0; i < l->n; i++)
+		memset(l->frame[i], 0, PAGE_SIZE);
 }
 
 static int change_version(struct domain *d, u32 version)
@@ -217,18 +210,16 @@ static int change_version(struct domain *d, u32 version)
 	for (u32 i = GNTTAB_NR_RESERVED_ENTRIES; i < grant_entries(t); i++)
 		if (grant_used(t, i))
 			return -EBUSY;
-	for (u32 i = 0; !rc && t->frames && i < ARRAY_SIZE(save); i++)
+	for (u32 i = 0; !rc && t->shared.n && i < ARRAY_SIZE(save); i++)
 		rc = save_reserved(t, &save[i], i);
 	if (!rc && version == 2)
-		rc = grow_status(d, t->frames);
+		rc = list_grow(d, &t->status, STATUS_FRAMES(t->shared.n));
 	if (rc)
 		return rc;
-	for (u32 i = 0; i < t->frames; i++)
-		memset(t->shared[i], 0, PAGE_SIZE);
-	for (u32 i = 0; i < t->status_frames; i++)
-		memset(t->status[i], 0, PAGE_SIZE);
+	list_clear(&t->shared);
+	list_clear(&t->status);
 	t->version = version;
-	for (u32 i = 0; t->frames && i < ARRAY_SIZE(save); i++)
+	for (u32 i = 0; t->shared.n && i < ARRAY_SIZE(save); i++)
 		load_reserved(t, &save[i], i);
 	return 0;
 }
@@ -247,27 +238,31 @@ int grant_set_version(u32 version)
 	return t->dead ? -EINVAL : change_version(currd, version);
 }
 
+static void list_end(struct frame_list *l)
+{
+	while (l->n)
+		page_unshare(virt_to_page(l->frame[--l->n]));
+}
+
+static void table_dump(struct domain *d)
+{
+	struct grant_table *t = d->grant;
+
+	SPIN_GUARD(&t->lock);
+	printk("d%u: grant table v%u, %u of %u frames\n", d->id, t->version,
+	       t->shared.n, t->max_frames);
+	for (u32 i = 0; i < grant_entries(t); i++) {
+		const struct grant_active *a = grant_used(t, i);
+
+		if (a)
+			printk("  %u: d%u, mfn %#x, %u reading, %u writing\n",
+			       i, a->domid, a->frame, a->readers, a->writers);
+	}
+}
+
 static void key_tables(char key)
 {
-	SPIN_GUARD(&domain_list_lock);
-	list_for_each(l, &domain_list) {
-		struct domain *d = list_entry(l, struct domain, all);
-		struct grant_table *t = d->grant;
-
-		if (!t)
-			continue;
-		SPIN_GUARD(&t->lock);
-		printk("d%u: grant table v%u, %u of %u frames\n", d->id,
-		       t->version, t->frames, t->max_frames);
-		for (u32 i = 0; i < grant_entries(t); i++) {
-			const struct grant_active *a = grant_used(t, i);
-
-			if (a)
-				printk("  %u: d%u, mfn %#x, %u reading, %u writing\n",
-				       i, a->domid, a->frame, a->readers,
-				       a->writers);
-		}
-	}
+	domains_visit(table_dump);
 }
 
 // The domain's life.
@@ -284,9 +279,9 @@ static void table_exit(struct domain *d)
 	for (u32 i = 0; i < t->map_frames; i++)
 		hvpages_free(t->maps[i], 0);
 	heap_free(t->maps);
-	heap_free(t->shared);
+	heap_free(t->shared.frame);
 	heap_free(t->active);
-	heap_free(t->status);
+	heap_free(t->status.frame);
 	heap_free(t);
 	d->grant = NULL;
 }
@@ -315,34 +310,28 @@ static int table_init(struct domain *d, const struct domain_config *cfg)
 	t->max_frames = frames;
 	t->max_map_frames = maps;
 	t->map_free = NO_HANDLE;
-	t->shared = heap_alloc_array(frames, sizeof(*t->shared));
-	t->status = heap_alloc_array(STATUS_FRAMES(frames), sizeof(*t->status));
-	if (t->shared && t->status)
+	t->shared.frame = heap_alloc_array(frames, sizeof(void *));
+	t->status.frame =
+		heap_alloc_array(STATUS_FRAMES(frames), sizeof(void *));
+	if (t->shared.frame && t->status.frame)
 		return 0;
 	table_exit(d);
 	return -ENOMEM;
 }
 
+// Others may still have mapped what it grants: that stays until they unmap it,
+// but nobody writes to the shared frames any more.
 static int table_relinquish(struct domain *d)
 {
 	struct grant_table *t = d->grant;
-	u32 frames, status;
 	int rc = grant_unmap_all(d);
 
 	if (rc)
 		return rc;
-	// Others may still have mapped what it grants: that stays until they
-	// unmap it, but nobody writes to the shared frames any more.
-	spin_lock(&t->lock);
+	SPIN_GUARD(&t->lock);
 	t->dead = true;
-	frames = t->frames;
-	status = t->status_frames;
-	t->frames = t->status_frames = 0;
-	spin_unlock(&t->lock);
-	for (u32 i = 0; i < frames; i++)
-		page_unshare(virt_to_page(t->shared[i]));
-	for (u32 i = 0; i < status; i++)
-		page_unshare(virt_to_page(t->status[i]));
+	list_end(&t->shared);
+	list_end(&t->status);
 	return 0;
 }
 

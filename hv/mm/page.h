@@ -5,7 +5,6 @@
 #define MM_PAGE_H
 
 #include "lib/cpumask.h"
-#include "lib/list.h"
 #include "lib/types.h"
 #include "x86/layout.h"
 #include "x86/spinlock.h"

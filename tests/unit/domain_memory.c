@@ -159,9 +159,9 @@ int grant_frame_get(struct domain *d, u32 i, bool status, mfn_t *out)
 	return i < 64 ? 0 : -EINVAL;
 }
 
-u32 grant_max_frames(const struct domain *d)
+struct grant_size grant_size(const struct domain *d)
 {
-	return 64;
+	return (struct grant_size){ .max_frames = 64 };
 }
 
 static u64 again_cmd, again_arg;

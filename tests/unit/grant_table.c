@@ -95,6 +95,11 @@ void printk(const char *fmt, ...)
 	(void)fmt;
 }
 
+void domains_visit(void (*fn)(struct domain *d))
+{
+	(void)fn;
+}
+
 void debug_key_register(char key, void (*fn)(char key), const char *what)
 {
 	(void)key, (void)fn, (void)what;
@@ -261,6 +266,8 @@ static void guest_writes(struct domain *d)
 	u32 ref = chance(24), flags = chance(4) ? 1 : chance(512);
 	bool accept = !chance(6);
 	u64 frame = chance(9) ? own[d->id][chance(OWN)] : chance(3 * FRAMES);
+	struct grant_entry_v1 *v1 = grant_entry(t, ref);
+	union grant_entry_v2 *v2 = grant_entry(t, ref);
 	u32 head =
 		flags | chance(DOMAINS) << 16 | (chance(3) ? 0 : GTF_readonly);
 
@@ -270,13 +277,13 @@ static void guest_writes(struct domain *d)
 	if (accept)
 		head = GTF_accept_transfer | chance(DOMAINS) << 16;
 	if (t->version == 1) {
-		grant_v1(t, ref)->frame = (u32)frame;
+		v1->frame = (u32)frame;
 	} else {
-		grant_v2(t, ref)->full_page.frame = frame;
-		grant_v2(t, ref)->sub_page.page_off = (u16)chance(5000);
-		grant_v2(t, ref)->sub_page.length = (u16)chance(5000);
+		v2->full_page.frame = frame;
+		v2->sub_page.page_off = (u16)chance(5000);
+		v2->sub_page.length = (u16)chance(5000);
 	}
-	*grant_head(t, ref) = head;
+	*(u32 *)grant_entry(t, ref) = head;
 }
 
 static void guest_maps(void)
