@@ -7,6 +7,7 @@
 	.section .header, "ax"
 	.quad 0x3154454c474e4952	// "RINGLET1"
 	.quad IMAGE_START
+	.quad DIRECT_START
 	.long __file_size
 	.long __image_size
 	.quad hv_entry

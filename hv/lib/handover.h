@@ -4,7 +4,7 @@
  *
  * On the jump: 64-bit mode, interrupts off, DF clear, paging on. The low
  * 4 GiB are mapped one to one with 2 MiB pages, and so is every module that
- * lies higher; the hypervisor is mapped at hv_header.virt_base with 2 MiB
+ * lies higher, both at hv_header.direct as well; the hypervisor is mapped at hv_header.virt_base with 2 MiB
  * pages (writable and executable, so is everything else). CR4 has PAE,
  * OSFXSR and OSXMMEXCPT; EFER has LME, LMA and NXE. RDI holds the physical
  * address of struct handover, RSP a stack in the stage's memory. There is no
@@ -28,6 +28,7 @@
 struct hv_header {
 	uint64_t magic;
 	uint64_t virt_base; /* of this header; 2 MiB aligned */
+	uint64_t direct;    /* where physical address 0 is to be seen */
 	uint32_t file_size;
 	uint32_t mem_size; /* file and bss; the stage zeroes the rest */
 	uint64_t entry;	   /* virtual address */
@@ -71,6 +72,6 @@ struct handover {
 };
 
 // tools/, hv.lds and boot/header.S know this one too.
-_Static_assert(sizeof(struct hv_header) == 32, "hv_header");
+_Static_assert(sizeof(struct hv_header) == 40, "hv_header");
 
 #endif

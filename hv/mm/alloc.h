@@ -81,11 +81,6 @@ static inline void m2p_set(mfn_t m, u64 pfn)
 	m2p_rw[mfn_val(m)] = pfn;
 }
 
-static inline u64 m2p_get(mfn_t m)
-{
-	return m2p_rw[mfn_val(m)];
-}
-
 #define M2P_INVALID (~0UL)
 
 #endif

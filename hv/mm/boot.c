@@ -12,9 +12,13 @@
 static struct memory memory __initdata;
 static struct handover_range ram[HANDOVER_RANGES] __initdata;
 
-__init u64 boot_alloc(u64 size, u64 align)
+__init void *boot_pages(u64 size)
 {
-	return memory_take(&memory, size, align);
+	u64 maddr = memory_take(&memory, size, PAGE_SIZE);
+
+	return maddr ? memset(maddr_to_virt(maddr), 0,
+			      ROUND_UP(size, PAGE_SIZE))
+		     : NULL;
 }
 
 // All RAM, and of it what is in use.
@@ -73,22 +77,14 @@ static __init bool map_ram(void)
 
 __init const char *paging_boot(const struct handover *h)
 {
-	u64 maddr;
-
 	memory_init(h);
 	image_maddr = h->hv_maddr;
-	memory.limit = 1UL << 32; // within reach
-	maddr = boot_alloc(PAGE_SIZE, PAGE_SIZE);
-	if (!maddr)
-		return "no free memory below 4 GiB";
-	hv_l4 = (u64 *)maddr;
-	memset(hv_l4, 0, PAGE_SIZE);
-	if (!map_ram() || !map_image())
-		return "not enough memory for page tables";
-	hv_cr3 = maddr;
+	memory.limit = 1UL << 32; // as far as the stage's direct map goes
+	hv_l4 = boot_pages(PAGE_SIZE);
+	if (!hv_l4 || !map_ram() || !map_image())
+		return "not enough memory for page tables below 4 GiB";
+	hv_cr3 = virt_to_maddr(hv_l4);
 	write_cr3(hv_cr3);
-	hv_l4 = maddr_to_virt(maddr);
-	paging_table_base = DIRECT_START;
 	memory.limit = ~0UL;
 	if (cpu_prepare(0))
 		return "not enough memory for the first CPU's stack";
@@ -111,7 +107,7 @@ static __init bool chunk_has_ram(u64 chunk)
 static __init void window_back(u64 va, u64 size, u64 va2, u64 flags2, int fill)
 {
 	u64 align = size >= 0x200000 ? 0x200000 : PAGE_SIZE;
-	u64 maddr = boot_alloc(size, align);
+	u64 maddr = memory_take(&memory, size, align);
 
 	if (!maddr || hv_map(va, maddr, size, HV_RW) ||
 	    (va2 && hv_map(va2, maddr, size, flags2)))
@@ -153,23 +149,6 @@ static __init void frame_table_init(void)
 	m2p_init();
 }
 
-// Every L4 slot of ours gets its L3 now: guests' tables copy the slots once.
-static __init void slots_fill(void)
-{
-	for (unsigned int s = SLOT_M2P; s < SLOT_END; s++) {
-		u64 maddr;
-
-		if (hv_l4[s] || s == SLOT_PERDOM ||
-		    (s > SLOT_M2P && s < SLOT_PERDOM) || s > SLOT_DIRECT)
-			continue;
-		maddr = boot_alloc(PAGE_SIZE, PAGE_SIZE);
-		if (!maddr)
-			panic("not enough memory for page tables");
-		memset(maddr_to_virt(maddr), 0, PAGE_SIZE);
-		hv_l4[s] = maddr | PTE_P | PTE_W | PTE_U | PTE_A;
-	}
-}
-
 void mm_boot_free(u64 maddr, u64 size)
 {
 	u64 first = PAGES_UP(maddr), end = (maddr + size) >> PAGE_SHIFT;
@@ -181,8 +160,7 @@ void mm_boot_free(u64 maddr, u64 size)
 __init void mm_boot(void)
 {
 	frame_table_init();
-	slots_fill();
-	paging_use_allocator = true;
+	mm_ready = true;
 	for (struct span s = { 0 }; (s = memory_next(&memory, s.end)).end;)
 		mm_boot_free(s.start, s.end - s.start);
 }

@@ -18,6 +18,7 @@ static struct spinlock lock = SPINLOCK_INIT(RANK_FRAMES);
 static u32 free_list[ZONES][MAX_ORDER + 1]; // mfn + 1 of the first block
 static u64 free_frames, claimed;
 u64 total_frames;
+bool mm_ready;
 
 static enum zone zone_of(u64 mfn_)
 {
@@ -236,8 +237,11 @@ void frames_claim_use(struct page_account *who, u64 n)
 
 void *hvpages_alloc(unsigned int order)
 {
-	struct page_info *pg = frames_alloc(order, 0, ALLOC_ZERO);
+	struct page_info *pg;
 
+	if (!mm_ready)
+		return boot_pages(PAGE_SIZE << order);
+	pg = frames_alloc(order, 0, ALLOC_ZERO);
 	return pg ? maddr_to_virt(mfn_to_maddr(page_to_mfn(pg))) : NULL;
 }
 

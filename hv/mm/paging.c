@@ -3,7 +3,7 @@
 // guest's base table shares. Entries of L4 are fixed once boot is over.
 #include "mm/paging.h"
 #include "lib/errno.h"
-#include "mm/alloc.h"
+#include "mm/private.h"
 #include "x86/desc.h"
 #include "x86/insn.h"
 
@@ -11,45 +11,22 @@ u64 *hv_l4;
 u64 image_maddr;
 static struct spinlock map_lock = SPINLOCK_INIT(RANK_MAP);
 
-// How tables are reached: one to one on the stage's page tables, by the
-// direct map on our own.
-u64 paging_table_base;
-bool paging_use_allocator;
-
-static u64 *table_at(u64 maddr)
-{
-	return (u64 *)(paging_table_base + maddr);
-}
-
-static u64 table_new(void)
-{
-	u64 maddr;
-
-	if (paging_use_allocator) {
-		void *p = hvpages_alloc(0);
-
-		return p ? virt_to_maddr(p) : 0;
-	}
-	maddr = boot_alloc(PAGE_SIZE, PAGE_SIZE);
-	if (maddr)
-		__builtin_memset(table_at(maddr), 0, PAGE_SIZE);
-	return maddr;
-}
+#define HV_TABLE (PTE_P | PTE_W | PTE_U | PTE_A)
 
 // Turns a large page of `level` into a table of the same mappings.
 static int large_split(u64 *entry, unsigned int level)
 {
-	u64 maddr = table_new(), old = *entry;
+	u64 *table = hvpages_alloc(0), old = *entry;
 	u64 step = 1UL << (PAGE_SHIFT + 9 * (level - 2));
 	u64 flags = pte_flags(old) & ~PTE_PS;
 
-	if (!maddr)
+	if (!table)
 		return -ENOMEM;
 	if (level > 2)
 		flags |= PTE_PS;
 	for (unsigned int i = 0; i < PTES; i++)
-		table_at(maddr)[i] = ((old & PTE_ADDR) + i * step) | flags;
-	*entry = maddr | PTE_P | PTE_W | PTE_U | PTE_A;
+		table[i] = ((old & PTE_ADDR) + i * step) | flags;
+	*entry = virt_to_maddr(table) | HV_TABLE;
 	return 0;
 }
 
@@ -62,16 +39,16 @@ static u64 *entry_for(u64 va, unsigned int want)
 		u64 *e = &table[pte_index(va, level)];
 
 		if (!(*e & PTE_P)) {
-			u64 maddr = table_new();
+			u64 *new = hvpages_alloc(0);
 
-			if (!maddr)
+			if (!new)
 				return NULL;
-			*e = maddr | PTE_P | PTE_W | PTE_U | PTE_A;
+			*e = virt_to_maddr(new) | HV_TABLE;
 		} else if (level < 4 && (*e & PTE_PS) &&
 			   large_split(e, level)) {
 			return NULL;
 		}
-		table = table_at(*e & PTE_ADDR);
+		table = maddr_to_virt(*e & PTE_ADDR);
 	}
 	return &table[pte_index(va, want)];
 }
@@ -94,7 +71,7 @@ int hv_map(u64 va, u64 maddr, u64 size, u64 flags)
 	int rc = 0;
 
 	// Before the allocator runs there is one CPU, not yet on its stack.
-	if (paging_use_allocator)
+	if (mm_ready)
 		spin_lock(&map_lock);
 	while (va < end) {
 		unsigned int level = 1;
@@ -111,7 +88,7 @@ int hv_map(u64 va, u64 maddr, u64 size, u64 flags)
 		va += 1UL << (PAGE_SHIFT + 9 * (level - 1));
 		maddr += 1UL << (PAGE_SHIFT + 9 * (level - 1));
 	}
-	if (paging_use_allocator)
+	if (mm_ready)
 		spin_unlock(&map_lock);
 	return rc;
 }

@@ -25,19 +25,10 @@ void mm_boot(void);
 void mm_boot_free(u64 maddr, u64 size);
 void mm_free_init(void);
 
-// Frames before the allocator runs; maddr, or 0.
-u64 boot_alloc(u64 size, u64 align);
-
 extern u64 *hv_l4; // direct map
 extern u64 image_maddr;
 extern char __image_start[], __text_end[], __rodata_end[], __init_text_end[],
 	__init_end[], __file_end[], __image_end[], __percpu_start[],
 	__percpu_end[];
-
-// Is this frame part of the hypervisor (image, its tables, stacks)?
-static inline bool maddr_in_image(u64 maddr)
-{
-	return maddr - image_maddr < (u64)(__image_end - __image_start);
-}
 
 #endif

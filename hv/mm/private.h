@@ -44,9 +44,9 @@ static inline void page_list_del(u32 *head, struct page_info *pg)
 		*head = pg->next == n ? 0 : pg->next;
 }
 
-extern u64 paging_table_base;
-extern bool paging_use_allocator;
-extern u64 total_frames; // RAM of the machine, whoever has it
+extern bool mm_ready;	    // the allocator has all memory
+void *boot_pages(u64 size); // before; zeroed, by the direct map
+extern u64 total_frames;    // RAM of the machine, whoever has it
 // Frames that the allocator has not known before; they count as dirty.
 // who->lock held: n frames came in, so much less is promised.
 void frames_claim_use(struct page_account *who, u64 n);

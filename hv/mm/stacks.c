@@ -7,23 +7,6 @@
 #include "x86/desc.h"
 #include "x86/percpu.h"
 
-// Zeroed pages, from the allocator or before it runs; direct map.
-static void *pages(u64 size)
-{
-	unsigned int order = 0;
-	u64 maddr;
-
-	while (PAGE_SIZE << order < size)
-		order++;
-	if (paging_use_allocator)
-		return hvpages_alloc(order);
-	maddr = boot_alloc(size, PAGE_SIZE);
-	if (!maddr)
-		return NULL;
-	__builtin_memset(maddr_to_virt(maddr), 0, ROUND_UP(size, PAGE_SIZE));
-	return maddr_to_virt(maddr);
-}
-
 // Pages of the block that exist; the others are guards.
 #define STACK_PAGES                                                      \
 	(BIT(STACK_PAGE_DF) | BIT(STACK_PAGE_MC) | BIT(STACK_PAGE_NMI) | \
@@ -32,7 +15,7 @@ static void *pages(u64 size)
 int cpu_prepare(unsigned int cpu)
 {
 	u64 block = STACKS_START + (u64)cpu * STACK_SIZE;
-	u64 *gdt_page = pages(PAGE_SIZE);
+	u64 *gdt_page = hvpages_alloc(0);
 
 	if (!gdt_page)
 		return -ENOMEM;
@@ -41,14 +24,14 @@ int cpu_prepare(unsigned int cpu)
 
 		if (!(STACK_PAGES >> i & 1))
 			continue;
-		p = pages(PAGE_SIZE);
+		p = hvpages_alloc(0);
 		if (!p || hv_map(block + i * PAGE_SIZE, virt_to_maddr(p),
 				 PAGE_SIZE, HV_RW))
 			return -ENOMEM;
 	}
 	// CPU 0 uses the section itself.
 	if (cpu) {
-		char *area = pages((u64)(__percpu_end - __percpu_start));
+		char *area = heap_alloc((u64)(__percpu_end - __percpu_start));
 
 		if (!area)
 			return -ENOMEM;

@@ -164,6 +164,7 @@ static uint64_t load_hv(void)
 	hv_pdpt[hv->virt_base / GIB % PTES] = (uint64_t)hv_pd | PTE_TABLE;
 	boot_pml4[hv->virt_base / GIB / PTES % PTES] =
 		(uint64_t)hv_pdpt | PTE_TABLE;
+	boot_pml4[hv->direct / GIB / PTES % PTES] = boot_pml4[0];
 	return hv->entry;
 }
 

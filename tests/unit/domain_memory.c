@@ -82,6 +82,11 @@ u64 virt_to_maddr(const void *p)
 	return (u64)p - ram_base;
 }
 
+void *boot_pages(u64 size)
+{
+	abort();
+}
+
 void *heap_alloc(size_t size)
 {
 	return calloc(1, size);
@@ -106,6 +111,11 @@ void panic(const char *fmt, ...)
 // A softirq is pending after so many questions.
 static unsigned int preempt_in;
 static bool reclaim;
+
+static u64 m2p_of(mfn_t m)
+{
+	return m2p_rw[mfn_val(m)];
+}
 
 static void send_virq(u32 virq)
 {
@@ -253,6 +263,7 @@ static void machine(void)
 	struct domain *d;
 
 	ram_base = (u64)map_area(FRAMES * PAGE_SIZE);
+	mm_ready = true;
 	__lsan_register_root_region((void *)ram_base, FRAMES * PAGE_SIZE);
 	records_base = (u64)map_area(FRAMES * sizeof(struct page_info));
 	m2p_base = (u64)map_area(FRAMES * 8);
@@ -311,7 +322,7 @@ static void populate(u16 id, unsigned int order)
 		list[i] = i << order;
 	CHECK(memory(XENMEM_populate_physmap, &r, 5) == N);
 	for (u64 i = 0; i < N; i++)
-		CHECK(m2p_get(mfn(list[i])) == i << order &&
+		CHECK(m2p_of(mfn(list[i])) == i << order &&
 		      page_owner(mfn_to_page(mfn(list[i]))));
 }
 
@@ -329,7 +340,7 @@ static void reservations(void)
 	r = reservation(5, list, N / 2, 1);
 	CHECK(memory(XENMEM_decrease_reservation, &r, 3) == N / 2);
 	CHECK(d->account.total == N);
-	CHECK(m2p_get(mfn(list[0])) == M2P_INVALID);
+	CHECK(m2p_of(mfn(list[0])) == M2P_INVALID);
 	// What it gave up is not its any more; bad numbers stop it.
 	CHECK(memory(XENMEM_decrease_reservation, &r, 0) == 0);
 	list[N / 2 + 1] = ~0UL;
@@ -379,7 +390,7 @@ static void exchanges(void)
 	CHECK(!memory(XENMEM_exchange, &x, 7));
 	CHECK(x.nr_exchanged == N && d->account.total == N);
 	for (u64 i = 0; i < N / 8; i++)
-		CHECK(m2p_get(mfn(list2[i] + 7)) == 1007 + i * 8);
+		CHECK(m2p_of(mfn(list2[i] + 7)) == 1007 + i * 8);
 	// And back, by a chunk that frees more than it takes.
 	(memcpy)(list, list2, sizeof(list));
 	for (u64 i = 0; i < N; i++)
@@ -397,7 +408,7 @@ static void exchanges(void)
 	CHECK(x.nr_exchanged == 16 && d->account.total == N);
 	for (u64 i = 16; i < N; i++)
 		CHECK(page_owner(mfn_to_page(mfn(list[i]))) == &d->account &&
-		      m2p_get(mfn(list[i])) == i);
+		      m2p_of(mfn(list[i])) == i);
 	keep = list[20];
 	destroy(d);
 	collect();

@@ -106,6 +106,13 @@ void panic(const char *fmt, ...)
 	abort();
 }
 
+void *boot_pages(u64 size);
+void *boot_pages(u64 size)
+{
+	(void)size;
+	abort();
+}
+
 static inline u64 map_area(u64 size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,

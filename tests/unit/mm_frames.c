@@ -5,9 +5,7 @@
 #define RAM_FRAMES 2048UL
 #include "machine.h"
 #include "../../hv/mm/frames.c"
-#define list_insert heap_list_insert
-#define list_remove heap_list_remove
-#define lock	    heap_lock
+#define lock heap_lock
 #include "../../hv/mm/heap.c"
 #undef lock
 
@@ -88,6 +86,7 @@ static void claim_some(void)
 static void frames(void)
 {
 	machine_make();
+	mm_ready = true;
 	// A hole, and the ends of memory.
 	frames_add(mfn(1), 700);
 	frames_add(mfn(900), RAM_FRAMES - 900);

@@ -20,10 +20,7 @@ static inline bool softirq_pending(void)
 
 #include "../../hv/lib/rangeset.c"
 #include "../../hv/mm/page.c"
-#undef list_insert
-#define number frames_number
 #include "../../hv/mm/frames.c"
-#undef number
 #include "../../hv/pv/base.c"
 #include "../../hv/pv/desc.c"
 #include "../../hv/pv/domain.c"
@@ -113,6 +110,7 @@ static void machine_begin(void)
 {
 	if (!ram_base) {
 		machine_make();
+		mm_ready = true;
 		frames_add(mfn(1), RAM_FRAMES - 1);
 		for (unsigned int i = SLOT_M2P; i < SLOT_END; i++)
 			fake_l4[i] = i << 20 | PTE_P;
