@@ -72,30 +72,32 @@ static __init void console_start(const struct handover *h)
 		boot_fail("%s", h->error);
 }
 
-// The machine's map for Dom0, and whom each frame that is no RAM of ours
-// belongs to: device memory, which Dom0 may map.
+// What is no RAM of ours is device memory, which Dom0 may map.
+static __init void frames_of_devices(u64 from, u64 to)
+{
+	for (; from < MIN(to, max_mfn); from++)
+		if (mfn_valid(mfn(from)))
+			mfn_to_page(mfn(from))->owner =
+				(u32)mfn_val(virt_to_mfn(dom_io));
+}
+
+// The machine's map for Dom0, and whom each frame belongs to.
 static __init void memory_describe(const struct handover *h)
 {
 	u64 at = 0;
 
-	for (unsigned int i = 0; i <= h->nr_ranges; i++) {
+	for (unsigned int i = 0; i < h->nr_ranges; i++) {
 		const struct handover_range *r = &h->range[i];
-		bool end = i == h->nr_ranges;
-		u64 ram = end ? max_mfn : r->start >> PAGE_SHIFT;
 
-		if (!end)
-			e820_host.entry[e820_host.n++] = (struct e820_entry){
-				r->start, r->end - r->start, r->type
-			};
-		if (!end && (r->type != E820_RAM || r->start < 0x100000))
+		e820_host.entry[e820_host.n++] =
+			(struct e820_entry){ r->start, r->end - r->start,
+					     r->type };
+		if (r->type != E820_RAM || r->start < 0x100000)
 			continue;
-		for (; at < MIN(ram, max_mfn); at++)
-			if (mfn_valid(mfn(at)))
-				mfn_to_page(mfn(at))->owner =
-					(u32)mfn_val(virt_to_mfn(dom_io));
-		if (!end)
-			at = r->end >> PAGE_SHIFT;
+		frames_of_devices(at, r->start >> PAGE_SHIFT);
+		at = r->end >> PAGE_SHIFT;
 	}
+	frames_of_devices(at, max_mfn);
 }
 
 static __init void memory_start(const struct handover *h)
@@ -127,11 +129,6 @@ static void ap_hook(unsigned int cpu)
 	sched_init_cpu(cpu);
 }
 
-static void ap_end(void)
-{
-	sched_start_idle();
-}
-
 static __init void cpus_start(const struct handover *h)
 {
 	unsigned int max =
@@ -144,7 +141,7 @@ static __init void cpus_start(const struct handover *h)
 			boot_fail("not enough memory for CPU %u", cpu);
 	trampoline_choose(h);
 	smp_ap_hook = ap_hook;
-	smp_ap_end = ap_end;
+	smp_ap_end = sched_start_idle;
 	n = max > 1 ? smp_start_all(max) : 1;
 	printk("CPUs: %u of %u run%s%s\n", n, platform.nr_cpus,
 	       cpu_has(X2APIC) ? ", x2APIC" : "",

@@ -327,7 +327,6 @@ static void domain_exit(struct domain *d)
 		heap_free(e->bucket[port / BUCKET_PORTS]);
 	heap_free(e->pirq);
 	heap_free(e);
-	d->evtchn = NULL;
 }
 
 static int domain_init(struct domain *d, const struct domain_config *cfg)
@@ -344,10 +343,8 @@ static int domain_init(struct domain *d, const struct domain_config *cfg)
 	e->max_port = max_port;
 	spin_init(&e->fifo_lock, RANK_EVTCHN_FIFO);
 	rc = table_grow(e);
-	if (rc) {
-		domain_exit(d);
+	if (rc)
 		return rc;
-	}
 	// Port 0 is never valid.
 	evtchn_find(d, 0)->b.state = CHN_RESERVED;
 	e->bucket[0]->bucket_use = 1;
@@ -371,8 +368,6 @@ static int domain_relinquish(struct domain *d)
 
 static int vcpu_init(struct vcpu *v)
 {
-	if (!v->domain->evtchn)
-		return 0;
 	v->evtchn = heap_alloc(sizeof(*v->evtchn));
 	return v->evtchn ? 0 : -ENOMEM;
 }
@@ -380,7 +375,6 @@ static int vcpu_init(struct vcpu *v)
 static void vcpu_exit(struct vcpu *v)
 {
 	heap_free(v->evtchn);
-	v->evtchn = NULL;
 }
 
 const struct domain_unit evtchn_unit = {

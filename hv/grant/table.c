@@ -283,7 +283,6 @@ static void table_exit(struct domain *d)
 	heap_free(t->active);
 	heap_free(t->status.frame);
 	heap_free(t);
-	d->grant = NULL;
 }
 
 static int table_init(struct domain *d, const struct domain_config *cfg)
@@ -313,10 +312,7 @@ static int table_init(struct domain *d, const struct domain_config *cfg)
 	t->shared.frame = heap_alloc_array(frames, sizeof(void *));
 	t->status.frame =
 		heap_alloc_array(STATUS_FRAMES(frames), sizeof(void *));
-	if (t->shared.frame && t->status.frame)
-		return 0;
-	table_exit(d);
-	return -ENOMEM;
+	return t->shared.frame && t->status.frame ? 0 : -ENOMEM;
 }
 
 // Others may still have mapped what it grants: that stays until they unmap it,

@@ -149,17 +149,16 @@ struct page_info *frames_alloc(unsigned int order, unsigned int width,
 
 void frames_free(struct page_info *pg, unsigned int order)
 {
-	spin_lock(&lock);
+	SPIN_GUARD(&lock);
 	block_free(mfn_val(page_to_mfn(pg)), order, PGC_DIRTY, tlb_stamp());
 	free_frames += 1UL << order;
-	spin_unlock(&lock);
 }
 
 void frames_add(mfn_t first, u64 n)
 {
 	u64 m = mfn_val(first), end = m + n;
 
-	spin_lock(&lock);
+	SPIN_GUARD(&lock);
 	free_frames += n;
 	while (m < end) {
 		unsigned int order = 0;
@@ -170,7 +169,6 @@ void frames_add(mfn_t first, u64 n)
 		block_free(m, order, PGC_DIRTY, tlb_stamp());
 		m += 1UL << order;
 	}
-	spin_unlock(&lock);
 }
 
 u64 frames_free_count(void)
@@ -201,25 +199,20 @@ u64 frames_claimed(void)
 int frames_claim(struct page_account *who, u64 frames)
 {
 	u64 want = 0;
-	int rc = 0;
 
-	spin_lock(&who->lock);
-	spin_lock(&lock);
+	SPIN_GUARD(&who->lock);
+	SPIN_GUARD(&lock);
 	// A claim counts what the domain has already (XENMEM_claim_pages).
 	if (frames > who->total)
 		want = frames - who->total;
 	if (frames && (frames < who->total || frames > who->max))
-		rc = -EINVAL;
-	else if (want && (want > free_frames ||
-			  claimed - who->claim > free_frames - want))
-		rc = -ENOMEM;
-	if (!rc) {
-		claimed = claimed - who->claim + want;
-		who->claim = want;
-	}
-	spin_unlock(&lock);
-	spin_unlock(&who->lock);
-	return rc;
+		return -EINVAL;
+	if (want &&
+	    (want > free_frames || claimed - who->claim > free_frames - want))
+		return -ENOMEM;
+	claimed = claimed - who->claim + want;
+	who->claim = want;
+	return 0;
 }
 
 // who->lock held: n frames came in, so much less is promised.
@@ -229,10 +222,9 @@ void frames_claim_use(struct page_account *who, u64 n)
 
 	if (!used)
 		return;
-	spin_lock(&lock);
-	claimed -= used;
-	spin_unlock(&lock);
 	who->claim -= used;
+	SPIN_GUARD(&lock);
+	claimed -= used;
 }
 
 void *hvpages_alloc(unsigned int order)

@@ -52,37 +52,47 @@ static struct page_info *page_new(unsigned int class)
 	return pg;
 }
 
+static void *pages_alloc(size_t size)
+{
+	unsigned int order = 0;
+	void *p;
+
+	while (order <= MAX_ORDER && PAGE_SIZE << order < size)
+		order++;
+	p = hvpages_alloc(order);
+	if (p)
+		virt_to_page(p)->aux = LARGE | order;
+	return p;
+}
+
+static void *slot_take(unsigned int class)
+{
+	struct page_info *pg;
+	void **slot;
+
+	SPIN_GUARD(&lock);
+	pg = partial[class] ? page_of(partial[class]) : page_new(class);
+	if (!pg)
+		return NULL;
+	slot = (void **)pg->type;
+	pg->type = (u64)*slot;
+	pg->aux += USED;
+	if (!pg->type)
+		list_remove(pg);
+	return slot;
+}
+
 void *heap_alloc(size_t size)
 {
 	unsigned int class = 0;
-	struct page_info *pg;
-	void **slot = NULL;
+	void *slot;
 
-	if (size > PAGE_SIZE / 2) {
-		unsigned int order = 0;
-
-		while (order <= MAX_ORDER && PAGE_SIZE << order < size)
-			order++;
-		slot = hvpages_alloc(order);
-		if (slot)
-			virt_to_page(slot)->aux = LARGE | order;
-		return slot;
-	}
+	if (size > PAGE_SIZE / 2)
+		return pages_alloc(size);
 	while (16u << class < size)
 		class ++;
-	spin_lock(&lock);
-	pg = partial[class] ? page_of(partial[class]) : page_new(class);
-	if (pg) {
-		slot = (void **)pg->type;
-		pg->type = (u64)*slot;
-		pg->aux += USED;
-		if (!pg->type)
-			list_remove(pg);
-	}
-	spin_unlock(&lock);
-	if (slot)
-		memset(slot, 0, 16u << class);
-	return slot;
+	slot = slot_take(class);
+	return slot ? memset(slot, 0, 16u << class) : NULL;
 }
 
 void *heap_alloc_array(size_t n, size_t size)
@@ -97,6 +107,7 @@ void *heap_alloc_array(size_t n, size_t size)
 void heap_free(void *p)
 {
 	struct page_info *pg;
+	bool unused;
 
 	if (!p)
 		return;
@@ -111,11 +122,10 @@ void heap_free(void *p)
 	*(void **)p = (void *)pg->type;
 	pg->type = (u64)p;
 	pg->aux -= USED;
-	if (pg->aux < USED) {
+	unused = pg->aux < USED;
+	if (unused)
 		list_remove(pg);
-		spin_unlock(&lock);
-		hvpages_free((void *)((u64)p & PAGE_MASK), 0);
-		return;
-	}
 	spin_unlock(&lock);
+	if (unused)
+		hvpages_free((void *)((u64)p & PAGE_MASK), 0);
 }

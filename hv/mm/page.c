@@ -85,20 +85,17 @@ int page_steal(struct page_info *pg, struct page_account *who, u64 refs)
 {
 	u64 x, foreign, expect = PGC_ALLOCATED | (refs + 1);
 
-	spin_lock(&who->lock);
+	SPIN_GUARD(&who->lock);
 	x = READ_ONCE(pg->count);
 	foreign = x & PGC_FOREIGN;
 	if (page_owner(pg) != who || x != (expect | foreign) ||
 	    (READ_ONCE(pg->type) & PGT_COUNT) ||
-	    !cas(&pg->count, &x, refs | foreign)) {
-		spin_unlock(&who->lock);
+	    !cas(&pg->count, &x, refs | foreign))
 		return -EBUSY;
-	}
 	page_list_del(&who->first, pg);
 	who->total--;
 	pg->owner = 0;
 	pg->type = 0;
-	spin_unlock(&who->lock);
 	return 0;
 }
 
@@ -278,14 +275,13 @@ int page_assign(struct page_account *who, struct page_info *pg,
 		unsigned int order)
 {
 	u64 n = 1UL << order;
-	int rc = 0;
 
-	spin_lock(&who->lock);
+	SPIN_GUARD(&who->lock);
 	if (who->dying)
-		rc = -EINVAL;
-	else if (who->total + n > who->max || who->total + n < n)
-		rc = -ENOMEM;
-	for (u64 i = 0; !rc && i < n; i++) {
+		return -EINVAL;
+	if (who->total + n > who->max || who->total + n < n)
+		return -ENOMEM;
+	for (u64 i = 0; i < n; i++) {
 		pg[i].owner = account_number(who);
 		pg[i].type = 0;
 		pg[i].aux = tlb_stamp();
@@ -296,24 +292,20 @@ int page_assign(struct page_account *who, struct page_info *pg,
 					 (pg[i].count & PGC_FOREIGN),
 				 __ATOMIC_RELEASE);
 	}
-	if (!rc) {
-		who->total += n;
-		frames_claim_use(who, n);
-	}
-	spin_unlock(&who->lock);
-	return rc;
+	who->total += n;
+	frames_claim_use(who, n);
+	return 0;
 }
 
 void page_share(struct page_account *who, struct page_info *pg, bool writable)
 {
-	spin_lock(&who->lock);
+	SPIN_GUARD(&who->lock);
 	who->special++;
 	pg->owner = account_number(who);
 	// A type count of the hypervisor's own: the type never changes.
 	pg->type = (writable ? PGT_WRITABLE : PGT_NONE) | PGT_VALIDATED | 1;
 	__atomic_store_n(&pg->count, PGC_ALLOCATED | PGC_SPECIAL | 1,
 			 __ATOMIC_RELEASE);
-	spin_unlock(&who->lock);
 }
 
 void page_unshare(struct page_info *pg)
@@ -329,10 +321,9 @@ struct page_info *page_first(struct page_account *who)
 
 void page_to_tail(struct page_account *who, struct page_info *pg)
 {
-	spin_lock(&who->lock);
+	SPIN_GUARD(&who->lock);
 	if (page_owner(pg) == who && who->first == page_number(pg))
 		who->first = pg->next;
-	spin_unlock(&who->lock);
 }
 
 void page_account_close(struct page_account *who)

@@ -110,14 +110,12 @@ static void *window_map(u64 maddr, u64 size, u64 flags)
 	u64 first = maddr & PAGE_MASK, offset = maddr - first, va;
 	u64 bytes = ROUND_UP(offset + size, PAGE_SIZE);
 
-	spin_lock(&mmio_lock);
+	SPIN_GUARD(&mmio_lock);
 	va = mmio_next;
 	if (bytes > MMIO_END - va || hv_map(va, first, bytes, flags))
-		va = 0;
-	else
-		mmio_next += bytes;
-	spin_unlock(&mmio_lock);
-	return va ? (void *)(va + offset) : NULL;
+		return NULL;
+	mmio_next += bytes;
+	return (void *)(va + offset);
 }
 
 void *mmio_map(u64 maddr, u64 size)

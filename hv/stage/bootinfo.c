@@ -10,7 +10,7 @@
 #include <xen/arch-x86/hvm/start_info.h>
 
 #include "lib/string.h"
-#include "stage/bootinfo.h"
+#include "stage/stage.h"
 #include "stage/entry.h"
 
 #define MB1_CMDLINE	(1 << 2)

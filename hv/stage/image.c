@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Finds the packed kernel in what the loader gave as module 0. Pure. */
-#include "stage/image.h"
+#include "stage/stage.h"
 
 #define SETUP_SECTS	0x1f1
 #define BOOT_FLAG	0x1fe

@@ -6,9 +6,8 @@
  * below 4 GiB, so that the low memory stays in one piece.
  */
 #include "lib/string.h"
-#include "stage/bootinfo.h"
+#include "stage/stage.h"
 #include "stage/entry.h"
-#include "stage/unpack.h"
 
 #define MIB	    0x100000ULL
 #define GIB	    0x40000000ULL

@@ -8,7 +8,7 @@
 #include <zstd.h>
 
 #include "lib/string.h"
-#include "stage/unpack.h"
+#include "stage/stage.h"
 
 #define GZIP_WINDOW (16 + MAX_WBITS)
 

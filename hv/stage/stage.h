@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-#ifndef STAGE_BOOTINFO_H
-#define STAGE_BOOTINFO_H
+/* Between the files of the stage. */
+#ifndef STAGE_STAGE_H
+#define STAGE_STAGE_H
 
 #include <stdbool.h>
 
@@ -45,5 +46,40 @@ const char *cmdline_arguments(const char *s, bool named);
 
 /* The ACPI root pointer in an area of memory; NULL if it is not there. */
 const uint8_t *rsdp_find(const uint8_t *area, uint64_t size);
+
+/* image.c */
+enum pack_format { PACK_NONE, PACK_GZIP, PACK_XZ, PACK_ZSTD };
+
+/* The kernel inside a file, still packed. */
+struct packed {
+	const uint8_t *data;
+	uint64_t size;
+	uint64_t unpacked_size;
+	enum pack_format format;
+};
+
+/*
+ * Find the kernel in a bzImage (boot protocol 2.08 or later, Linux
+ * Documentation/x86/boot.rst), in a gzip file, or in a plain ELF file.
+ * Returns NULL, or a text that says what is wrong.
+ */
+const char *image_find_kernel(const uint8_t *file, uint64_t size,
+			      struct packed *p);
+
+/* Is this an ELF file for 64-bit x86? */
+bool image_is_elf64(const uint8_t *file, uint64_t size);
+
+/* unpack.c */
+/* What the libraries allocate from here is never given back. */
+void heap_init(uint64_t start, uint64_t end);
+void *malloc(size_t size);
+void *calloc(size_t nr, size_t size);
+void free(void *p);
+
+/*
+ * Unpack exactly p->unpacked_size bytes, which are packed, to out. Returns NULL, or a text that
+ * says what is wrong. Needs heap_init().
+ */
+const char *unpack(const struct packed *p, uint8_t *out);
 
 #endif
