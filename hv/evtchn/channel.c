@@ -20,14 +20,12 @@ static void channel_set(struct evtchn *c, struct binding b)
 	c->b = b;
 }
 
-// One more bucket of channels. -ENOSPC at the domain's limit, -ENOMEM.
+// One more bucket of channels, or -ENOMEM.
 static int table_grow(struct evtchn_domain *e)
 {
 	u32 first = e->valid_ports;
 	struct evtchn *c;
 
-	if (first > e->max_port || first >= evtchn_abi_ports(e))
-		return -ENOSPC;
 	c = heap_alloc_array(BUCKET_PORTS, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
@@ -45,6 +43,8 @@ static int table_grow(struct evtchn_domain *e)
 static int port_find(struct domain *d)
 {
 	struct evtchn_domain *e = d->evtchn;
+	u32 last = e->fifo ? EVTCHN_FIFO_NR_CHANNELS - 1
+			   : EVTCHN_2L_NR_CHANNELS - 1;
 	u32 busy = 0;
 	int rc;
 
@@ -53,8 +53,7 @@ static int port_find(struct domain *d)
 	for (u32 port = 0;; port++) {
 		const struct evtchn *c;
 
-		if (port > e->max_port || port >= evtchn_abi_ports(e) ||
-		    busy > BUSY_MAX)
+		if (port > MIN(e->max_port, last) || busy > BUSY_MAX)
 			return -ENOSPC;
 		rc = port >= e->valid_ports ? table_grow(e) : 0;
 		if (rc)

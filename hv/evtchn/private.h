@@ -96,11 +96,6 @@ static inline bool evtchn_usable(const struct evtchn *c)
 	return c->b.state != EVTCHNSTAT_closed && c->b.state != CHN_RESERVED;
 }
 
-static inline u32 evtchn_abi_ports(const struct evtchn_domain *e)
-{
-	return e->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS;
-}
-
 // send.c. Makes the event of d's channel pending. Interrupts off; a channel
 // lock that keeps the channel from being freed is held.
 void evtchn_raise(struct domain *d, struct evtchn *c);

@@ -79,8 +79,6 @@ int grant_copy(struct gnttab_copy *op)
 static int accept_transfer(struct domain *to, u32 ref, mfn_t m)
 {
 	struct grant_table *t = to->grant;
-	struct grant_entry_v1 *v1;
-	union grant_entry_v2 *v2;
 	u32 *head;
 
 	SPIN_GUARD(&t->lock);
@@ -88,15 +86,10 @@ static int accept_transfer(struct domain *to, u32 ref, mfn_t m)
 		return GNTST_bad_gntref;
 	ref = (u32)index_nospec(ref, grant_entries(t));
 	head = grant_entry(t, ref);
-	v1 = (void *)head;
-	v2 = (void *)head;
 	if (!grant_entry_commit_transfer(head, currd->id))
 		return GNTST_bad_gntref;
 	// Committed: the entry says which frame it is now.
-	if (t->version == 1)
-		WRITE_ONCE(v1->frame, (u32)mfn_val(m));
-	else
-		WRITE_ONCE(v2->full_page.frame, mfn_val(m));
+	grant_frame_set(t, ref, mfn_val(m));
 	__atomic_fetch_or(head, GTF_transfer_completed, __ATOMIC_SEQ_CST);
 	return GNTST_okay;
 }

@@ -76,6 +76,7 @@ void *grant_entry(struct grant_table *t, u32 ref);
 struct grant_words grant_words(struct grant_table *t, u32 ref);
 // Its frame number, of which a version 1 has 32 bits.
 u64 grant_frame(struct grant_table *t, u32 ref);
+void grant_frame_set(struct grant_table *t, u32 ref, u64 frame);
 // NULL: no memory.
 struct grant_active *grant_active(struct grant_table *t, u32 ref);
 // NULL: nobody uses it.

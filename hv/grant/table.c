@@ -45,6 +45,17 @@ u64 grant_frame(struct grant_table *t, u32 ref)
 			       : READ_ONCE(v2->full_page.frame);
 }
 
+void grant_frame_set(struct grant_table *t, u32 ref, u64 frame)
+{
+	struct grant_entry_v1 *v1 = grant_entry(t, ref);
+	union grant_entry_v2 *v2 = grant_entry(t, ref);
+
+	if (t->version == 1)
+		WRITE_ONCE(v1->frame, (u32)frame);
+	else
+		WRITE_ONCE(v2->full_page.frame, frame);
+}
+
 struct grant_active *grant_active(struct grant_table *t, u32 ref)
 {
 	struct grant_active **chunk = &t->active[ref / ACTIVE_PER_CHUNK];
@@ -183,15 +194,13 @@ static void load_reserved(struct grant_table *t,
 			  const struct grant_entry_v1 *save, u32 i)
 {
 	const u16 marks = GTF_reading | GTF_writing;
-	union grant_entry_v2 *e = grant_entry(t, i);
+	u32 *head = grant_entry(t, i);
 
-	if (t->version == 1) {
-		*(struct grant_entry_v1 *)grant_entry(t, i) = *save;
+	grant_frame_set(t, i, save->frame);
+	*head = save->flags | (u32)save->domid << 16;
+	if (t->version == 1)
 		return;
-	}
-	e->full_page.frame = save->frame;
-	e->hdr.domid = save->domid;
-	e->hdr.flags = save->flags & ~marks;
+	*head &= ~(u32)marks;
 	*status_word(t, i) = save->flags & marks;
 }
 

@@ -178,24 +178,25 @@ static int msi_check(const struct pci_dev *dev, struct pci_msi_request *rq)
 	return -ENFILE;
 }
 
-// Masked and, but for its enable bit, ready.
-static void msi_program(const struct msi *m)
+// Masked; enabled only when the capability's state is gone and restored.
+static void msi_program(const struct msi *m, bool enable)
 {
 	const struct pci_dev *dev = m->dev;
-	u32 control = control_read(dev, m->msix ? dev->msix : dev->msi);
+	u8 cap = m->msix ? dev->msix : dev->msi;
+	u32 control = control_read(dev, cap), on;
 
 	if (m->msix) {
+		on = (control & ~(u32)MSIX_MASK_ALL) | MSIX_ENABLE;
 		// The table of some devices is there only while it is enabled.
-		control_write(dev, dev->msix,
-			      control | MSIX_ENABLE | MSIX_MASK_ALL);
-		message_write(m);
-		control_write(dev, dev->msix, control);
+		control_write(dev, cap, on | MSIX_MASK_ALL);
 	} else {
 		control &= ~(u32)(MSI_ENABLE | MSI_MME);
 		control |= (u32)__builtin_ctz(m->count) << MSI_MME_SHIFT;
-		control_write(dev, dev->msi, control);
-		message_write(m);
+		on = control | MSI_ENABLE;
+		control_write(dev, cap, control);
 	}
+	message_write(m);
+	control_write(dev, cap, enable ? on : control);
 }
 
 static void msi_destroy(struct msi *m)
@@ -254,7 +255,7 @@ int pci_msi_map(struct domain *d, struct pci_msi_request *rq, int *pirq)
 		msi_of[m->irq + i] = m;
 	dev->vectors += (u16)count;
 	dev->msi_on = !msix;
-	msi_program(m);
+	msi_program(m, false);
 	rc = pirq_map_irqs(d, (int)m->irq, count, pirq);
 	if (rc)
 		msi_destroy(m);
@@ -287,18 +288,9 @@ int pci_msi_restore(u16 seg, u16 bdf)
 		return -ENODEV;
 	for (u32 irq = nr_gsis; irq < MAX_IRQS; irq++) {
 		const struct msi *m = msi_of[irq];
-		u32 control;
-		u8 cap;
 
-		if (!m || m->dev != dev || m->irq != irq)
-			continue;
-		cap = m->msix ? dev->msix : dev->msi;
-		msi_program(m);
-		control = control_read(dev, cap);
-		control_write(dev, cap,
-			      m->msix ? (control & ~(u32)MSIX_MASK_ALL) |
-						MSIX_ENABLE
-				      : control | MSI_ENABLE);
+		if (m && m->dev == dev && m->irq == irq)
+			msi_program(m, true);
 	}
 	return 0;
 }

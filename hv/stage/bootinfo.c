@@ -63,11 +63,6 @@ struct mb2_range {
 	uint32_t type, zero;
 };
 
-static void *at(uint64_t maddr)
-{
-	return (void *)(uintptr_t)maddr;
-}
-
 static const char *string_at(uint64_t maddr)
 {
 	return maddr ? at(maddr) : "";

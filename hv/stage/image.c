@@ -22,7 +22,8 @@ static uint32_t get32(const uint8_t *p)
 	return get16(p) | get16(p + 2) << 16;
 }
 
-bool image_is_elf64(const uint8_t *f, uint64_t size)
+/* Is this an ELF file for 64-bit x86? */
+static bool is_elf64(const uint8_t *f, uint64_t size)
 {
 	if (size < ELF_HEADER_SIZE || get32(f) != 0x464c457f)
 		return false;
@@ -67,7 +68,7 @@ const char *image_find_kernel(const uint8_t *file, uint64_t size,
 		if (error)
 			return error;
 	}
-	if (image_is_elf64(p->data, p->size)) {
+	if (is_elf64(p->data, p->size)) {
 		p->unpacked_size = p->size;
 		return 0;
 	}

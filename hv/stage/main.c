@@ -41,13 +41,6 @@ _Noreturn void __stack_chk_fail(void)
 	die("Ringlet: the boot stage overran its stack. ");
 }
 
-/* The compiler must not reason about objects at fixed low addresses. */
-static void *at(uint64_t maddr)
-{
-	asm("" : "+r"(maddr));
-	return (void *)maddr;
-}
-
 /*
  * Where the BIOS keeps the table if it is there, else the loader's copy: the
  * original has the longer life.
@@ -203,13 +196,7 @@ static const char *load_kernel(const struct boot_module *mod)
 		return "Dom0 kernel: memory is too small to unpack it; give "
 		       "the machine more";
 	heap_place();
-	error = unpack(&p, at(handover.kernel_maddr));
-	if (error)
-		return error;
-	if (!image_is_elf64(at(handover.kernel_maddr), p.unpacked_size))
-		return "Dom0 kernel: not a 64-bit x86 kernel; use an amd64 "
-		       "kernel";
-	return NULL;
+	return unpack(&p, at(handover.kernel_maddr));
 }
 
 uint64_t stage_main(uint32_t magic, uint64_t maddr)

@@ -7,6 +7,13 @@
 
 #include "lib/memmap.h"
 
+/* The compiler must not reason about objects at fixed low addresses. */
+static inline void *at(uint64_t maddr)
+{
+	asm("" : "+r"(maddr));
+	return (void *)maddr;
+}
+
 #define BOOT_MODULES 2	 /* Dom0's kernel and its initrd */
 #define RSDP_SIZE    36u /* ACPI 2.0; 20 of it in ACPI 1.0 */
 
@@ -65,9 +72,6 @@ struct packed {
  */
 const char *image_find_kernel(const uint8_t *file, uint64_t size,
 			      struct packed *p);
-
-/* Is this an ELF file for 64-bit x86? */
-bool image_is_elf64(const uint8_t *file, uint64_t size);
 
 /* unpack.c */
 /* What the libraries allocate from here is never given back. */
