@@ -44,6 +44,7 @@ static u8 stack[16384] __attribute__((aligned(16)));
 static u8 trap_stack[8192] __attribute__((aligned(16)));
 static struct vcpu_guest_context context;
 static void (*volatile work)(void);
+#define ROUNDS 60 // of each side of a race, at least
 static volatile u64 rounds;
 static volatile bool started;
 
@@ -154,7 +155,7 @@ static void second_rests(void)
 
 void race(void (*mine)(void), void (*other)(void), u64 time)
 {
-	u64 until = system_time() + time, last = until + 3000 * MS;
+	u64 until = system_time() + time, last = until + 20000 * MS;
 	u64 count = 0, before = rounds, now;
 
 	second_rests();
@@ -167,8 +168,11 @@ void race(void (*mine)(void), void (*other)(void), u64 time)
 		now = system_time();
 		// A busy machine lets the two run one after the other.
 	} while (now < until ||
-		 (now < last && (count < 50 || rounds - before < 50)));
+		 (now < last && (count < ROUNDS || rounds - before < ROUNDS)));
 	second_rests();
+	if (count < ROUNDS || rounds - before < ROUNDS)
+		printf("race: %lu rounds here, %lu there\n", count,
+		       rounds - before);
 	CHECK(count >= 10);
 	CHECK(rounds - before >= 10);
 }
