@@ -112,10 +112,10 @@ add_packages() {
 	apt_known "${add[@]}" || apt_update_own
 	more=$(apt_run apt-get -s -o Dir::State::status=/dev/null \
 		--no-install-recommends install "${add[@]}" |
-		sed -n 's/^Inst \([^ ]*\) .*/\1/p' | LC_ALL=C sort -u) ||
-		die "apt cannot resolve: ${add[*]}"
-	more=$(list packages | cat - <(echo "$more") <(echo "$more") |
-		LC_ALL=C sort | uniq -c | sed -n 's/^ *2 //p')
+		sed -n 's/^Inst \([^ ]*\) .*/\1/p' | LC_ALL=C sort -u)
+	[ -n "$more" ] || die "apt cannot resolve: ${add[*]}"
+	more=$(LC_ALL=C comm -13 <(list packages | LC_ALL=C sort -u) \
+		<(echo "$more"))
 	# shellcheck disable=SC2086 # a list of names
 	debs_fetch $more
 	for pkg in $more; do

@@ -4,6 +4,7 @@
 # Sourced by the scripts that run in Dom0. Every wait in here has a limit.
 
 failed=0
+[ -p /run/nothing ] || mkfifo /run/nothing
 
 # result NAME RC DETAIL...: one verdict line; the script fails if any failed.
 result() {
@@ -18,13 +19,14 @@ result() {
 }
 
 # check NAME COMMAND...: passes if the command does; its last line of output
-# is the detail.
+# is the detail, and how long it took.
 check() {
-	local name=$1 text rc=0
+	local name=$1 text rc=0 start
 	shift
+	start=$(now_ms)
 	text=$("$@" 2>&1 </dev/null) || rc=$?
 	[ $rc = 0 ] || echo "$text"
-	result "$name" $rc "${text##*$'\n'}"
+	result "$name" $rc "${text##*$'\n'}" "($(($(now_ms) - start)) ms)"
 	return $rc
 }
 
@@ -51,7 +53,7 @@ wait_for() {
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(now_ms)" -lt $end ] || return 1
-		sleep 0.3
+		read -rt 0.3 <>/run/nothing # sleeps, without another process
 	done
 	return 0
 }
@@ -132,8 +134,8 @@ guest_create() {
 	fi
 	echo "RINGLET-TIME $name-up $(($(now_ms) - start)) ms"
 	result "$name-up" 0 \
-		"$(grep 'demo: up after' "$(guest_log "$name")" | tail -n 1 |
-			tr -d '\r')"
+		"$(grep -o 'demo: up after.*' "$(guest_log "$name")" |
+			tail -n 1 | tr -d '\r')"
 }
 
 guest_shutdown() {
@@ -155,8 +157,13 @@ free_same() {
 
 # --- commands in a guest whose kernel was told demo.agent ---------------------
 
+declare -A guest_tty
+
+# Many times a second, so without another process.
 guest_said() {
-	grep -q "^agent: $2 ends" "$(guest_log "$1")"
+	local text
+	read -r -d '' text <"$(guest_log "$1")"
+	[[ $text == *"agent: $2 ends"* ]]
 }
 
 # agent_guest NAME [xl's options]: a guest that obeys, made of the demo guest.
@@ -167,23 +174,27 @@ agent_guest() {
 	sed -e "s|\"demo\"|\"$1\"|" -e "s|/boot/vmlinuz|$kernel|" \
 		-e 's/console=hvc0/& demo.agent/' \
 		/etc/xen/demo.cfg >"/etc/xen/$1.cfg"
-	guest_create "$@"
+	guest_create "$@" && guest_obeys "$1"
+}
+
+# guest_obeys NAME: to be called before guest_run.
+guest_obeys() {
+	guest_tty[$1]=$(xenstore-read \
+		"/local/domain/$(xl domid "$1")/console/tty")
 }
 
 # guest_run NAME COMMAND: its output, and its status; 300 seconds at most
 # (124), or $guest_limit.
 guest_run() {
-	local name=$1 word log tty
+	local name=$1 word log
 	word=$(now_ms)-$BASHPID
 	log=$(guest_log "$name")
-	tty=$(xenstore-read "/local/domain/$(xl domid "$name")/console/tty") ||
-		return 1
-	printf '%s %s\n' "$word" "${2//$'\n'/ }" >"$tty"
+	printf '%s %s\n' "$word" "${2//$'\n'/ }" >"${guest_tty[$name]}"
 	if ! wait_for "${guest_limit:-300}" guest_said "$name" "$word"; then
 		guest_explain "$name" >&2
 		return 124
 	fi
-	tr -d '\r' <"$log" | sed -n "/^agent: $word begins/,/^agent: $word ends/{
-		/^agent: $word/!p; }"
-	return "$(sed -n "s/^agent: $word ends \([0-9]*\).*/\1/p" "$log")"
+	tr -d '\r' <"$log" | sed -n "/agent: $word begins/,/agent: $word ends/{
+		/agent: $word/!p; }"
+	return "$(sed -n "s/.*agent: $word ends \([0-9]*\).*/\1/p" "$log")"
 }
