@@ -10,19 +10,19 @@ from lib.machine import HV_ARGS, Machine
 
 # name, hypervisor, CPUs, the machine's disk, its MiB, timeout
 BLOCK = [
-    ("devices/block", "ringlet", 1, "virtio", 32, 600),
+    ("devices/block", "ringlet", 1, "virtio", 32, 900),
     ("devices/block-debug", "ringlet-debug", 2, "ahci", 16, 900),
     ("soak/block", "ringlet", 2, "nvme", 1024, 3600),
 ]
 # name, hypervisor, CPUs, the machine's card, MiB to send, timeout
 BRIDGE = [
-    ("devices/bridge", "ringlet-debug", 2, "e1000", 16, 900),
+    ("devices/bridge", "ringlet-debug", 1, "e1000", 16, 900),
     ("soak/bridge", "ringlet", 2, "virtio", 1024, 3600),
 ]
 # name, script, hypervisor, CPUs, timeout
 OTHERS = [
     ("devices/grub", "grub", "ringlet", 1, 600),
-    ("devices/vchan", "vchan", "ringlet", 2, 600),
+    ("devices/vchan", "vchan", "ringlet", 1, 600),
 ]
 
 
