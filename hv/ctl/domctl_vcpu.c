@@ -16,13 +16,18 @@
 long domctl_setvcpucontext(struct sub *s, struct xen_domctl_vcpucontext *a)
 {
 	struct vcpu *v = domain_vcpu(s->d, a->vcpu);
+	long rc;
 
 	if (!v)
 		return -EINVAL;
 	// Without a context: reset of the vcpu.
-	return handle_gva(a->ctxt)
-		       ? vcpu_context_load(v, handle_gva(a->ctxt), true)
-		       : -EOPNOTSUPP;
+	if (!handle_gva(a->ctxt))
+		return -EOPNOTSUPP;
+	rc = vcpu_context_load(v, handle_gva(a->ctxt), true);
+	// Its wall clock starts with its first vcpu.
+	if (!rc && !v->id)
+		domain_wallclock_update(s->d);
+	return rc;
 }
 
 long domctl_getvcpucontext(struct sub *s, struct xen_domctl_vcpucontext *a)
