@@ -13,7 +13,7 @@ set -eu
 BUILD="make gcc libc6-dev binutils python3-minimal libxen-dev zlib1g-dev
 liblzma-dev libzstd-dev"
 RUN="qemu-system-x86 binutils cpio gzip xz-utils"
-TEST="python3 clang clang-format clang-tidy cppcheck shellcheck gdb
+TEST="python3 bochs bochs-term bochsbios vgabios clang clang-format clang-tidy cppcheck shellcheck gdb
 grub-pc-bin grub-common xorriso mtools"
 
 DISK="mmdebstrap e2fsprogs openssh-client"

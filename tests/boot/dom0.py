@@ -50,10 +50,11 @@ WEB_BYTES = 16 << 20
 
 
 def boot_script(context, script, hv, cpus, words="", arguments=(),
-                guests=False, memory="2G", **options):
+                guests=False, memory="2G", before=None, **options):
     """Run the script once in a machine of its own, and collect its lines;
-    guests: with what saves time where Dom0 starts some. Returns everything
-    that the console said."""
+    guests: with what saves time where Dom0 starts some; before(machine) is
+    called first, and may wait for what it likes. Returns everything that the
+    console said."""
     words = f"{WORDS} ringlet.script={script} {words}".strip()
     kernel, initrd = dom0_modules(words)
     if guests:
@@ -62,6 +63,9 @@ def boot_script(context, script, hv, cpus, words="", arguments=(),
                  hv_args=HV_ARGS + " dom0_mem=1024M",
                  devices=["-nic", "none", *arguments],
                  modules=[kernel, initrd], **options) as machine:
+        if before:
+            before(machine)
+            machine.read_to = 0
         _verdicts(context, machine)
         machine.expect_exit(30)
     return machine.text.decode("utf-8", "replace")

@@ -41,7 +41,7 @@ WITH_SMAP = {"attack": 2, "descriptors": 1, "pagetables": 1, "traps": 1}
 SMAP_OPTIONS = {"cpu": "max", "newer": True, "words": "qemu10"}
 
 
-def _verdicts(context, machine):
+def verdicts(context, machine):
     """Collect verdict lines up to the END line, which must agree."""
     counts = {PASS: 0, FAIL: 0}
     while True:
@@ -60,12 +60,18 @@ def _verdicts(context, machine):
         raise Failure("the guest tested nothing")
 
 
-def _guest(name, hv, words="", **machine_options):
+def guest_image(name, words=""):
+    """The guest as a module of the hypervisor."""
+    return os.path.join("build", "guests", name), words
+
+
+def guest_body(name, hv, words="", **machine_options):
+    """Runs the guest in a machine of its own."""
     def body(context):
-        image = (os.path.join("build", "guests", name), words)
         settings = dict({"memory": "512M"}, **machine_options)
-        with Machine(context, hv=hv, modules=[image], **settings) as machine:
-            _verdicts(context, machine)
+        with Machine(context, hv=hv, modules=[guest_image(name, words)],
+                     **settings) as machine:
+            verdicts(context, machine)
     return body
 
 
@@ -79,8 +85,8 @@ def cases():
         timeout = options.pop("timeout", 60)
         for hv, mark in IMAGES:
             result.append(Case(f"pv/{name}{mark}",
-                               _guest(name, hv, **options), timeout))
+                               guest_body(name, hv, **options), timeout))
     for name, cpus in WITH_SMAP.items():
-        body = _guest(name, "ringlet-debug", cpus=cpus, **SMAP_OPTIONS)
+        body = guest_body(name, "ringlet-debug", cpus=cpus, **SMAP_OPTIONS)
         result.append(Case(f"pv/{name}-smap", body, 120))
     return result

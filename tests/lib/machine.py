@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A QEMU machine that is watched through its serial port."""
+"""An emulated machine that is watched through its serial port."""
 import os
 import re
 import select
@@ -43,7 +43,7 @@ def newer_qemu(context):
 
 
 class Machine:
-    """Use as `with Machine(context, ...) as machine:`.
+    """QEMU. Use as `with Machine(context, ...) as machine:`.
 
     modules  [(path, arguments)]: the Dom0 kernel, then its initrd
     via      kernel (QEMU's multiboot1 loader), mb1, mb2 (GRUB from CD), pvh
@@ -54,13 +54,7 @@ class Machine:
     def __init__(self, context, hv="ringlet", hv_args=HV_ARGS, modules=(),
                  memory="1G", cpus=1, cpu="max,-smap", via="kernel",
                  devices=(), iso=None, newer=False):
-        self.context = context
-        self.text = b""
-        self.read_to = 0
-        self.checked_to = 0
-        self.wrong = [re.compile(pattern) for pattern in ALWAYS_WRONG]
-        self.child = None
-        self.pass_fds = ()
+        self._watch(context)
         hv = need(HV_IMAGES[context.hv or hv])
         modules = [(need(path), args) for path, args in modules]
         self.command = [
@@ -71,6 +65,15 @@ class Machine:
         self.command += (["-cdrom", iso, "-boot", "d"] if iso else
                          self._boot(via, hv, hv_args, modules))
         self.command += list(devices) or ["-nic", "none"]
+
+    def _watch(self, context):
+        self.context = context
+        self.text = b""
+        self.read_to = 0
+        self.checked_to = 0
+        self.wrong = [re.compile(pattern) for pattern in ALWAYS_WRONG]
+        self.child = None
+        self.pass_fds = ()
 
     def _boot(self, via, hv, hv_args, modules):
         if via in ("mb1", "mb2"):

@@ -198,3 +198,27 @@ guest_run() {
 		/agent: $word/!p; }"
 	return "$(sed -n "s/.*agent: $word ends \([0-9]*\).*/\1/p" "$log")"
 }
+
+# run_ended MARK NAME: the mark is not in the command that the guest's terminal
+# echoes.
+run_ended() {
+	grep -q "^ran-$1=[0-9]" "$(guest_log "$2")"
+}
+
+# shell_run NAME COMMAND...: types it at the shell on the guest's console;
+# prints what it prints and returns what it returns. A minute at most.
+shell_run() {
+	local name=$1 mark=${EPOCHREALTIME/./} log rc
+	shift
+	log=$(guest_log "$name")
+	printf "echo r''un-%s; { %s\n}; echo r''an-%s=\$?\n" \
+		"$mark" "$*" "$mark" >"$(xenstore-read \
+			"/local/domain/$(xl domid "$name")/console/tty")"
+	wait_for 60 run_ended "$mark" "$name" || return 99
+	tr -d '\r' <"$log" | awk -v mark="$mark" '
+		index($0, "ran-" mark "=") == 1 { exit }
+		on
+		$0 == "run-" mark { on = 1 }'
+	rc=$(sed -n "s/^ran-$mark=\([0-9]*\).*/\1/p" "$log")
+	return "${rc:-98}"
+}
