@@ -4,12 +4,10 @@
 #include "call/call.h"
 #include "dom/domain.h"
 
-static __noinline int check_caller(u32 flags, const struct sub *s)
+static __noinline bool may_call(u32 flags)
 {
-	if ((flags & SUB_HARDWARE && !currd->is_hardware) ||
-	    (flags & SUB_CONTROL && !currd->is_control))
-		return -EPERM;
-	return flags & SUB_SELF && s->v != current ? -EINVAL : 0;
+	return (!(flags & SUB_HARDWARE) || currd->is_hardware) &&
+	       (!(flags & SUB_CONTROL) || currd->is_control);
 }
 
 static __noinline long run_on_domain(const struct sub_op *op, struct sub *s,
@@ -32,11 +30,10 @@ long sub_op_run(const struct sub_op *op, struct sub *s)
 
 	if (!op->fn)
 		return -ENOSYS;
-	if (op->flags & (SUB_HARDWARE | SUB_CONTROL | SUB_SELF)) {
-		rc = check_caller(op->flags, s);
-		if (rc)
-			return rc;
-	}
+	if (op->flags & (SUB_HARDWARE | SUB_CONTROL) && !may_call(op->flags))
+		return -EPERM;
+	if (op->flags & SUB_SELF && s->v != current)
+		return -EINVAL;
 	if (op->size && copy_from_guest(arg, s->gva, op->size))
 		return -EFAULT;
 	rc = op->flags & (SUB_DOMAIN | SUB_MANAGED) ? run_on_domain(op, s, arg)

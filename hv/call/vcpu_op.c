@@ -186,7 +186,9 @@ static long op_get_physid(struct sub *s, struct vcpu_none *a)
 
 long call_vcpu_op(u64 cmd, u64 vcpu_id, u64 arg, u64 a4, u64 a5)
 {
-	struct sub s = { .gva = arg, .v = domain_vcpu(currd, (u32)vcpu_id) };
+	struct sub s;
 
+	s.gva = arg;
+	s.v = domain_vcpu(currd, (u32)vcpu_id);
 	return s.v ? sub_op_call(ops, ARRAY_SIZE(ops), cmd, &s) : -ENOENT;
 }

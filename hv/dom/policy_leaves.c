@@ -134,23 +134,27 @@ static void drop(struct leaves *s, unsigned int feature)
 	*word_at(s, feature / 32) &= ~(1u << feature % 32);
 }
 
-// What a guest may see of a register.
-static u32 visible(const struct policy_leaf *l, unsigned int reg,
-		   const struct leaves_limits *lim)
+// Leaves of a leaf what a guest may see of it.
+static void restrict_leaf(struct policy_leaf *l,
+			  const struct leaves_limits *lim)
 {
-	for (unsigned int i = 0; i < CPU_WORDS; i++) {
-		const struct cpuid_word *w = &cpuid_words[i];
+	u32 may[4] = { 0 };
 
-		if (w->leaf && w->leaf == l->leaf && w->reg == reg &&
-		    (l->sub == NO_SUB || l->sub == w->sub))
-			return lim->features[i];
-	}
 	// Leaf 7: only sub-leaf 0 has its count in EAX.
 	for (unsigned int i = 0; i < ARRAY_SIZE(plain); i++)
 		if (l->leaf >= plain[i].first && l->leaf <= plain[i].last &&
-		    !(l->leaf == 7 && l->sub) && plain[i].keep >> reg & 1)
-			return ~0u;
-	return 0;
+		    !(l->leaf == 7 && l->sub))
+			for (unsigned int reg = 0; reg < 4; reg++)
+				may[reg] = plain[i].keep >> reg & 1 ? ~0u : 0;
+	for (unsigned int i = 0; i < CPU_WORDS; i++) {
+		const struct cpuid_word *w = &cpuid_words[i];
+
+		if (w->leaf && w->leaf == l->leaf &&
+		    (l->sub == NO_SUB || l->sub == w->sub))
+			may[w->reg] = lim->features[i];
+	}
+	for (unsigned int reg = 0; reg < 4; reg++)
+		l->r[reg] &= may[reg];
 }
 
 static void restrict_features(struct leaves *s, u64 xcr0)
@@ -212,8 +216,7 @@ void leaves_restrict(struct leaves *s, const struct leaves_limits *lim)
 	bool amd = lim->vendor == CPU_AMD;
 
 	for (struct policy_leaf *l = s->leaf; l < s->leaf + s->n; l++)
-		for (unsigned int reg = 0; reg < 4; reg++)
-			l->r[reg] &= visible(l, reg, lim);
+		restrict_leaf(l, lim);
 	restrict_features(s, lim->xcr0);
 	restrict_ranges(s, amd);
 	restrict_xstate(s, lim->xcr0);
