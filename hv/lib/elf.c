@@ -32,24 +32,20 @@ static const char *const features[] = {
 	"pae_pgdir_above_4gb",	   "dom0",
 };
 
-static bool feature_known(const char *name, u64 len)
-{
-	for (u32 i = 0; i < ARRAY_SIZE(features); i++)
-		if (strlen(features[i]) == len &&
-		    !memcmp(features[i], name, len))
-			return true;
-	return false;
-}
-
 // "a|!b|c": false when one with '!', which is required, is not known.
 static bool features_known(const char *s, u64 size)
 {
 	u64 len, end = strnlen(s, size);
 
 	for (u64 at = 0; at < end; at += len + 1) {
+		bool good = s[at] != '!';
+
 		for (len = 0; at + len < end && s[at + len] != '|'; len++)
 			;
-		if (s[at] == '!' && !feature_known(s + at + 1, len - 1))
+		for (u32 i = 0; i < ARRAY_SIZE(features) && !good; i++)
+			good = strlen(features[i]) == len - 1 &&
+			       !memcmp(features[i], s + at + 1, len - 1);
+		if (!good)
 			return false;
 	}
 	return true;
