@@ -109,8 +109,10 @@ TEST(runstate_sums)
 		look(&m);
 		// When was it born, then?
 		for (u32 id = 0; id < 2; id++) {
-			u64 low = m.from - sum(&m.rs[id]);
-			u64 high = m.to - sum(&m.rs[id]);
+			u64 age = sum(&m.rs[id]);
+			// The host may have come in between from and there.
+			u64 low = m.from > age ? m.from - age : 0;
+			u64 high = m.to - age;
 
 			least[id] = low > least[id] ? low : least[id];
 			most[id] = high < most[id] ? high : most[id];
