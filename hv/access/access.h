@@ -7,8 +7,6 @@
 #ifndef ACCESS_ACCESS_H
 #define ACCESS_ACCESS_H
 
-#include "lib/types.h"
-
 int copy_from_guest(void *dst, u64 gva, u64 len);
 int copy_to_guest(u64 gva, const void *src, u64 len);
 int clear_guest(u64 gva, u64 len);

@@ -9,8 +9,6 @@
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "mm/paging.h"
-#include "pv/hypercall_page.h"
-#include "pv/pgmod.h"
 #include "pv/pv.h"
 #include "sched/sched.h"
 #include "x86/platform.h"
@@ -254,7 +252,7 @@ static __init void vcpu_first(struct vcpu *v, const struct dom0_layout *l,
 	int rc;
 
 	do {
-		rc = pv_new_base(v, gfn(l4));
+		rc = pv_new_base(v, gfn(l4), false);
 		softirq_run();
 	} while (rc == -ERESTART);
 	// The kernel begins by unpinning it.

@@ -125,7 +125,7 @@ static __init void trampoline_choose(const struct handover *h)
 
 static void ap_hook(unsigned int cpu)
 {
-	fpu_init_cpu();
+	fpu_set_xcr0(fpu_xcr0_mask);
 	sched_init_cpu(cpu);
 }
 
@@ -154,7 +154,7 @@ static __init void machine_start(const struct handover *h)
 	apic_init();
 	irq_init();
 	time_init();
-	fpu_init_cpu();
+	fpu_init();
 	policy_init();
 	cpuid_init_msrs();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Dispatch of hypercalls, multicall, continuations.
-#include "pv/hypercall.h"
+#include "pv/pv.h"
 #include "access/access.h"
 #include "call/call.h"
 #include "dom/trace.h"

@@ -7,7 +7,6 @@
 #include "dom/domain.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
-#include "pv/pgmod.h"
 #include "pv/pv.h"
 #include "x86/desc.h"
 #include "x86/insn.h"
@@ -86,7 +85,7 @@ static int entry_update(struct mmu_batch *b, u64 ptr, bool keep_ad)
 		return rc;
 	if (w->locked)
 		return table_entry_set(w->pg, ptr & ~PAGE_MASK, b->update.val,
-				       keep_ad, current, b->frames);
+				       keep_ad, NULL, b->frames);
 	t = map_frame(mfn(w->mfn));
 	WRITE_ONCE(t[(ptr & ~PAGE_MASK) / 8], b->update.val);
 	unmap_frame(t);
@@ -259,8 +258,8 @@ static long va_mapping(u64 va, u64 val, u64 flags, struct domain *from)
 	if (!rc && !w.locked)
 		rc = -EINVAL;
 	if (!rc)
-		rc = table_entry_set(w.pg, maddr & ~PAGE_MASK, val, false,
-				     current, from);
+		rc = table_entry_set(w.pg, maddr & ~PAGE_MASK, val, false, NULL,
+				     from);
 	window_close(&w);
 	flushed = flush_after(va, flags);
 	return rc ? rc : flushed;
@@ -305,9 +304,8 @@ static int do_new_base(struct mmu_batch *b)
 {
 	if (b->frames != currd)
 		return -EPERM;
-	return b->ext.cmd == MMUEXT_NEW_BASEPTR
-		       ? pv_new_base(current, gfn(b->ext.arg1.mfn))
-		       : pv_new_user_base(current, gfn(b->ext.arg1.mfn));
+	return pv_new_base(current, gfn(b->ext.arg1.mfn),
+			   b->ext.cmd != MMUEXT_NEW_BASEPTR);
 }
 
 static int do_flush(struct mmu_batch *b)

@@ -4,7 +4,7 @@
 #include "evtchn/evtchn.h"
 #include "pci/pci.h"
 #include "pv/pv.h"
-#include "x86/ioapic.h"
+#include "x86/apic.h"
 #include "x86/irq.h"
 #include "x86/platform.h"
 

@@ -81,9 +81,10 @@ long call_set_debugreg(u64 reg, u64 value, u64 a3, u64 a4, u64 a5)
 
 long call_get_debugreg(u64 reg, u64 a2, u64 a3, u64 a4, u64 a5)
 {
-	if (reg > 7)
-		return -ENODEV;
-	return (long)pv_get_debugreg(current, (unsigned int)reg);
+	u64 value;
+
+	return pv_get_debugreg(current, (unsigned int)reg, &value) ? (long)value
+								   : -ENODEV;
 }
 
 // maddr: machine address of the descriptor, 8-aligned, in a page that is a
@@ -101,7 +102,7 @@ long call_update_descriptor(u64 maddr, u64 desc, u64 a3, u64 a4, u64 a5)
 	if (!pg)
 		return -EINVAL;
 	rc = (READ_ONCE(pg->type) & PGT_TYPE) == PGT_SEGDESC
-		     ? pv_segdesc_get(currd, m)
+		     ? table_get(currd, m, PGT_SEGDESC)
 		     : page_get_writable(pg, &currd->account);
 	if (!rc) {
 		t = map_frame(m);
@@ -122,23 +123,23 @@ long call_set_segment_base(u64 which, u64 base, u64 a3, u64 a4, u64 a5)
 		return -EINVAL;
 	switch (which) {
 	case SEGBASE_FS:
-		pv_set_fs_base(base);
+		write_fs_base(base);
 		return 0;
 	case SEGBASE_GS_USER:
-		pv_set_gs_base_other(v, base);
+		*pv_gs_base_other(v) = base;
 		return 0;
 	case SEGBASE_GS_KERNEL:
-		pv_set_gs_base(base);
+		write_gs_base(base);
 		return 0;
 	case SEGBASE_GS_USER_SEL:
 		// The selector is one register for both modes; its base is the
 		// user's, and the kernel keeps its own.
 		irq_disable();
-		mine = pv_gs_base();
+		mine = read_gs_base();
 		if (!load_gs((u16)base))
 			base = 0;
-		pv_set_gs_base_other(v, pv_gs_base());
-		pv_set_gs_base(mine);
+		*pv_gs_base_other(v) = read_gs_base();
+		write_gs_base(mine);
 		irq_enable();
 		return 0;
 	default:

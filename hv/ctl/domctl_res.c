@@ -113,7 +113,7 @@ long domctl_settimeoffset(struct sub *s, struct xen_domctl_settimeoffset *a)
 
 int domain_tsc_set(struct domain *d, const struct xen_domctl_tsc_info *t)
 {
-	bool safe = time_tsc_invariant();
+	bool safe = cpu_has(ITSC);
 
 	if (d->is_hardware)
 		return 0;

@@ -4,14 +4,10 @@
 #include "ctl/private.h"
 #include "dom/policy.h"
 #include "mm/alloc.h"
-#include "pv/emul.h"
 #include "pv/pv.h"
 #include "sched/sched.h"
 #include "x86/fpu.h"
 #include "x86/pte.h"
-
-#define MSR_MCG_CAP	  0x00000179
-#define MSR_MISC_FEATURES 0x00000140
 
 long domctl_setvcpucontext(struct sub *s, struct xen_domctl_vcpucontext *a)
 {
@@ -106,15 +102,15 @@ long domctl_set_ext_vcpucontext(struct sub *s,
 
 long domctl_getvcpuextstate(struct sub *s, struct xen_domctl_vcpuextstate *a)
 {
-	u64 gva = handle_gva(a->buffer), mask = fpu_xcr0_mask();
-	const u64 *image = fpu_xsave_image(s->v->pv->fpu);
+	u64 gva = handle_gva(a->buffer), mask = fpu_xcr0_mask;
+	const u64 *image = (const void *)s->v->pv->fpu;
 	u64 head[2] = { 0 };
 	u32 size = 0;
 
 	if (mask) {
 		head[0] = s->v->pv->xcr0;
 		head[1] = head[0] | image[XSTATE_BV];
-		size = MIN(policy_xsave_size(s->d, head[1]), fpu_state_size());
+		size = MIN(policy_xsave_size(s->d, head[1]), fpu_state_size);
 	}
 	if ((!a->size && !a->xfeature_mask) || !gva) {
 		a->xfeature_mask = mask;
@@ -131,7 +127,7 @@ long domctl_getvcpuextstate(struct sub *s, struct xen_domctl_vcpuextstate *a)
 // Copies the image in and takes it over; -ENOMEM, -EFAULT, -EINVAL.
 static long extstate_load(struct vcpu *v, u64 gva, u32 size, u64 components)
 {
-	u64 *image __heap_ref = heap_alloc(fpu_state_size());
+	u64 *image __heap_ref = heap_alloc(fpu_state_size);
 
 	if (!image)
 		return -ENOMEM;
@@ -147,7 +143,7 @@ long domctl_setvcpuextstate(struct sub *s, struct xen_domctl_vcpuextstate *a)
 	u64 gva = handle_gva(a->buffer), head[2];
 	long rc;
 
-	if (a->size < XSTATE_HEAD || a->size > XSTATE_HEAD + fpu_state_size())
+	if (a->size < XSTATE_HEAD || a->size > XSTATE_HEAD + fpu_state_size)
 		return -EINVAL;
 	if (copy_struct_from_guest(&head, gva))
 		return -EFAULT;

@@ -4,8 +4,7 @@
 #include "ctl/ctl.h"
 #include "dom/domain.h"
 #include "mm/alloc.h"
-#include "x86/clock.h"
-#include "x86/ioapic.h"
+#include "x86/apic.h"
 #include "x86/time.h"
 
 static void show_domain_time(struct domain *d)

@@ -30,7 +30,7 @@ static void read_leaf(u32 leaf, u32 sub)
 
 static void read_leaves(u32 first, u32 last)
 {
-	u64 xcr0 = fpu_xcr0_mask();
+	u64 xcr0 = fpu_xcr0_mask;
 
 	for (u32 leaf = first; leaf <= last; leaf++) {
 		if (leaves_valid(leaf, NO_SUB))
@@ -78,7 +78,7 @@ static void pv_limits(struct leaves_limits *lim, bool opt_in)
 	// AMD's processors have no sysenter in long mode.
 	if (cpu_host.vendor == CPU_AMD)
 		f[0] &= ~(1u << XEN_X86_FEATURE_SEP);
-	lim->xcr0 = fpu_xcr0_mask();
+	lim->xcr0 = fpu_xcr0_mask;
 	lim->vendor = cpu_host.vendor;
 }
 
@@ -218,8 +218,7 @@ static void time_leaf(const struct domain *d, u32 sub, u32 r[4])
 	const struct time_scale *scale = time_scale_this_cpu();
 
 	if (sub == 0) {
-		r[0] = d->vtsc | time_tsc_invariant() << 1 |
-		       cpu_has(RDTSCP) << 2;
+		r[0] = d->vtsc | cpu_has(ITSC) << 1 | cpu_has(RDTSCP) << 2;
 		r[1] = d->tsc_mode;
 		r[2] = d->tsc_khz;
 		r[3] = d->tsc_incarnation;

@@ -8,9 +8,7 @@
 #include "dom/policy_leaves.h"
 #include <xen/domctl.h>
 
-#define POLICY_MAX_MSRS	  2
-#define MSR_PLATFORM_INFO 0x000000ce
-#define MSR_ARCH_CAPS	  0x0000010a
+#define POLICY_MAX_MSRS 2
 
 // Guest's view of leaf/sub, leaves 0x40000000+ included. kernel/user XCR0
 // dependent words come from v.

@@ -26,7 +26,7 @@ int frames_claim(struct page_account *who, u64 frames);
 
 // One hypervisor page or 2^order of them, zeroed, from the direct map.
 void *hvpages_alloc(unsigned order);
-void hvpages_free(void *p, unsigned order);
+void hvpages_free(void *p, unsigned order); // NULL is allowed
 
 // Small objects up to a few pages, zeroed, 16-byte aligned. May not be called
 // from interrupt context.

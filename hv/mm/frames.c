@@ -239,5 +239,6 @@ void *hvpages_alloc(unsigned int order)
 
 void hvpages_free(void *p, unsigned int order)
 {
-	frames_free(virt_to_page(p), order);
+	if (p)
+		frames_free(virt_to_page(p), order);
 }

@@ -18,7 +18,7 @@ static int large_split(u64 *entry, unsigned int level)
 {
 	u64 *table = hvpages_alloc(0), old = *entry;
 	u64 step = 1UL << (PAGE_SHIFT + 9 * (level - 2));
-	u64 flags = pte_flags(old) & ~PTE_PS;
+	u64 flags = old & ~PTE_ADDR & ~PTE_PS;
 
 	if (!table)
 		return -ENOMEM;

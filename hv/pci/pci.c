@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "pci/private.h"
 #include "mm/alloc.h"
-#include "x86/ioport.h"
+#include "x86/insn.h"
 
 #define PORT_ADDRESS	  0xcf8
 #define PORT_DATA	  0xcfc

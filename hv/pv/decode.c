@@ -1,19 +1,87 @@
 // SPDX-License-Identifier: MIT
-// Opcodes: AMD APM vol. 3, appendix A. Only register forms are accepted where
-// a ModRM byte follows.
+// Opcodes: AMD APM vol. 3, appendix A; lengths: 1.2 to 1.4. The address of a
+// store is known from its fault: its operand is skipped.
 #include "pv/decode.h"
 
 // The bytes and what is known of them so far.
 struct decoder {
 	const u8 *b;
 	unsigned int n, at;
-	bool code64, wide16;
+	bool code64, lock, wide16;
 	u8 rex;
-	struct insn insn;
+	struct insn *insn;
 };
 
-#define REX_R 4
-#define REX_B 1
+#define REX_B	  1
+#define REX_R	  4
+#define REX_W	  8
+
+#define STRING	  0x01 // a REP prefix counts
+#define IMM8	  0x02
+#define IMM	  0x04 // as wide as the operand, at most 4 bytes
+#define MEMORY	  0x08 // ModRM with a memory operand
+#define REGISTERS 0x10 // ModRM that is taken to name registers
+#define BITS	  0x20 // the opcode's lowest bit is not the operand's size
+#define GROUP	  0x40 // ModRM.reg belongs to the opcode
+#define EXT(n)	  (GROUP | (n) << 8)
+
+// Opcodes behind 0x0f are 0xf00 and up, those behind 0x0f 0x01 0xf100.
+static const struct form {
+	u16 first, last;
+	u16 kind, shape;
+} forms[] = {
+	{ 0xec, 0xed, INSN_IN, 0 }, // most of all
+	{ 0xee, 0xef, INSN_OUT, 0 },
+	{ 0xe4, 0xe5, INSN_IN, IMM8 },
+	{ 0xe6, 0xe7, INSN_OUT, IMM8 },
+	{ 0x6c, 0x6d, INSN_INS, STRING },
+	{ 0x6e, 0x6f, INSN_OUTS, STRING },
+	{ 0x88, 0x89, INSN_MOV, MEMORY },
+	{ 0xc6, 0xc7, INSN_MOV, MEMORY | IMM | EXT(0) },
+	{ 0xfc3, 0xfc3, INSN_MOV, MEMORY }, // movnti
+	{ 0x86, 0x87, INSN_XCHG, MEMORY },
+	{ 0xfb0, 0xfb1, INSN_CMPXCHG, MEMORY },
+	{ 0xfa, 0xfb, INSN_CLI_STI, 0 },
+	{ 0xf06, 0xf06, INSN_CLTS, 0 },
+	{ 0xf09, 0xf09, INSN_WBINVD, 0 },
+	{ 0xf20, 0xf20, INSN_READ_CR, REGISTERS },
+	{ 0xf21, 0xf21, INSN_READ_DR, REGISTERS },
+	{ 0xf22, 0xf22, INSN_WRITE_CR, REGISTERS },
+	{ 0xf23, 0xf23, INSN_WRITE_DR, REGISTERS },
+	{ 0xf30, 0xf30, INSN_WRMSR, 0 },
+	{ 0xf31, 0xf31, INSN_RDTSC, 0 },
+	{ 0xf32, 0xf32, INSN_RDMSR, 0 },
+	{ 0xfa2, 0xfa2, INSN_CPUID, 0 },
+	{ 0xf1d1, 0xf1d1, INSN_XSETBV, 0 },
+	{ 0xf1f9, 0xf1f9, INSN_RDTSCP, 0 },
+	{ 0x20, 0x21, INSN_AND, MEMORY },
+	{ 0x80, 0x81, INSN_AND, MEMORY | IMM | EXT(4) },
+	{ 0x83, 0x83, INSN_AND, MEMORY | IMM8 | EXT(4) },
+	{ 0x08, 0x09, INSN_OR, MEMORY },
+	{ 0x80, 0x81, INSN_OR, MEMORY | IMM | EXT(1) },
+	{ 0x83, 0x83, INSN_OR, MEMORY | IMM8 | EXT(1) },
+	{ 0x30, 0x31, INSN_XOR, MEMORY },
+	{ 0x80, 0x81, INSN_XOR, MEMORY | IMM | EXT(6) },
+	{ 0x83, 0x83, INSN_XOR, MEMORY | IMM8 | EXT(6) },
+	{ 0xfab, 0xfab, INSN_BTS, MEMORY },
+	{ 0xfba, 0xfba, INSN_BTS, MEMORY | IMM8 | BITS | EXT(5) },
+	{ 0xfb3, 0xfb3, INSN_BTR, MEMORY },
+	{ 0xfba, 0xfba, INSN_BTR, MEMORY | IMM8 | BITS | EXT(6) },
+	{ 0xfbb, 0xfbb, INSN_BTC, MEMORY },
+	{ 0xfba, 0xfba, INSN_BTC, MEMORY | IMM8 | BITS | EXT(7) },
+	{ 0xaa, 0xab, INSN_STOS, STRING },
+};
+
+static const struct form *form_find(unsigned int op, u8 modrm)
+{
+	const struct form *f;
+
+	for (f = forms; f < forms + ARRAY_SIZE(forms); f++)
+		if (op >= f->first && op <= f->last &&
+		    (!(f->shape & GROUP) || f->shape >> 8 == (modrm >> 3 & 7)))
+			return f;
+	return NULL;
+}
 
 // Behind the last byte: 0, which is no prefix, and at tells of it.
 static u8 next(struct decoder *s)
@@ -24,7 +92,7 @@ static u8 next(struct decoder *s)
 }
 
 // True when byte was a prefix. A REX prefix counts only right before the
-// opcode; lock is left to the opcode table, which refuses it.
+// opcode.
 static bool take_prefix(struct decoder *s, u8 byte)
 {
 	if (s->code64 && (byte & 0xf0) == 0x40) {
@@ -36,11 +104,14 @@ static bool take_prefix(struct decoder *s, u8 byte)
 		s->wide16 = true;
 		break;
 	case 0x67:
-		s->insn.addr32 = true;
+		s->insn->addr32 = true;
+		break;
+	case 0xf0:
+		s->lock = true;
 		break;
 	case 0xf2:
 	case 0xf3:
-		s->insn.rep = true;
+		s->insn->rep = true;
 		break;
 	case 0x26:
 	case 0x2e:
@@ -48,13 +119,11 @@ static bool take_prefix(struct decoder *s, u8 byte)
 	case 0x3e:
 		// Flat. In 64-bit code these do not undo an FS or GS prefix.
 		if (!s->code64)
-			s->insn.segment = SEG_FLAT;
+			s->insn->segment = SEG_FLAT;
 		break;
 	case 0x64:
-		s->insn.segment = SEG_FS;
-		break;
 	case 0x65:
-		s->insn.segment = SEG_GS;
+		s->insn->segment = byte == 0x64 ? SEG_FS : SEG_GS;
 		break;
 	default:
 		return false;
@@ -63,94 +132,85 @@ static bool take_prefix(struct decoder *s, u8 byte)
 	return true;
 }
 
-static void decode_port(struct decoder *s, u8 op)
+static u64 immediate(struct decoder *s, unsigned int bytes)
 {
-	struct insn *i = &s->insn;
-	bool out = op & 2;
+	unsigned int unused = 64 - bytes * 8;
+	u64 v = 0;
 
-	i->width = !(op & 1) ? 1 : s->wide16 ? 2 : 4;
-	if (op < 0xe0) {
-		i->kind = out ? INSN_OUTS : INSN_INS;
-		return;
-	}
-	i->kind = out ? INSN_OUT : INSN_IN;
-	i->rep = false;
-	i->immediate = op < 0xe8;
-	if (i->immediate)
-		i->port = next(s);
+	for (unsigned int shift = 0; shift < bytes * 8; shift += 8)
+		v |= (u64)next(s) << shift;
+	return (u64)((s64)(v << unused) >> unused);
 }
 
-static void decode_0f(struct decoder *s)
+// SIB and displacement of a memory operand.
+static void memory_skip(struct decoder *s, u8 modrm)
 {
-	static const u8 kinds[256] = {
-		[0x06] = INSN_CLTS,	[0x08] = INSN_INVD,
-		[0x09] = INSN_WBINVD,	[0x20] = INSN_READ_CR,
-		[0x21] = INSN_READ_DR,	[0x22] = INSN_WRITE_CR,
-		[0x23] = INSN_WRITE_DR, [0x30] = INSN_WRMSR,
-		[0x31] = INSN_RDTSC,	[0x32] = INSN_RDMSR,
-		[0xa2] = INSN_CPUID,
-	};
-	struct insn *i = &s->insn;
-	u8 op, modrm;
+	unsigned int mod = modrm >> 6, rm = modrm & 7, base = rm;
 
-	// With one of these it is another instruction, such as WBNOINVD.
-	if (i->rep || s->wide16)
-		return;
-	op = next(s);
-	i->kind = kinds[op];
-	if (op == 0x01) {
-		modrm = next(s);
-		i->kind = modrm == 0xd1	  ? INSN_XSETBV
-			  : modrm == 0xf9 ? INSN_RDTSCP
-					  : INSN_NONE;
-	} else if ((op & 0xfc) == 0x20) {
-		modrm = next(s);
-		i->control = (modrm >> 3 & 7) | (s->rex & REX_R ? 8 : 0);
-		i->gpr = (modrm & 7) | (s->rex & REX_B ? 8 : 0);
-	}
+	if (rm == 4)
+		base = next(s) & 7;
+	if (mod == 1)
+		s->at += 1;
+	else if (mod == 2 || base == 5)
+		s->at += 4;
 }
 
-// Leaves INSN_NONE for what is not emulated.
-static void decode_opcode(struct decoder *s, u8 op)
+// What follows the opcode. False: no memory operand where one is needed.
+static bool take_operands(struct decoder *s, unsigned int shape, u8 modrm)
 {
-	switch (op) {
-	case 0x0f:
-		decode_0f(s);
-		break;
-	case 0x6c ... 0x6f:
-	case 0xe4 ... 0xe7:
-	case 0xec ... 0xef:
-		decode_port(s, op);
-		break;
-	case 0xfa:
-		s->insn.kind = INSN_CLI;
-		break;
-	case 0xfb:
-		s->insn.kind = INSN_STI;
-		break;
+	struct insn *i = s->insn;
+
+	if (shape & (MEMORY | REGISTERS)) {
+		s->at++;
+		i->reg = (modrm >> 3 & 7) | (s->rex & REX_R ? 8 : 0);
+		i->rm = (modrm & 7) | (s->rex & REX_B ? 8 : 0);
 	}
+	if (shape & MEMORY) {
+		if (modrm >> 6 == 3)
+			return false;
+		memory_skip(s, modrm);
+	}
+	i->has_imm = shape & (IMM | IMM8);
+	if (i->has_imm)
+		i->imm = immediate(s, shape & IMM ? MIN(i->width, 4) : 1);
+	return true;
 }
 
-enum decode_result insn_decode(const u8 *b, unsigned int n, bool code64,
-			       struct insn *out)
+bool insn_decode(const u8 *b, unsigned int n, bool code64, struct insn *i)
 {
-	struct decoder s = { .b = b,
-			     .n = MIN(n, (unsigned int)INSN_MAX),
-			     .code64 = code64 };
-	u8 byte;
+	struct decoder s = { .b = b, .n = n, .code64 = code64, .insn = i };
+	const struct form *f;
+	unsigned int op;
+	u8 modrm;
 
+	*i = (struct insn){ 0 };
 	do
-		byte = next(&s);
-	while (take_prefix(&s, byte));
-	// 32-bit code has 16-bit addresses with this prefix: nobody's need.
-	if (code64 || !s.insn.addr32)
-		decode_opcode(&s, byte);
-	s.insn.addr32 |= !code64;
-	if (s.at > s.n && s.n < INSN_MAX)
-		return DECODE_MORE;
-	if (s.at > s.n || s.insn.kind == INSN_NONE)
-		return DECODE_REFUSED;
-	s.insn.length = (u8)s.at;
-	*out = s.insn;
-	return DECODE_OK;
+		op = next(&s);
+	while (take_prefix(&s, (u8)op));
+	if (op == 0x0f)
+		op = 0xf00 | next(&s);
+	if (op == 0xf01)
+		op = 0xf100 | next(&s);
+	modrm = s.at < n ? b[s.at] : 0;
+	f = form_find(op, modrm);
+	// 32-bit code has 16-bit addresses with that prefix: nobody's need.
+	if (!f || (i->addr32 && !code64))
+		return false;
+	// Another instruction, such as WBNOINVD.
+	if (op >= 0xf00 && !(f->shape & MEMORY) &&
+	    (s.lock || i->rep || s.wide16))
+		return false;
+	i->addr32 |= !code64;
+	i->kind = f->kind;
+	i->rex = s.rex;
+	i->rep = i->rep && f->shape & STRING;
+	i->width = s.wide16 ? 2 : 4;
+	if (!(op & 1) && !(f->shape & BITS))
+		i->width = 1;
+	else if (s.rex & REX_W && i->kind >= INSN_MOV)
+		i->width = 8;
+	if (f->shape && !take_operands(&s, f->shape, modrm))
+		return false;
+	i->length = (u8)s.at;
+	return s.at <= MIN(n, (unsigned int)INSN_MAX);
 }

@@ -4,8 +4,6 @@
 #include "lib/errno.h"
 #include "mm/alloc.h"
 #include "pv/private.h"
-#include "x86/desc.h"
-#include "x86/insn.h"
 #include "x86/tlb.h"
 
 static const u64 empty_descriptors[PTES] __aligned(PAGE_SIZE);
@@ -29,93 +27,37 @@ bool pv_descriptor_check(u64 *desc)
 	return true;
 }
 
-static int segdesc_validate(struct page_info *pg)
-{
-	u64 *t = map_frame(page_to_mfn(pg));
-	int rc = 0;
-
-	for (unsigned int i = 0; !rc && i < PAGE_SIZE / 8; i++)
-		if (!pv_descriptor_check(&t[i]))
-			rc = -EINVAL;
-	unmap_frame(t);
-	return rc;
-}
-
-int pv_segdesc_get(struct domain *d, mfn_t m)
-{
-	struct page_info *pg = mfn_to_page(m);
-	int rc;
-
-	if (!mfn_valid(m) || !page_get(pg, &d->account))
-		return -EINVAL;
-	rc = page_type_begin(pg, PGT_SEGDESC, true);
-	if (rc > 0) {
-		rc = segdesc_validate(pg);
-		if (rc)
-			page_type_abort(pg);
-		else
-			page_type_commit(pg);
-	}
-	if (rc)
-		page_put(pg);
-	return rc ? -EINVAL : 0;
-}
-
-void segdesc_put(mfn_t m)
-{
-	page_type_put(mfn_to_page(m));
-	page_put(mfn_to_page(m));
-}
-
-static void gdt_drop(struct domain *d, u64 *frames, unsigned int n)
-{
-	(void)d;
-	while (n-- > 0)
-		if (frames[n])
-			segdesc_put(mfn(frames[n]));
-}
-
-// What a guest has not set are descriptors that are not present.
-void pv_clear_gdt(struct vcpu *v)
+// Slot i of the GDT window and of the vcpu's own record.
+static void gdt_slot_set(struct vcpu *v, unsigned int i, u64 frame)
 {
 	u64 empty = pte_make(virt_to_mfn(empty_descriptors),
 			     PTE_P | PTE_A | PTE_NX);
 
-	for (unsigned int i = 0; i < PV_GDT_FRAMES; i++) {
-		perdom_map(v->domain, PERDOM_GDT(v->id) + i * PAGE_SIZE, empty);
-		if (v->pv->gdt_frames[i])
-			segdesc_put(mfn(v->pv->gdt_frames[i]));
-		v->pv->gdt_frames[i] = 0;
-	}
-	v->pv->gdt_entries = 0;
+	perdom_map(v->domain, PERDOM_GDT(v->id) + i * PAGE_SIZE,
+		   frame ? pte_make(mfn(frame), WINDOW_PAGE) : empty);
+	if (v->pv->gdt_frames[i])
+		table_put(mfn_to_page(mfn(v->pv->gdt_frames[i])));
+	v->pv->gdt_frames[i] = frame;
 }
 
-// The caller flushes: a vcpu changes its own GDT only, or does not run.
+// The caller flushes: a vcpu changes its own GDT only, or does not run. What a
+// guest has not set are descriptors that are not present.
 int pv_set_gdt(struct vcpu *v, const u64 *frames, unsigned int entries)
 {
-	unsigned int n = (entries + 511) / 512;
-	int rc;
+	unsigned int n = DIV_UP(entries, 512), i;
 
 	if (entries > PV_GDT_FRAMES * 512)
 		return -EINVAL;
-	for (unsigned int i = 0; i < n; i++) {
-		rc = pv_segdesc_get(v->domain, mfn(frames[i]));
-		if (rc) {
-			u64 taken[PV_GDT_FRAMES];
-
-			for (unsigned int k = 0; k < i; k++)
-				taken[k] = frames[k];
-			gdt_drop(v->domain, taken, i);
-			return rc;
-		}
+	for (i = 0; i < n; i++)
+		if (table_get(v->domain, mfn(frames[i]), PGT_SEGDESC))
+			break;
+	if (i < n) {
+		while (i-- > 0)
+			table_put(mfn_to_page(mfn(frames[i])));
+		return -EINVAL;
 	}
-	pv_clear_gdt(v);
-	for (unsigned int i = 0; i < n; i++) {
-		v->pv->gdt_frames[i] = frames[i];
-		perdom_map(v->domain, PERDOM_GDT(v->id) + i * PAGE_SIZE,
-			   pte_make(mfn(frames[i]),
-				    PTE_P | PTE_W | PTE_A | PTE_D | PTE_NX));
-	}
+	for (i = 0; i < PV_GDT_FRAMES; i++)
+		gdt_slot_set(v, i, i < n ? frames[i] : 0);
 	v->pv->gdt_entries = entries;
 	return 0;
 }
@@ -133,42 +75,30 @@ void pv_clear_ldt(struct vcpu *v)
 		perdom_map(v->domain, va + i * PAGE_SIZE, 0);
 		tlb_flush_va_mask(v->domain->account.tlb_cpus,
 				  va + i * PAGE_SIZE);
-		segdesc_put(mfn(pv->ldt_mfn[i]));
+		table_put(mfn_to_page(mfn(pv->ldt_mfn[i])));
 	}
 	spin_unlock(&pv->ldt_lock);
 }
 
 // A page of the LDT is shown when the processor asks for it first.
-static bool ldt_map(struct vcpu *v, u64 offset)
-{
-	struct pv_vcpu *pv = v->pv;
-	unsigned int i = (unsigned int)(offset >> PAGE_SHIFT);
-	bool done = false;
-	u64 e;
-
-	if (!guest_l1e_read(v, pv->ldt_base + (offset & PAGE_MASK), &e) ||
-	    !(e & PTE_P) || pv_segdesc_get(v->domain, pte_mfn(e)))
-		return false;
-	spin_lock(&pv->ldt_lock);
-	if (!(pv->ldt_mapped >> i & 1)) {
-		pv->ldt_mfn[i] = mfn_val(pte_mfn(e));
-		pv->ldt_mapped |= 1u << i;
-		perdom_map(v->domain, PERDOM_LDT(v->id) + i * PAGE_SIZE,
-			   pte_make(pte_mfn(e),
-				    PTE_P | PTE_W | PTE_A | PTE_D | PTE_NX));
-		done = true;
-	}
-	spin_unlock(&pv->ldt_lock);
-	if (!done)
-		segdesc_put(pte_mfn(e));
-	return true;
-}
-
 bool ldt_fault(struct vcpu *v, u64 address)
 {
-	u64 offset = address - PERDOM_LDT(v->id);
+	u64 e, offset = address - PERDOM_LDT(v->id);
+	unsigned int i = (unsigned int)(offset >> PAGE_SHIFT);
+	struct pv_vcpu *pv = v->pv;
 
-	if (offset >= LDT_WINDOW || offset / 8 >= v->pv->ldt_entries)
+	if (offset >= LDT_WINDOW || offset / 8 >= pv->ldt_entries ||
+	    !guest_l1e_read(v, pv->ldt_base + (offset & PAGE_MASK), &e) ||
+	    !(e & PTE_P) || table_get(v->domain, pte_mfn(e), PGT_SEGDESC))
 		return false;
-	return ldt_map(v, offset);
+	SPIN_GUARD(&pv->ldt_lock);
+	if (pv->ldt_mapped >> i & 1) {
+		table_put(mfn_to_page(pte_mfn(e)));
+		return true;
+	}
+	pv->ldt_mfn[i] = mfn_val(pte_mfn(e));
+	pv->ldt_mapped |= 1u << i;
+	perdom_map(v->domain, address & PAGE_MASK,
+		   pte_make(pte_mfn(e), WINDOW_PAGE));
+	return true;
 }

@@ -3,8 +3,6 @@
 #include "access/access.h"
 #include "lib/errno.h"
 #include "mm/alloc.h"
-#include "mm/paging.h"
-#include "pv/pgmod.h"
 #include "pv/private.h"
 #include "x86/entry.h"
 #include "x86/softirq.h"
@@ -22,14 +20,14 @@ void perdom_map(struct domain *d, u64 va, u64 pte)
 int perdom_prepare(struct domain *d, unsigned int vcpu_id)
 {
 	unsigned int i = vcpu_id / VCPUS_PER_L1;
+	u64 **l1 = &d->pv->perdom_l1[i];
 
-	if (d->pv->perdom_l1[i])
+	if (*l1)
 		return 0;
-	d->pv->perdom_l1[i] = hvpages_alloc(0);
-	if (!d->pv->perdom_l1[i])
+	*l1 = hvpages_alloc(0);
+	if (!*l1)
 		return -ENOMEM;
-	d->pv->perdom_l2[i] =
-		pte_make(virt_to_mfn(d->pv->perdom_l1[i]), HV_TABLE);
+	d->pv->perdom_l2[i] = pte_make(virt_to_mfn(*l1), HV_TABLE);
 	return 0;
 }
 
@@ -44,9 +42,7 @@ static int domain_init(struct domain *d)
 	pv->perdom_l2 = hvpages_alloc(0);
 	if (!pv->perdom_l3 || !pv->perdom_l2)
 		return -ENOMEM;
-	pv->perdom_l3_mfn = virt_to_mfn(pv->perdom_l3);
 	pv->perdom_l3[0] = pte_make(virt_to_mfn(pv->perdom_l2), HV_TABLE);
-	pv->m2p_slot = hv_l4[SLOT_M2P];
 	return 0;
 }
 
@@ -57,12 +53,9 @@ static void domain_exit(struct domain *d)
 	if (!pv)
 		return;
 	for (unsigned int i = 0; i < ARRAY_SIZE(pv->perdom_l1); i++)
-		if (pv->perdom_l1[i])
-			hvpages_free(pv->perdom_l1[i], 0);
-	if (pv->perdom_l2)
-		hvpages_free(pv->perdom_l2, 0);
-	if (pv->perdom_l3)
-		hvpages_free(pv->perdom_l3, 0);
+		hvpages_free(pv->perdom_l1[i], 0);
+	hvpages_free(pv->perdom_l2, 0);
+	hvpages_free(pv->perdom_l3, 0);
 	heap_free(pv);
 	d->pv = NULL;
 }
@@ -70,25 +63,20 @@ static void domain_exit(struct domain *d)
 // What a vcpu holds: tables, descriptors, an unfinished undo.
 static int vcpu_relinquish(struct vcpu *v)
 {
-	struct pv_vcpu *pv = v->pv;
-	u64 *base[2] = { &pv->kernel_mfn, &pv->user_mfn };
+	u64 *const base[] = { &v->hot.cr3_kernel, &v->hot.cr3_user };
+	struct page_info *pg;
 
-	if (old_table_settle(v))
+	if (pv_settle(v))
 		return -ERESTART;
 	pv_clear_ldt(v);
-	pv_clear_gdt(v);
-	for (unsigned int i = 0; i < 2; i++) {
-		u64 m = *base[i];
-
-		if (!m)
+	pv_set_gdt(v, NULL, 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(base); i++) {
+		if (!*base[i])
 			continue;
+		pg = mfn_to_page(maddr_to_mfn(*base[i]));
 		*base[i] = 0;
-		if (i == 0)
-			v->hot.cr3_kernel = 0;
-		else
-			v->hot.cr3_user = 0;
-		if (table_put(mfn_to_page(mfn(m)))) {
-			pv->old_table = mfn_to_page(mfn(m));
+		if (table_put(pg)) {
+			v->pv->old_table = pg;
 			return -ERESTART;
 		}
 	}
@@ -101,9 +89,7 @@ static int frame_relinquish(struct page_info *pg)
 	int rc = 0;
 
 	// An undo that stopped leaves PARTIAL set and the pin's reference.
-	if ((__atomic_fetch_and(&pg->type, ~PGT_PINNED, __ATOMIC_SEQ_CST) &
-	     PGT_PINNED) &&
-	    table_put(pg))
+	if (pin_take(pg) && table_put(pg))
 		page_put(pg);
 	if ((READ_ONCE(pg->type) & PGT_PARTIAL) && page_get_any(pg)) {
 		rc = table_undo_resume(pg);
@@ -116,7 +102,7 @@ static int frame_relinquish(struct page_info *pg)
 // Each frame dealt with goes to the tail of the list.
 static int tables_relinquish(struct domain *d)
 {
-	while (d->pv->relinquish_left) {
+	while (d->pv->relinquish_left > 1) {
 		struct page_info *pg = page_first(&d->account);
 		int rc;
 
@@ -146,10 +132,8 @@ static int domain_relinquish(struct domain *d)
 	for_each_vcpu(d, v)
 		if (v->pv && vcpu_relinquish(v))
 			return -ERESTART;
-	if (!d->pv->relinquish_begun) {
-		d->pv->relinquish_begun = true;
-		d->pv->relinquish_left = d->account.total;
-	}
+	if (!d->pv->relinquish_left)
+		d->pv->relinquish_left = d->account.total + 1;
 	return tables_relinquish(d);
 }
 

@@ -2,10 +2,10 @@
 // Port I/O of PV guests. First the guest's own rule (IOPL, I/O bitmap) says
 // whether its code may do it, then the domain's set of ports decides what the
 // access reaches: the machine, one of the few mediated devices, or nothing.
-#include "pv/emul.h"
 #include "access/access.h"
+#include "lib/errno.h"
 #include "pci/pci.h"
-#include "x86/ioport.h"
+#include "pv/private.h"
 #include "x86/time.h"
 
 #define PORT_PIT_CH2   0x42
@@ -17,6 +17,23 @@
 #define PORT_PCI_DATA  0xcfc
 
 #define REP_MAX	       256 // elements moved in one exit
+
+int pv_set_iopl(struct vcpu *v, u32 iopl)
+{
+	if (iopl > 3)
+		return -EINVAL;
+	v->pv->iopl = iopl << 12;
+	return 0;
+}
+
+int pv_set_iobitmap(struct vcpu *v, u64 gva, u32 ports)
+{
+	if (ports > 65536 || !access_ok(gva, ports / 8))
+		return -EINVAL;
+	v->pv->iobitmap = gva;
+	v->pv->iobitmap_ports = ports;
+	return 0;
+}
 
 bool emul_iopl_allows(const struct vcpu *v)
 {
@@ -80,12 +97,10 @@ static u32 part_read(struct domain *d, u32 port, unsigned int size)
 	case PORT_PIT_CH2:
 	case PORT_SPEAKER:
 		return d->is_hardware ? inb((u16)port) : 0;
+	case PORT_RTC_INDEX:
+		return d->is_hardware ? d->pv->rtc_index : ~0u;
 	}
-	if (!d->is_hardware)
-		return ~0u;
-	if (port == PORT_RTC_INDEX)
-		return d->pv->rtc_index;
-	if (port != PORT_RTC_DATA)
+	if (!d->is_hardware || port != PORT_RTC_DATA)
 		return ~0u;
 	SPIN_GUARD_IRQ(&rtc_lock);
 	outb(PORT_RTC_INDEX, d->pv->rtc_index & 0x7f);
@@ -126,34 +141,29 @@ static void part_write(struct domain *d, u32 port, unsigned int size, u32 value)
 	}
 }
 
-static u32 guest_read(struct domain *d, u32 port, unsigned int bytes)
+// What is read: 0 for a write.
+static u32 port_access(struct domain *d, u32 port, unsigned int bytes, bool out,
+		       u32 value)
 {
-	u64 value = 0, part;
-	unsigned int size;
-
-	if (is_direct(d, port, bytes))
-		return port_read((u16)port, bytes);
-	for (unsigned int at = 0; at < bytes; at += size) {
-		size = part_size(port + at, bytes - at);
-		part = part_read(d, port + at, size);
-		value |= (part & (BIT(8 * size) - 1)) << 8 * at;
-	}
-	return (u32)value;
-}
-
-static void guest_write(struct domain *d, u32 port, unsigned int bytes,
-			u32 value)
-{
+	u64 part, got = 0;
 	unsigned int size;
 
 	if (is_direct(d, port, bytes)) {
+		if (!out)
+			return port_read((u16)port, bytes);
 		port_write((u16)port, bytes, value);
-		return;
+		return 0;
 	}
 	for (unsigned int at = 0; at < bytes; at += size) {
 		size = part_size(port + at, bytes - at);
-		part_write(d, port + at, size, value >> 8 * at);
+		if (out) {
+			part_write(d, port + at, size, value >> 8 * at);
+			continue;
+		}
+		part = part_read(d, port + at, size);
+		got |= (part & (BIT(8 * size) - 1)) << 8 * at;
 	}
+	return (u32)got;
 }
 
 // A register of a string instruction moves on: with 32-bit addresses the
@@ -173,22 +183,18 @@ static bool string_element(struct vcpu *v, struct cpu_regs *regs, u16 port,
 	u64 *reg = in ? &regs->rdi : &regs->rsi;
 	u64 addr = i->addr32 ? (u32)*reg : *reg;
 	u32 value = 0;
-	int rc;
 
 	if (!in && i->segment != SEG_FLAT)
-		addr += i->segment == SEG_FS ? pv_fs_base() : pv_gs_base();
-	if (in) {
-		value = guest_read(v->domain, port, i->width);
-		rc = copy_to_guest(addr, &value, i->width);
-	} else {
-		rc = copy_from_guest(&value, addr, i->width);
-	}
-	if (rc) {
+		addr += i->segment == SEG_FS ? read_fs_base() : read_gs_base();
+	if (in)
+		value = port_access(v->domain, port, i->width, false, 0);
+	if (in ? copy_to_guest(addr, &value, i->width)
+	       : copy_from_guest(&value, addr, i->width)) {
 		pv_inject_page_fault(addr, in ? 6 : 4);
 		return false;
 	}
 	if (!in)
-		guest_write(v->domain, port, i->width, value);
+		port_access(v->domain, port, i->width, true, value);
 	step(reg, regs->rflags & FLAG_DF ? -(s64)i->width : i->width,
 	     i->addr32);
 	return true;
@@ -197,14 +203,13 @@ static bool string_element(struct vcpu *v, struct cpu_regs *regs, u16 port,
 static enum emul_result port_string(struct vcpu *v, struct cpu_regs *regs,
 				    u16 port, const struct insn *i)
 {
-	if (!i->rep)
-		return string_element(v, regs, port, i) ? EMUL_DONE
-							: EMUL_AGAIN;
 	for (unsigned int n = 0; n < REP_MAX; n++) {
-		if (!(i->addr32 ? (u32)regs->rcx : regs->rcx))
+		if (i->rep && !(i->addr32 ? (u32)regs->rcx : regs->rcx))
 			return EMUL_DONE;
 		if (!string_element(v, regs, port, i))
 			return EMUL_AGAIN;
+		if (!i->rep)
+			return EMUL_DONE;
 		step(&regs->rcx, -1, i->addr32);
 	}
 	return EMUL_AGAIN;
@@ -213,24 +218,21 @@ static enum emul_result port_string(struct vcpu *v, struct cpu_regs *regs,
 enum emul_result emul_port(struct vcpu *v, struct cpu_regs *regs,
 			   const struct insn *i)
 {
-	u16 port = i->immediate ? i->port : (u16)regs->rdx;
-	u64 value, keep; // keep: bytes of RAX that stay
+	u16 port = i->has_imm ? (u8)i->imm : (u16)regs->rdx;
+	u64 got, keep; // keep: bytes of RAX that stay
 
 	if (!emul_iopl_allows(v) && !bitmap_allows(v, port, i->width))
 		return EMUL_REFUSED;
 	// The last ports have nobody behind them that could wrap around.
-	if ((u32)port + i->width > 0x10000)
+	if (port + i->width > 0x10000)
 		return EMUL_REFUSED;
-	switch (i->kind) {
-	case INSN_IN:
-		value = guest_read(v->domain, port, i->width);
-		keep = i->width == 4 ? 0 : ~(BIT(8 * i->width) - 1);
-		regs->rax = (regs->rax & keep) | value;
-		return EMUL_DONE;
-	case INSN_OUT:
-		guest_write(v->domain, port, i->width, (u32)regs->rax);
-		return EMUL_DONE;
-	default:
+	if (i->kind == INSN_INS || i->kind == INSN_OUTS)
 		return port_string(v, regs, port, i);
+	got = port_access(v->domain, port, i->width, i->kind == INSN_OUT,
+			  (u32)regs->rax);
+	if (i->kind == INSN_IN) {
+		keep = i->width == 4 ? 0 : ~(BIT(8 * i->width) - 1);
+		regs->rax = (regs->rax & keep) | got;
 	}
+	return EMUL_DONE;
 }

@@ -2,48 +2,10 @@
 // MSRs of PV guests: a table of those that a guest may read or write, with
 // what it gets. What is not in the table does not exist (#GP), as on a
 // processor without it; guests expect that and go on.
-#include "pv/emul.h"
-#include "pv/hypercall_page.h"
 #include "dom/policy.h"
 #include "lib/errno.h"
 #include "mm/alloc.h"
-#include "x86/cpuid.h"
-#include "x86/faultable.h"
-#include "x86/insn.h"
-#include "x86/pte.h"
-
-#define MSR_PLATFORM_ID	    0x00000017
-#define MSR_PRED_CMD	    0x00000049
-#define MSR_PATCH_LEVEL	    0x0000008b
-#define MSR_PLATFORM_INFO   0x000000ce
-#define MSR_MPERF	    0x000000e7
-#define MSR_APERF	    0x000000e8
-#define MSR_ARCH_CAPS	    0x0000010a
-#define MSR_MISC_FEATURES   0x00000140
-#define MSR_MCG_CAP	    0x00000179
-#define MSR_MCG_STATUS	    0x0000017a
-#define MSR_MCG_CTL	    0x0000017b
-#define MSR_THERM_CONTROL   0x0000019a
-#define MSR_ENERGY_BIAS	    0x000001b0
-#define MSR_FEATURE_CONTROL 0x0000003a
-#define MSR_PERF_CAPS	    0x00000345
-#define MSR_MC0_CTL	    0x00000400
-#define MSR_HYPERCALL_PAGE  0x40000000
-#define MSR_SYSCFG	    0xc0010010
-#define MSR_HWCR	    0xc0010015
-#define MSR_IORR_BASE0	    0xc0010016
-#define MSR_TOP_MEM2	    0xc001001d
-#define MSR_FIDVID_CONTROL  0xc0010041
-#define MSR_FIDVID_STATUS   0xc0010042
-#define MSR_PSTATE_LIMIT    0xc0010061
-#define MSR_PSTATE7	    0xc001006b
-#define MSR_TSEG_BASE	    0xc0010112
-#define MSR_TSEG_MASK	    0xc0010113
-#define MSR_DE_CFG	    0xc0011029
-
-// Slots of pv_vcpu.misc_msr.
-#define KEEP_FEATURES	       0
-#define KEEP_TSC_AUX	       1
+#include "pv/private.h"
 
 #define MISC_FEATURES_FAULTING 1UL
 #define APIC_BASE_VALUE	       0xfee00800UL // enabled
@@ -53,15 +15,14 @@
 #define SYSCFG_SHOWN	       (BIT(18) | BIT(20) | BIT(21) | BIT(22))
 #define HWCR_TSC_FREQ_SEL      BIT(24)
 #define DE_CFG_LFENCE	       BIT(1)
-#define PAT_VALUE	       0x0000050100070406UL
 #define PRED_CMD_IBPB	       1UL
 #define MC_BANKS	       2u
 
 enum vendor_rule { ANY, INTEL, AMD };
 
-// read finds `fixed` in *value.
+// From the first number on so many. read finds `fixed` in *value.
 struct msr_rule {
-	u32 first, last;
+	u32 first, count;
 	enum vendor_rule vendor;
 	bool (*read)(struct vcpu *v, u32 msr, u64 *value);
 	bool (*write)(struct vcpu *v, u32 msr, u64 value);
@@ -81,20 +42,10 @@ u64 emul_tsc(const struct domain *d)
 	return ns / NS_PER_MS * khz + ns % NS_PER_MS * khz / NS_PER_MS;
 }
 
-u64 emul_tsc_aux(const struct vcpu *v)
-{
-	return v->pv->misc_msr[KEEP_TSC_AUX];
-}
-
-bool emul_cpuid_faults(const struct vcpu *v)
-{
-	return v->pv->misc_msr[KEEP_FEATURES] & MISC_FEATURES_FAULTING;
-}
-
 void emul_switch_to(const struct vcpu *v)
 {
-	u64 aux = v->pv->misc_msr[KEEP_TSC_AUX];
-	u64 faulting = !v->domain->is_hardware || emul_cpuid_faults(v);
+	u64 aux = v->pv->tsc_aux;
+	u64 faulting = !v->domain->is_hardware || v->pv->cpuid_faults;
 
 	if (cpu_has(RDTSCP) && this_cpu(loaded_aux) != aux) {
 		wrmsr(MSR_TSC_AUX, aux);
@@ -111,7 +62,7 @@ static bool read_fixed(struct vcpu *v, u32 msr, u64 *value)
 	return true;
 }
 
-static bool write_nothing(struct vcpu *v, u32 msr, u64 value)
+static bool ignore(struct vcpu *v, u32 msr, u64 value)
 {
 	return true;
 }
@@ -150,16 +101,16 @@ static bool read_arch_caps(struct vcpu *v, u32 msr, u64 *value)
 static bool read_features(struct vcpu *v, u32 msr, u64 *value)
 {
 	*value = msr == MSR_PLATFORM_INFO ? v->domain->policy.platform_info
-					  : v->pv->misc_msr[KEEP_FEATURES];
+					  : v->pv->cpuid_faults;
 	return true;
 }
 
-static bool write_misc_features(struct vcpu *v, u32 msr, u64 value)
+static bool write_features(struct vcpu *v, u32 msr, u64 value)
 {
 	if (value & ~MISC_FEATURES_FAULTING ||
 	    (value && !v->domain->policy.platform_info))
 		return false;
-	v->pv->misc_msr[KEEP_FEATURES] = value;
+	v->pv->cpuid_faults = value;
 	emul_switch_to(v);
 	return true;
 }
@@ -190,14 +141,15 @@ static bool read_misc_enable(struct vcpu *v, u32 msr, u64 *value)
 int pv_hypercall_page_set(struct domain *d, u64 gmfn)
 {
 	mfn_t m = mfn(gmfn);
+	struct page_info *pg = frame_get_writable(m, &d->account);
 	void *page;
 
-	if (!mfn_valid(m) || page_get_writable(mfn_to_page(m), &d->account))
+	if (!pg)
 		return -EACCES;
 	page = map_frame(m);
 	hypercall_page_fill(page);
 	unmap_frame(page);
-	page_put_writable(mfn_to_page(m));
+	page_put_writable(pg);
 	return 0;
 }
 
@@ -216,9 +168,9 @@ static bool read_efer(struct vcpu *v, u32 msr, u64 *value)
 
 static bool read_base(struct vcpu *v, u32 msr, u64 *value)
 {
-	*value = msr == MSR_FS_BASE   ? pv_fs_base()
-		 : msr == MSR_GS_BASE ? pv_gs_base()
-				      : v->pv->gs_base_user;
+	*value = msr == MSR_FS_BASE   ? read_fs_base()
+		 : msr == MSR_GS_BASE ? read_gs_base()
+				      : *pv_gs_base_other(v);
 	return true;
 }
 
@@ -227,11 +179,11 @@ static bool write_base(struct vcpu *v, u32 msr, u64 value)
 	if (!va_canonical(value))
 		return false;
 	if (msr == MSR_FS_BASE)
-		pv_set_fs_base(value);
+		write_fs_base(value);
 	else if (msr == MSR_GS_BASE)
-		pv_set_gs_base(value);
+		write_gs_base(value);
 	else
-		pv_set_gs_base_other(v, value);
+		*pv_gs_base_other(v) = value;
 	return true;
 }
 
@@ -243,7 +195,7 @@ static bool has_tsc_aux(const struct vcpu *v)
 
 static bool read_tsc_aux(struct vcpu *v, u32 msr, u64 *value)
 {
-	*value = emul_tsc_aux(v);
+	*value = v->pv->tsc_aux;
 	return has_tsc_aux(v);
 }
 
@@ -251,7 +203,7 @@ static bool write_tsc_aux(struct vcpu *v, u32 msr, u64 value)
 {
 	if (!has_tsc_aux(v))
 		return false;
-	v->pv->misc_msr[KEEP_TSC_AUX] = (u32)value;
+	v->pv->tsc_aux = (u32)value;
 	emul_switch_to(v);
 	return true;
 }
@@ -272,43 +224,37 @@ static bool read_hwcr(struct vcpu *v, u32 msr, u64 *value)
 	return true;
 }
 
-#define ONE(msr)	msr, msr
-#define CONSTANT(value) .read = read_fixed, .fixed = (value)
-#define READS(name)	.read = read_##name
-#define WRITES(name)	.write = write_##name
 static const struct msr_rule rules[] = {
-	{ ONE(MSR_TSC), ANY, READS(tsc) },
-	{ ONE(MSR_PLATFORM_ID), INTEL, READS(host) },
-	{ ONE(MSR_APIC_BASE), ANY, READS(apic_base) },
-	{ ONE(MSR_FEATURE_CONTROL), INTEL, CONSTANT(1) }, // locked
-	{ ONE(MSR_PRED_CMD), ANY, WRITES(pred_cmd) },
-	{ ONE(MSR_PATCH_LEVEL), INTEL, READS(host), WRITES(nothing) },
-	{ ONE(MSR_PATCH_LEVEL), AMD, READS(host) },
-	{ ONE(MSR_PLATFORM_INFO), ANY, READS(features) },
-	{ MSR_MPERF, MSR_APERF, ANY, WRITES(nothing) },
-	{ ONE(MSR_ARCH_CAPS), ANY, READS(arch_caps) },
-	{ ONE(MSR_MISC_FEATURES), ANY, READS(features), WRITES(misc_features) },
-	{ ONE(MSR_MCG_CAP), ANY, CONSTANT(MC_BANKS), WRITES(nothing) },
-	{ MSR_MCG_STATUS, MSR_MCG_CTL, ANY, CONSTANT(0), WRITES(nothing) },
-	{ ONE(MSR_THERM_CONTROL), INTEL, WRITES(nothing) },
-	{ ONE(MSR_MISC_ENABLE), ANY, READS(misc_enable), WRITES(same) },
-	{ ONE(MSR_ENERGY_BIAS), INTEL, WRITES(nothing) },
-	{ ONE(MSR_PAT), ANY, CONSTANT(PAT_VALUE) },
-	{ ONE(MSR_PERF_CAPS), ANY, CONSTANT(0) },
-	{ MSR_MC0_CTL, MSR_MC0_CTL + 4 * MC_BANKS - 1, ANY, READS(mc_bank),
-	  WRITES(nothing) },
-	{ ONE(MSR_HYPERCALL_PAGE), ANY, CONSTANT(0), WRITES(hypercall_page) },
-	{ ONE(MSR_EFER), ANY, READS(efer), WRITES(same) },
-	{ MSR_FS_BASE, MSR_KERNEL_GS_BASE, ANY, READS(base), WRITES(base) },
-	{ ONE(MSR_TSC_AUX), ANY, READS(tsc_aux), WRITES(tsc_aux) },
-	{ ONE(MSR_SYSCFG), AMD, READS(amd_memory) },
-	{ ONE(MSR_HWCR), AMD, READS(hwcr), WRITES(nothing) },
-	{ MSR_IORR_BASE0, MSR_TOP_MEM2, AMD, READS(amd_memory) },
-	{ MSR_FIDVID_CONTROL, MSR_FIDVID_STATUS, AMD, CONSTANT(0),
-	  WRITES(nothing) },
-	{ MSR_PSTATE_LIMIT, MSR_PSTATE7, AMD, CONSTANT(0), WRITES(nothing) },
-	{ MSR_TSEG_BASE, MSR_TSEG_MASK, AMD, READS(amd_memory) },
-	{ ONE(MSR_DE_CFG), AMD, CONSTANT(DE_CFG_LFENCE), WRITES(nothing) },
+	{ MSR_TSC, 1, ANY, read_tsc, NULL, 0 },
+	{ 0x00000017, 1, INTEL, read_host, NULL, 0 }, // platform id
+	{ MSR_APIC_BASE, 1, ANY, read_apic_base, NULL, 0 },
+	{ 0x0000003a, 1, INTEL, read_fixed, NULL, 1 }, // feature lock
+	{ 0x00000049, 1, ANY, NULL, write_pred_cmd, 0 },
+	{ 0x0000008b, 1, INTEL, read_host, ignore, 0 }, // patch level
+	{ 0x0000008b, 1, AMD, read_host, NULL, 0 },
+	{ MSR_PLATFORM_INFO, 1, ANY, read_features, NULL, 0 },
+	{ 0x000000e7, 2, ANY, NULL, ignore, 0 }, // MPERF, APERF
+	{ MSR_ARCH_CAPS, 1, ANY, read_arch_caps, NULL, 0 },
+	{ MSR_MISC_FEATURES, 1, ANY, read_features, write_features, 0 },
+	{ MSR_MCG_CAP, 1, ANY, read_fixed, ignore, MC_BANKS },
+	{ 0x0000017a, 2, ANY, read_fixed, ignore, 0 }, // MCG_STATUS
+	{ 0x0000019a, 1, INTEL, NULL, ignore, 0 },     // thermal control
+	{ 0x000001a0, 1, ANY, read_misc_enable, write_same, 0 },
+	{ 0x000001b0, 1, INTEL, NULL, ignore, 0 }, // energy bias
+	{ MSR_PAT, 1, ANY, read_fixed, NULL, PAT_VALUE },
+	{ 0x00000345, 1, ANY, read_fixed, NULL, 0 }, // performance capabilities
+	{ 0x00000400, 4 * MC_BANKS, ANY, read_mc_bank, ignore, 0 }, // MC0_CTL
+	{ 0x40000000, 1, ANY, read_fixed, write_hypercall_page, 0 },
+	{ MSR_EFER, 1, ANY, read_efer, write_same, 0 },
+	{ MSR_FS_BASE, 3, ANY, read_base, write_base, 0 },
+	{ MSR_TSC_AUX, 1, ANY, read_tsc_aux, write_tsc_aux, 0 },
+	{ MSR_SYSCFG, 1, AMD, read_amd_memory, NULL, 0 },
+	{ 0xc0010015, 1, AMD, read_hwcr, ignore, 0 },	  // HWCR
+	{ 0xc0010016, 8, AMD, read_amd_memory, NULL, 0 }, // IORRs, TOP_MEM
+	{ 0xc0010041, 2, AMD, read_fixed, ignore, 0 },	  // FID and VID
+	{ 0xc0010061, 11, AMD, read_fixed, ignore, 0 },	  // P-states
+	{ 0xc0010112, 2, AMD, read_amd_memory, NULL, 0 }, // TSEG
+	{ 0xc0011029, 1, AMD, read_fixed, ignore, DE_CFG_LFENCE },
 };
 
 static const struct msr_rule *find_rule(u32 msr)
@@ -316,10 +262,9 @@ static const struct msr_rule *find_rule(u32 msr)
 	const struct msr_rule *r;
 
 	for (r = rules; r < rules + ARRAY_SIZE(rules); r++) {
-		if (msr < r->first || msr > r->last)
-			continue;
-		if (r->vendor == ANY ||
-		    (r->vendor == INTEL) == (cpu_host.vendor == CPU_INTEL))
+		if (msr - r->first < r->count &&
+		    (r->vendor == ANY ||
+		     (r->vendor == INTEL) == (cpu_host.vendor == CPU_INTEL)))
 			return r;
 	}
 	return NULL;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The stubs keep RCX and R11, which syscall overwrites, on the guest's stack.
-#include "pv/hypercall_page.h"
-#include "lib/abi.h"
+#include "pv/pv.h"
 #include "lib/string.h"
 
 #define STUB_SIZE 32

@@ -6,9 +6,6 @@
 #include "pv/private.h"
 #include "x86/platform.h"
 
-// Bits that no guest entry may have: PS is PAT in L1.
-#define L1_FORBIDDEN (PTE_GNTTAB)
-
 bool mmio_is_readonly(mfn_t m)
 {
 	for (u32 i = 0; i < platform.nr_ioapics; i++)
@@ -44,9 +41,8 @@ static bool is_ram(mfn_t m)
 int l1_get(u64 e, struct domain *owner, struct domain *from)
 {
 	struct page_info *pg = mfn_to_page(pte_mfn(e));
-	int rc;
 
-	if (e & L1_FORBIDDEN)
+	if (e & PTE_GNTTAB)
 		return -EINVAL;
 	if (!is_ram(pte_mfn(e)))
 		return mmio_get(e, owner, from);
@@ -58,8 +54,7 @@ int l1_get(u64 e, struct domain *owner, struct domain *from)
 		return -EBUSY;
 	if (!(e & PTE_W))
 		return 0;
-	rc = page_type_begin(pg, PGT_WRITABLE, true);
-	if (rc) {
+	if (page_type_begin(pg, PGT_WRITABLE, true)) {
 		page_put(pg);
 		return -EBUSY;
 	}
@@ -71,6 +66,8 @@ int l1_get(u64 e, struct domain *owner, struct domain *from)
 void l1_put(u64 e, struct domain *owner)
 {
 	struct page_info *pg = mfn_to_page(pte_mfn(e));
+	struct vcpu *v;
+	u64 type;
 
 	if (!(e & PTE_P) || !is_ram(pte_mfn(e)))
 		return;
@@ -80,13 +77,31 @@ void l1_put(u64 e, struct domain *owner)
 	}
 	// A segment-descriptor page may stand in an LDT window only while
 	// its owner still has it mapped.
-	if ((READ_ONCE(pg->type) & (PGT_TYPE | PGT_COUNT)) > PGT_SEGDESC &&
-	    (READ_ONCE(pg->type) & PGT_TYPE) == PGT_SEGDESC &&
-	    page_owner(pg) == &owner->account) {
-		struct vcpu *v;
-
+	type = READ_ONCE(pg->type);
+	if ((type & PGT_TYPE) == PGT_SEGDESC && type & PGT_COUNT &&
+	    page_owner(pg) == &owner->account)
 		for_each_vcpu(owner, v)
 			pv_clear_ldt(v);
+	page_put(pg);
+}
+
+struct page_info *l1_open(struct domain *d, mfn_t m)
+{
+	struct page_info *pg = frame_get(m, &d->account);
+
+	if (!pg)
+		return NULL;
+	if (page_lock(pg)) {
+		if ((pg->type & PGT_TYPE) == PGT_L1)
+			return pg;
+		page_unlock(pg);
 	}
+	page_put(pg);
+	return NULL;
+}
+
+void l1_close(struct page_info *pg)
+{
+	page_unlock(pg);
 	page_put(pg);
 }

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Changing one entry of a table that is in use: take what the new entry
 // needs, write it, give back what the old one held.
-#include "pv/pgmod.h"
 #include "lib/errno.h"
 #include "mm/alloc.h"
 #include "pv/private.h"
 
-#define TABLE_FORBIDDEN (PTE_PWT | PTE_PCD | PTE_PS | PTE_G)
-
 // Bits that may change without another look at the frame.
-#define L1_CHEAP                                                           \
-	(PTE_NX | PTE_AVAIL | (PTE_AVAILH & ~PTE_GNTTAB) | PTE_G | PTE_D | \
-	 PTE_A | PTE_U)
 #define TABLE_CHEAP (PTE_NX | PTE_AVAIL | PTE_AVAILH | PTE_D | PTE_A | PTE_U)
+#define L1_CHEAP    ((TABLE_CHEAP | PTE_G) & ~PTE_GNTTAB)
 
 struct change {
 	u64 *entry;
@@ -25,20 +20,21 @@ struct change {
 // the table is locked. False: the entry is not the expected one.
 static bool entry_write(struct change *c)
 {
-	u64 old = READ_ONCE(*c->entry), want;
+	u64 old, want;
 
+	if (likely(!c->keep_ad && !c->compare)) {
+		// A write replaces the bits: what the old entry held is told by
+		// `old`, A and D aside.
+		WRITE_ONCE(*c->entry, c->want);
+		return true;
+	}
+	old = READ_ONCE(*c->entry);
 	do {
 		if (c->compare && old != c->old)
 			return false;
 		want = c->want;
-		if (c->keep_ad && (old & PTE_P) && (want & PTE_P))
+		if (c->keep_ad && old & want & PTE_P)
 			want |= old & (PTE_A | PTE_D);
-		if (!c->keep_ad && !c->compare) {
-			// A write replaces the bits: what the old entry held is
-			// told by `old`, A and D aside.
-			WRITE_ONCE(*c->entry, want);
-			return true;
-		}
 	} while (!__atomic_compare_exchange_n(c->entry, &old, want, false,
 					      __ATOMIC_SEQ_CST,
 					      __ATOMIC_SEQ_CST));
@@ -47,27 +43,23 @@ static bool entry_write(struct change *c)
 
 static int l1_set(struct change *c, struct domain *owner, struct domain *from)
 {
-	u64 asked = c->want;
-	int rc;
+	int rc = 0;
 
-	if (!(asked & PTE_P))
-		goto write;
-	if (asked & PTE_GNTTAB)
+	if (c->want & PTE_GNTTAB && c->want & PTE_P)
 		return -EINVAL;
-	if ((c->old & PTE_P) && !((c->old ^ asked) & ~L1_CHEAP)) {
-		c->want = l1e_adjust(asked);
+	if (c->want & c->old & PTE_P && !((c->old ^ c->want) & ~L1_CHEAP)) {
+		c->want = l1e_adjust(c->want);
 		return entry_write(c) ? 0 : -EAGAIN;
 	}
-	rc = l1_get(asked, owner, from);
+	if (c->want & PTE_P)
+		rc = l1_get(c->want, owner, from);
 	if (rc < 0)
 		return rc;
 	if (rc == 1)
-		asked &= ~PTE_W;
-	c->want = l1e_adjust(asked);
-write:
+		c->want &= ~PTE_W;
+	c->want = l1e_adjust(c->want);
 	if (!entry_write(c)) {
-		if (c->want & PTE_P)
-			l1_put(c->want, owner);
+		l1_put(c->want, owner);
 		return -EAGAIN;
 	}
 	l1_put(c->old, owner);
@@ -76,7 +68,7 @@ write:
 
 static int upper_set(struct change *c, struct domain *d, unsigned int level)
 {
-	int rc = 0;
+	int rc;
 
 	c->want = table_entry_adjust(c->want);
 	if (c->want & PTE_P) {
@@ -84,10 +76,7 @@ static int upper_set(struct change *c, struct domain *d, unsigned int level)
 			return -EINVAL;
 		if ((c->old & PTE_P) && !((c->old ^ c->want) & ~TABLE_CHEAP))
 			return entry_write(c) ? 0 : -EAGAIN;
-		rc = table_get(d, pte_mfn(c->want), (u64)(level - 1) << 60,
-			       false);
-		if (rc == -EAGAIN)
-			rc = -ERESTART;
+		rc = table_get(d, pte_mfn(c->want), (u64)(level - 1) << 60);
 		if (rc)
 			return rc;
 	}
@@ -102,62 +91,40 @@ static int upper_set(struct change *c, struct domain *d, unsigned int level)
 	return 0;
 }
 
-static int change_apply(struct page_info *pg, unsigned int offset,
-			struct change *c, struct domain *from)
+int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
+		    bool keep_ad, const u64 *expected, struct domain *from)
 {
-	struct domain *d = container_of(page_owner(pg), struct domain, account);
-	unsigned int level = (unsigned int)((pg->type & PGT_TYPE) >> 60);
+	struct change c = { .want = entry, .keep_ad = keep_ad };
+	unsigned int level = type_level(pg->type & PGT_TYPE);
+	struct domain *d = owner_of(pg);
 	u64 *t = map_frame(page_to_mfn(pg));
 	int rc;
 
-	c->entry = &t[offset / 8];
-	if (!c->compare)
-		c->old = READ_ONCE(*c->entry);
+	c.entry = &t[offset / 8];
+	c.compare = expected;
+	c.old = expected ? *expected : READ_ONCE(*c.entry);
 	if (level == 4 && !l4_slot_is_guest(offset / 8))
 		rc = -EINVAL;
 	else if (level == 1)
-		rc = l1_set(c, d, from);
+		rc = l1_set(&c, d, from);
 	else
-		rc = upper_set(c, d, level);
+		rc = upper_set(&c, d, level);
 	unmap_frame(t);
 	return rc;
 }
 
-int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
-		    bool keep_ad, struct vcpu *v, struct domain *from)
+bool pin_take(struct page_info *pg)
 {
-	struct change c = { .want = entry, .keep_ad = keep_ad };
-
-	(void)v;
-	return change_apply(pg, offset, &c, from);
-}
-
-int table_entry_cmpxchg(struct page_info *pg, unsigned int offset, u64 expected,
-			u64 entry, struct vcpu *v)
-{
-	struct change c = { .want = entry, .old = expected, .compare = true };
-
-	return change_apply(pg, offset, &c, v->domain);
-}
-
-// False: there is no pin.
-static bool pin_drop(struct page_info *pg)
-{
-	if (!(__atomic_fetch_and(&pg->type, ~PGT_PINNED, __ATOMIC_SEQ_CST) &
-	      PGT_PINNED))
-		return false;
-	table_put_deferred(pg);
-	return true;
+	return __atomic_fetch_and(&pg->type, ~PGT_PINNED, __ATOMIC_SEQ_CST) &
+	       PGT_PINNED;
 }
 
 int table_pin(struct domain *d, gfn_t gfn, u64 type)
 {
 	mfn_t m = mfn(gfn_val(gfn));
 	struct page_info *pg = mfn_to_page(m);
-	int rc = table_get(d, m, type, false);
+	int rc = table_get(d, m, type);
 
-	if (rc == -EAGAIN)
-		rc = -ERESTART;
 	if (rc)
 		return rc;
 	if (__atomic_fetch_or(&pg->type, PGT_PINNED, __ATOMIC_SEQ_CST) &
@@ -166,30 +133,21 @@ int table_pin(struct domain *d, gfn_t gfn, u64 type)
 		return -EINVAL;
 	}
 	// The domain may have begun to die and walked past this frame.
-	if (unlikely(d->state != DOM_ALIVE))
-		pin_drop(pg);
+	if (unlikely(d->state != DOM_ALIVE) && pin_take(pg))
+		table_put_deferred(pg);
 	return 0;
 }
 
 int table_unpin(struct domain *d, gfn_t gfn)
 {
-	mfn_t m = mfn(gfn_val(gfn));
-	struct page_info *pg = mfn_to_page(m);
+	struct page_info *pg = frame_get(mfn(gfn_val(gfn)), &d->account);
 	bool pinned;
 
-	if (!mfn_valid(m) || !page_get(pg, &d->account))
+	if (!pg)
 		return -EINVAL;
-	pinned = pin_drop(pg);
+	pinned = pin_take(pg);
+	if (pinned)
+		table_put_deferred(pg);
 	page_put(pg);
 	return pinned ? 0 : -EINVAL;
-}
-
-int pv_settle(struct vcpu *v)
-{
-	return old_table_settle(v);
-}
-
-u64 pv_l1e_maddr(const struct vcpu *v, u64 va)
-{
-	return guest_l1e_maddr(v, va);
 }

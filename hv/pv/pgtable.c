@@ -13,19 +13,6 @@
 #define AUX_CHILD BIT(31)
 #define AUX_DONE  0x3ffu
 
-// Bits that no entry of an upper level may have: large pages are refused.
-#define TABLE_FORBIDDEN (PTE_PWT | PTE_PCD | PTE_PS | PTE_G)
-
-static unsigned int type_level(u64 type)
-{
-	return (unsigned int)(type >> 60);
-}
-
-static struct domain *owner_of(const struct page_info *pg)
-{
-	return container_of(page_owner(pg), struct domain, account);
-}
-
 static int l1_validate(struct page_info *pg)
 {
 	struct domain *d = owner_of(pg);
@@ -34,25 +21,32 @@ static int l1_validate(struct page_info *pg)
 	int rc = 0;
 
 	for (i = 0; i < PTES; i++) {
-		u64 e = t[i];
-
-		if (!(e & PTE_P))
+		if (!(t[i] & PTE_P))
 			continue;
-		rc = l1_get(e, d, d);
+		rc = l1_get(t[i], d, d);
 		if (rc < 0)
 			break;
-		if (rc == 1)
-			e &= ~PTE_W;
-		t[i] = l1e_adjust(e);
+		t[i] = l1e_adjust(rc == 1 ? t[i] & ~PTE_W : t[i]);
 	}
-	if (rc < 0)
-		while (i-- > 0)
-			l1_put(t[i], d);
+	while (rc < 0 && i-- > 0)
+		l1_put(t[i], d);
 	unmap_frame(t);
-	return rc < 0 ? rc : 0;
+	return MIN(rc, 0);
 }
 
-static void l1_undo(struct page_info *pg)
+// A page of descriptors holds nothing: there is no undo.
+static int segdesc_validate(struct page_info *pg)
+{
+	u64 *t = map_frame(page_to_mfn(pg));
+	unsigned int i = 0;
+
+	while (i < PTES && pv_descriptor_check(&t[i]))
+		i++;
+	unmap_frame(t);
+	return i < PTES ? -EINVAL : 0;
+}
+
+static int l1_undo(struct page_info *pg)
 {
 	struct domain *d = owner_of(pg);
 	u64 *t = map_frame(page_to_mfn(pg));
@@ -60,6 +54,7 @@ static void l1_undo(struct page_info *pg)
 	for (unsigned int i = 0; i < PTES; i++)
 		l1_put(t[i], d);
 	unmap_frame(t);
+	return 0;
 }
 
 static bool slot_is_checked(unsigned int level, unsigned int i)
@@ -72,8 +67,8 @@ static void l4_fill(u64 *t, const struct domain *d)
 {
 	for (unsigned int i = SLOT_M2P; i < SLOT_END; i++)
 		t[i] = hv_l4[i];
-	t[SLOT_PERDOM] =
-		pte_make(d->pv->perdom_l3_mfn, PTE_P | PTE_W | PTE_U | PTE_A);
+	t[SLOT_PERDOM] = pte_make(virt_to_mfn(d->pv->perdom_l3),
+				  PTE_P | PTE_W | PTE_U | PTE_A);
 }
 
 // What table_get left behind when it failed in the middle is the vcpu's debt;
@@ -112,10 +107,7 @@ static int upper_validate(struct page_info *pg, unsigned int level)
 		}
 		rc = e & TABLE_FORBIDDEN
 			     ? -EINVAL
-			     : table_get(d, pte_mfn(e), (u64)(level - 1) << 60,
-					 false);
-		if (rc == -EAGAIN)
-			rc = -ERESTART;
+			     : table_get(d, pte_mfn(e), (u64)(level - 1) << 60);
 		if (rc)
 			break;
 		// The old undo's reference: the entry has one of its own now.
@@ -137,33 +129,26 @@ static int upper_validate(struct page_info *pg, unsigned int level)
 static int upper_undo(struct page_info *pg, unsigned int level)
 {
 	u64 *t = map_frame(page_to_mfn(pg));
-	unsigned int i = pg->aux == PTES ? PTES : pg->aux & AUX_DONE;
+	unsigned int i = pg->aux & AUX_DONE;
+	bool child = pg->aux & AUX_CHILD;
 	int rc = 0;
 
-	if (pg->aux & AUX_CHILD)
+	if (child)
 		rc = table_undo_resume(mfn_to_page(pte_mfn(t[i])));
-	if (rc) {
-		unmap_frame(t);
-		return rc;
-	}
-	while (i > 0) {
-		if (softirq_pending()) {
-			rc = -ERESTART;
+	child = rc;
+	while (!rc && i > 0) {
+		rc = softirq_pending() ? -ERESTART : 0;
+		if (rc)
 			break;
-		}
 		i--;
-		if (!slot_is_checked(level, i) || !(t[i] & PTE_P))
-			continue;
-		if (table_put(mfn_to_page(pte_mfn(t[i])))) {
-			pg->aux = i | AUX_CHILD;
-			unmap_frame(t);
-			return -ERESTART;
-		}
+		if (slot_is_checked(level, i) && t[i] & PTE_P)
+			rc = table_put(mfn_to_page(pte_mfn(t[i])));
+		child = rc;
 	}
 	// Nobody shall read where our own tables are.
 	if (!rc && level == 4)
 		memset(&t[SLOT_M2P], 0, (SLOT_END - SLOT_M2P) * sizeof(*t));
-	pg->aux = i;
+	pg->aux = i | (child ? AUX_CHILD : 0);
 	unmap_frame(t);
 	return rc;
 }
@@ -173,12 +158,8 @@ static int upper_undo(struct page_info *pg, unsigned int level)
 static int table_undo(struct page_info *pg)
 {
 	unsigned int level = type_level(pg->type & PGT_TYPE);
-	int rc = 0;
+	int rc = level == 1 ? l1_undo(pg) : upper_undo(pg, level);
 
-	if (level == 1)
-		l1_undo(pg);
-	else
-		rc = upper_undo(pg, level);
 	if (rc)
 		page_type_interrupt(pg);
 	else
@@ -186,46 +167,43 @@ static int table_undo(struct page_info *pg)
 	return rc;
 }
 
-// As table_undo for a validation that failed; what cannot be done at once is
-// left to the vcpu's debt.
-static void table_validate_failed(struct page_info *pg, unsigned int level)
-{
-	struct pv_vcpu *pv = current->pv;
-
-	if (level == 1 || !pg->aux) {
-		page_type_abort(pg);
-		return;
-	}
-	page_type_interrupt(pg);
-	if (pv && !pv->old_table && page_get_any(pg))
-		pv->old_table = pg;
-}
-
+// Of one that failed, what cannot be undone at once is left to the vcpu's debt.
 static int table_validate(struct page_info *pg, u64 type)
 {
 	unsigned int level = type_level(type);
-	int rc = level == 1 ? l1_validate(pg) : upper_validate(pg, level);
+	struct pv_vcpu *pv;
+	int rc = level == 1	       ? l1_validate(pg)
+		 : type == PGT_SEGDESC ? segdesc_validate(pg)
+				       : upper_validate(pg, level);
 
-	if (!rc)
+	if (!rc) {
 		page_type_commit(pg);
-	else if (rc == -ERESTART)
+	} else if (rc != -ERESTART && !pg->aux) {
+		page_type_abort(pg);
+	} else {
 		page_type_interrupt(pg);
-	else
-		table_validate_failed(pg, level);
+		pv = rc == -ERESTART ? NULL : current->pv;
+		if (pv && !pv->old_table && page_get_any(pg))
+			pv->old_table = pg;
+	}
 	return rc;
 }
 
-int table_get(struct domain *d, mfn_t m, u64 type, bool can_wait)
+int table_get(struct domain *d, mfn_t m, u64 type)
 {
-	struct page_info *pg = mfn_to_page(m);
+	struct page_info *pg = frame_get(m, &d->account);
 	int rc;
 
-	if (!mfn_valid(m) || !page_get(pg, &d->account))
+	if (!pg)
 		return -EINVAL;
-	rc = page_type_begin(pg, type, can_wait);
+	rc = page_type_begin(pg, type, type == PGT_SEGDESC);
+	if (likely(!rc))
+		return 0;
 	// In use as something else: as Xen answers, unlike for L1 entries.
 	if (rc == -EBUSY)
 		rc = -EINVAL;
+	if (rc == -EAGAIN)
+		rc = -ERESTART;
 	if (rc == 2)
 		page_put(pg);
 	if (rc > 0)
@@ -256,8 +234,6 @@ int old_table_settle(struct vcpu *v)
 {
 	struct page_info *pg = v->pv->old_table;
 
-	if (likely(!pg))
-		return 0;
 	v->pv->old_table = NULL;
 	if (!table_undo_resume(pg))
 		return 0;
@@ -265,22 +241,21 @@ int old_table_settle(struct vcpu *v)
 	return -ERESTART;
 }
 
-int table_put_deferred(struct page_info *pg)
+void table_put_deferred(struct page_info *pg)
 {
 	struct pv_vcpu *pv = current->pv;
 
 	if (!table_put(pg))
-		return 0;
+		return;
 	// One debt at a time. What is more keeps the PARTIAL flag's reference,
 	// until the frame is that type again or its domain ends.
 	if (pv && !pv->old_table)
 		pv->old_table = pg;
 	else
 		page_put(pg);
-	return -ERESTART;
 }
 
-u64 guest_l1e_maddr(const struct vcpu *v, u64 va)
+u64 pv_l1e_maddr(const struct vcpu *v, u64 va)
 {
 	u64 maddr = v->hot.cr3_kernel & PTE_ADDR;
 
@@ -303,7 +278,7 @@ u64 guest_l1e_maddr(const struct vcpu *v, u64 va)
 
 bool guest_l1e_read(const struct vcpu *v, u64 va, u64 *e)
 {
-	u64 maddr = guest_l1e_maddr(v, va);
+	u64 maddr = pv_l1e_maddr(v, va);
 	u64 *t;
 
 	if (!maddr)

@@ -2,9 +2,14 @@
 #ifndef PV_PRIVATE_H
 #define PV_PRIVATE_H
 
+#include "pv/decode.h"
 #include "pv/pv.h"
 #include "x86/panic.h"
-#include "x86/pte.h"
+
+// Bits that no entry of an upper level may have: large pages are refused.
+#define TABLE_FORBIDDEN (PTE_PWT | PTE_PCD | PTE_PS | PTE_G)
+// Frames that the windows in slot 260 show.
+#define WINDOW_PAGE (PTE_P | PTE_W | PTE_A | PTE_D | PTE_NX)
 
 // Is slot of a base table the guest's?
 static inline bool l4_slot_is_guest(unsigned int slot)
@@ -29,6 +34,17 @@ static inline u64 table_entry_adjust(u64 e)
 	return e & PTE_P ? e | PTE_U : e;
 }
 
+// 1 to 4, or 5 for segment descriptors.
+static inline unsigned int type_level(u64 type)
+{
+	return (unsigned int)(type >> 60);
+}
+
+static inline struct domain *owner_of(const struct page_info *pg)
+{
+	return container_of(page_owner(pg), struct domain, account);
+}
+
 // pgentry.c: what one present L1 entry holds. l1_get returns 0, 1 when the
 // entry must lose its write bit (registers of ours that Dom0 may read), or
 // an error; `owner` has the table, `from` the frame.
@@ -36,34 +52,46 @@ static inline u64 table_entry_adjust(u64 e)
 bool mmio_is_readonly(mfn_t m);
 int l1_get(u64 e, struct domain *owner, struct domain *from);
 void l1_put(u64 e, struct domain *owner);
+// d's L1 table m, locked, with a reference; NULL: it is none.
+struct page_info *l1_open(struct domain *d, mfn_t m);
+void l1_close(struct page_info *pg);
 
-// pgtable.c. get: reference and type of a table frame, validated; -ERESTART
-// when it stopped half way and the call is to be issued again (nothing held).
-// put: drops both; -ERESTART: the undo stopped, the caller keeps its
-// reference and calls table_undo_resume later.
-int table_get(struct domain *d, mfn_t m, u64 type, bool can_wait);
+// pgtable.c. Drops what table_get took; -ERESTART: the undo stopped, the caller
+// keeps its reference and calls table_undo_resume later.
 int table_put(struct page_info *pg);
 int table_undo_resume(struct page_info *pg); // drops the reference when done
 // As table_put, but an unfinished undo becomes the vcpu's debt.
-int table_put_deferred(struct page_info *pg);
-// 0, or -ERESTART: work is left.
-int old_table_settle(struct vcpu *v);
+void table_put_deferred(struct page_info *pg);
+// Takes the pin's mark away; false: there is none. The caller puts what it held.
+bool pin_take(struct page_info *pg);
 
-void segdesc_put(mfn_t m);
-
-// Linear address to the L1 entry of the current kernel tables: maddr of the
-// entry, or 0 when a level is missing.
-u64 guest_l1e_maddr(const struct vcpu *v, u64 va);
+// The L1 entry of the current kernel tables for va; false: a level is missing.
 bool guest_l1e_read(const struct vcpu *v, u64 va, u64 *e);
 
-// bounce.c
-struct bounce {
-	u64 rip;
-	bool has_error, masks_events;
-	u32 error_code;
+// traps.c
+void pv_inject_page_fault(u64 address, u32 error_code);
+
+// emulate.c: what a guest kernel may not execute itself; true when done.
+bool pv_emulate_privileged(struct cpu_regs *regs);
+bool pv_emulate_invalid_op(struct cpu_regs *regs);
+// The instruction at regs->rip; false: none that is emulated.
+bool insn_fetch(const struct vcpu *v, const struct cpu_regs *regs,
+		struct insn *i);
+// Register by its number in an instruction.
+u64 *insn_gpr(struct cpu_regs *r, unsigned int n);
+
+enum emul_result {
+	EMUL_REFUSED, // false: the guest gets its #GP
+	EMUL_DONE,    // true: go behind the instruction
+	EMUL_AGAIN,   // state is consistent, the instruction is executed again
 };
-void pv_bounce(struct cpu_regs *regs, const struct bounce *b);
-void pv_bounce_failsafe(struct cpu_regs *regs);
+// in, out, ins, outs: emul_io.c.
+enum emul_result emul_port(struct vcpu *v, struct cpu_regs *regs,
+			   const struct insn *i);
+// Rule of cli, sti and of ports without a bitmap: IOPL of the guest's mode.
+bool emul_iopl_allows(const struct vcpu *v);
+// TSC of a domain: the machine's, or system time scaled when it is emulated.
+u64 emul_tsc(const struct domain *d);
 
 // desc.c
 #define LDT_WINDOW (PV_LDT_PAGES * PAGE_SIZE)
@@ -78,8 +106,15 @@ void pv_switch_from(struct vcpu *v);
 void pv_switch_to(struct vcpu *v);
 int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c);
 void pv_context_get(struct vcpu *v, struct vcpu_guest_context *c);
+u64 pv_cr4_real(const struct vcpu *v);
 
-void debugregs_load(struct vcpu *v);
+// debugreg.c
+#define DR7_ENABLED 0xffUL
+#define DR7_ONE	    0x400UL
+#define DR6_ONES    0xffff0ff0UL
+void debugregs_load(const struct vcpu *v);
+
+// domain.c
 void perdom_map(struct domain *d, u64 va, u64 pte);
 int perdom_prepare(struct domain *d, unsigned int vcpu_id);
 

@@ -5,6 +5,8 @@
 #define PV_PV_H
 
 #include "dom/domain.h"
+#include "x86/pte.h"
+#include "x86/segment.h"
 
 #define PV_GDT_FRAMES 14 // the rest of the 16 is the hypervisor's
 #define PV_LDT_PAGES  16
@@ -21,36 +23,31 @@ struct pv_vcpu {
 	u32 ldt_mapped; // one bit a page of the LDT window
 	u64 ldt_mfn[PV_LDT_PAGES];
 
-	u64 kernel_mfn, user_mfn; // base tables; 0: none
-
-	u64 fs_base, gs_base_kernel, gs_base_user;
+	u64 fs_base;
+	u64 gs_base[2]; // of guest user and kernel mode; not of a running one's
 	u16 ds, es, fs, gs; // while it does not run
 
 	u64 cr0_ts; // guest's view of CR0.TS
 	u64 cr4;    // guest's view
-	u64 dr[4], dr6, dr7;
+	u64 dr[8];
 	u32 iopl;	    // in RFLAGS position (0x0000 to 0x3000)
 	u64 iobitmap;	    // guest pointer; 0 none
 	u32 iobitmap_ports; // number of ports it covers
-	u64 dr7_io;	    // I/O breakpoints that are emulated
 
 	// A table whose undo was interrupted; a reference is held. Finished
 	// before the vcpu's next page-table operation.
 	struct page_info *old_table;
 	u64 nmi_address;
-	u64 syscall32_rip, sysenter_rip;
 
 	struct fpu_state *fpu;
 	u64 xcr0;
-	u64 misc_msr[4]; // emul_msr.c: values that a guest may keep
+	u64 cpuid_faults; // cpuid in guest user mode is its kernel's to emulate
+	u64 tsc_aux;
 };
 
 struct pv_domain {
-	bool relinquish_begun;
-	u64 relinquish_left; // frames not looked at yet
-	u64 m2p_slot;	     // L4 entry that shows the M2P
+	u64 relinquish_left; // frames not looked at yet, and one; 0 not begun
 	u64 *perdom_l3;	     // slot 260 of all its tables
-	mfn_t perdom_l3_mfn;
 	u64 *perdom_l2;
 	u64 *perdom_l1[MAX_VCPUS / 16]; // a page holds 16 vcpus' windows
 	u8 rtc_index;			// ports 0x70
@@ -58,7 +55,6 @@ struct pv_domain {
 };
 
 extern const struct guest_ops pv_guest_ops;
-extern const struct domain_unit pv_unit;
 
 // Guest kernel mode of the running guest.
 static inline bool pv_kernel_mode(const struct vcpu *v)
@@ -66,50 +62,74 @@ static inline bool pv_kernel_mode(const struct vcpu *v)
 	return v->hot.mode_kernel;
 }
 
+// GS base of the mode that the running vcpu is not in.
+static inline u64 *pv_gs_base_other(struct vcpu *v)
+{
+	return &v->pv->gs_base[!v->hot.mode_kernel];
+}
+
+// Implemented above this room: a hypercall of the running guest, its number in
+// RAX, arguments in RDI, RSI, RDX, R10, R8; result to RAX.
+void hypercall(struct cpu_regs *regs);
+
 // Puts exception `vector` on the current guest on the way out; ec is used
 // where the vector has an error code.
 void pv_inject(u8 vector, u32 error_code);
-void pv_inject_page_fault(u64 address, u32 error_code);
 
+// Writes one stub of 32 bytes for each hypercall (public header xen.h). page is
+// a whole mapped frame.
+void hypercall_page_fill(void *page);
 // Does that to a frame of d's. -EACCES: it may not be written.
 int pv_hypercall_page_set(struct domain *d, u64 gmfn);
-// Emulation of what a guest kernel may not execute itself (pv/emulate.c):
-// true when done.
-bool pv_emulate_privileged(struct cpu_regs *regs);
-bool pv_emulate_invalid_op(struct cpu_regs *regs);
 
 int pv_set_iopl(struct vcpu *v, u32 iopl);
 int pv_set_iobitmap(struct vcpu *v, u64 gva, u32 ports);
-// MMUEXT_NEW_BASEPTR of current: 0, -EINVAL, -ERESTART.
-int pv_new_base(struct vcpu *v, gfn_t gfn);
-int pv_new_user_base(struct vcpu *v, gfn_t gfn);
+// MSRs as the running vcpu sees them; false: #GP.
+bool emul_rdmsr(struct vcpu *v, u32 msr, u64 *value);
+bool emul_wrmsr(struct vcpu *v, u32 msr, u64 value);
+// Loads what v keeps in MSRs that other vcpus use too (TSC_AUX, CPUID
+// faulting): v starts to run on this CPU, interrupts off.
+void emul_switch_to(const struct vcpu *v);
 // Debug registers of current; -EINVAL, -EPERM (reserved bits, hypervisor
-// addresses).
+// addresses), -ENODEV; get: false where there is no such register.
 int pv_set_debugreg(struct vcpu *v, unsigned int reg, u64 value);
-u64 pv_get_debugreg(struct vcpu *v, unsigned int reg);
-// DR4 and DR5 are DR6 and DR7 unless CR4.DE is set; above 7: no register.
-unsigned int pv_debugreg_number(const struct vcpu *v, unsigned int n);
+bool pv_get_debugreg(const struct vcpu *v, unsigned int reg, u64 *value);
 void pv_set_ts(struct vcpu *v, bool on);
-// Segment bases of current as the hardware has them (v's own fields are valid
-// only while it does not run).
-void pv_set_fs_base(u64 base);
-void pv_set_gs_base(u64 base); // of the mode it is in
-void pv_set_gs_base_other(struct vcpu *v, u64 base);
-u64 pv_fs_base(void);
-u64 pv_gs_base(void);
-u64 pv_cr4_allowed(const struct domain *d);
-u64 pv_cr4_real(const struct vcpu *v);
+
 int pv_set_gdt(struct vcpu *v, const u64 *frames, unsigned int entries);
+void pv_clear_ldt(struct vcpu *v);
 // One descriptor (two words as a number): fixes DPL 0; false: refuse.
 bool pv_descriptor_check(u64 *desc);
-// Reference and type of a page of checked descriptors.
-int pv_segdesc_get(struct domain *d, mfn_t m);
-void pv_clear_gdt(struct vcpu *v);
-void pv_clear_ldt(struct vcpu *v);
+
+// MMUEXT_NEW_BASEPTR, or _USER_BASEPTR, of v: 0, -EINVAL, -ERESTART.
+int pv_new_base(struct vcpu *v, gfn_t gfn, bool user);
 // Makes the running vcpu's tables its kernel's for a while (true), when it is
 // in user mode; false: there is none, guest memory is out of reach.
 bool pv_kernel_view_begin(struct vcpu *v);
 void pv_kernel_view_end(struct vcpu *v);
 void pv_toggle_mode(struct vcpu *v);
+
+// Reference and type of a frame of tables or segment descriptors, validated;
+// -EINVAL, or -ERESTART when it stopped half way and the call is to be issued
+// again (nothing held).
+int table_get(struct domain *d, mfn_t m, u64 type);
+// MMUEXT_(UN)PIN_TABLE.
+int table_pin(struct domain *d, gfn_t gfn, u64 type);
+int table_unpin(struct domain *d, gfn_t gfn);
+// Changes an entry. pg is locked (page_lock) and of any table type; offset is
+// the entry's in bytes, 8-aligned. `from` owns the frames that new L1 entries
+// map. With keep_ad accessed and dirty bits of the old entry stay. With
+// expected only when the entry still is that, else -EAGAIN. 0, -EINVAL,
+// -EPERM, -EBUSY, -ERESTART (issue again).
+int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
+		    bool keep_ad, const u64 *expected, struct domain *from);
+// Machine address of the L1 entry for va in the kernel tables of v; 0: none.
+u64 pv_l1e_maddr(const struct vcpu *v, u64 va);
+// 0, or -ERESTART: an undo of this vcpu is still to be finished.
+int old_table_settle(struct vcpu *v);
+static inline int pv_settle(struct vcpu *v)
+{
+	return likely(!v->pv->old_table) ? 0 : old_table_settle(v);
+}
 
 #endif

@@ -1,15 +1,144 @@
 // SPDX-License-Identifier: MIT
-// What happens in a guest: exceptions, system calls, and the last steps
-// before it goes on.
+// What happens in a guest: exceptions, system calls, events, each a frame on
+// the guest kernel's stack (public header arch-x86/xen-x86_64.h: RCX and R11
+// lie below the processor's frame, as the way back is sysret); and the last
+// steps before the guest goes on.
 #include "access/access.h"
-#include "pv/hypercall.h"
+#include "dom/trace.h"
 #include "pv/private.h"
 #include "sched/sched.h"
-#include "x86/desc.h"
 #include "x86/entry.h"
-#include "x86/insn.h"
 #include "x86/softirq.h"
-#include "x86/spinlock.h"
+
+#define MORE_MAX 4 // words between R11 and the processor's frame
+// Exceptions that come with an error code, a bit each.
+#define ERROR_CODE_VECTORS 0x60227d00UL
+
+// Flags that the handler starts without.
+#define FLAGS_CLEARED (FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC)
+
+// A guest that asked for it finds its IOPL in RFLAGS, as on hardware.
+static bool shows_iopl(const struct domain *d)
+{
+	return d->vm_assist & BIT(VMASST_TYPE_architectural_iopl);
+}
+
+// Puts RCX, R11, n words more and the processor's frame on the kernel's stack,
+// and lets the guest go on at rip.
+static void bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
+		   const u64 *more, unsigned int n)
+{
+	struct vcpu *v = current;
+	u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
+	u64 frame[2 + MORE_MAX + 5], *next = frame;
+	u64 sp = v->hot.kernel_sp, cs = regs->cs | 3;
+
+	if (pv_kernel_mode(v)) {
+		sp = regs->rsp;
+		cs &= ~3UL; // the guest's kernel sees itself in ring 0
+	} else {
+		pv_toggle_mode(v);
+	}
+	*next++ = regs->rcx;
+	*next++ = regs->r11;
+	while (n-- > 0)
+		*next++ = *more++;
+	*next++ = regs->rip;
+	*next++ = cs | (u64)mask << 32;
+	*next++ = (regs->rflags & ~(FLAG_IF | FLAG_IOPL)) |
+		  (mask ? 0 : FLAG_IF) |
+		  (shows_iopl(v->domain) ? v->pv->iopl : 0);
+	*next++ = regs->rsp;
+	*next++ = regs->ss;
+	n = (unsigned int)(next - frame) * 8;
+	sp = (sp & ~15UL) - n;
+	if (!rip || copy_to_guest(sp, frame, n)) {
+		domain_crash(v->domain,
+			     "no frame for handler %#lx at stack %#lx", rip,
+			     sp);
+		return;
+	}
+	if (masks_events)
+		WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
+	regs->rip = rip;
+	regs->rsp = sp;
+	regs->cs = SEL_RING3_CS64;
+	regs->ss = SEL_RING3_DS;
+	regs->rflags &= ~FLAGS_CLEARED;
+	regs->entry_vector = EV_SYSCALL;
+}
+
+void pv_inject(u8 vector, u32 error_code)
+{
+	const struct trap_info *ti = &current->pv->traps[vector];
+	bool has_error = vector < 32 && ERROR_CODE_VECTORS >> vector & 1;
+	struct cpu_regs *regs = &cpu_info()->regs;
+	u64 code = error_code;
+
+	if (vector == 14)
+		TRACE(TRC_PV_PAGE_FAULT | TRC_64_FLAG, TRACE_64(regs->rip),
+		      TRACE_64(current->info->arch.cr2), error_code);
+	else
+		TRACE(TRC_PV_TRAP | TRC_64_FLAG, TRACE_64(regs->rip),
+		      vector | (u32)has_error << 15 | error_code << 16);
+	if (!ti->address) {
+		domain_crash(currd, "trap %u (error %#x) without a handler",
+			     vector, error_code);
+		return;
+	}
+	bounce(regs, ti->address, ti->flags & 4, &code, has_error);
+}
+
+void pv_inject_page_fault(u64 address, u32 error_code)
+{
+	struct vcpu *v = current;
+
+	v->info->arch.cr2 = address;
+	// Its kernel runs in ring 3; it shall not see that.
+	error_code &= ~4u;
+	if (!pv_kernel_mode(v))
+		error_code |= 4;
+	pv_inject(14, error_code);
+}
+
+// The guest's IRET: frame on its kernel stack (struct iret_context).
+long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
+long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	struct cpu_regs *regs = &cpu_info()->regs;
+	struct vcpu *v = current;
+	struct iret_context f;
+
+	if (copy_struct_from_guest(&f, regs->rsp)) {
+		domain_crash(v->domain, "iret frame at %#lx", regs->rsp);
+		return 0;
+	}
+	if ((f.cs & 3) == 3) {
+		if (!v->hot.cr3_user) {
+			domain_crash(v->domain, "iret to user, no user tables");
+			return 0;
+		}
+		pv_toggle_mode(v);
+	}
+	if (f.flags & VGCF_in_syscall) {
+		regs->entry_vector = EV_SYSCALL;
+	} else {
+		regs->entry_vector = 0;
+		regs->r11 = f.r11;
+		regs->rcx = f.rcx;
+	}
+	if (shows_iopl(v->domain))
+		v->pv->iopl = (u32)(f.rflags & FLAG_IOPL);
+	regs->rip = f.rip;
+	regs->cs = (u16)f.cs | 3;
+	regs->rflags =
+		(f.rflags & ~(FLAG_IOPL | FLAG_VM | FLAG_VIF | FLAG_VIP)) |
+		FLAG_IF | 2;
+	regs->rsp = f.rsp;
+	regs->ss = (u16)f.ss | 3;
+	WRITE_ONCE(v->info->evtchn_upcall_mask, !(f.rflags & FLAG_IF));
+	return (long)f.rax;
+}
 
 // Software interrupts: may this guest mode enter the vector?
 static bool softint_allowed(const struct trap_info *ti)
@@ -58,13 +187,12 @@ static void page_fault(struct cpu_regs *regs)
 	pv_inject_page_fault(address, ec);
 }
 
-static void debug_trap(struct cpu_regs *regs)
+static void debug_trap(void)
 {
-	struct vcpu *v = current;
-	u64 dr6 = read_dr6();
+	u64 *dr6 = &current->pv->dr[6];
 
-	write_dr6(0xffff0ff0);
-	v->pv->dr6 = (v->pv->dr6 & ~0xfUL) | dr6 | 0xffff0ff0;
+	*dr6 = (*dr6 & ~0xfUL) | read_dr6() | DR6_ONES;
+	write_dr6(DR6_ONES);
 	pv_inject(1, 0);
 }
 
@@ -72,7 +200,7 @@ void guest_trap(struct cpu_regs *regs)
 {
 	switch (regs->entry_vector) {
 	case 1:
-		debug_trap(regs);
+		debug_trap();
 		return;
 	case 6:
 		irq_enable();
@@ -84,21 +212,17 @@ void guest_trap(struct cpu_regs *regs)
 		pv_set_ts(current, false);
 		pv_inject(7, 0);
 		return;
+	case EV_INT80:
+		// As if its gate had refused it.
+		regs->rip -= 2;
+		regs->error_code = EV_INT80 * 8 + 2;
+		fallthrough;
 	case 13:
 		irq_enable();
 		general_protection(regs);
 		return;
 	case 14:
 		page_fault(regs);
-		return;
-	case EV_INT80:
-		irq_enable();
-		if (softint_allowed(&current->pv->traps[EV_INT80])) {
-			pv_inject(EV_INT80, 0);
-			return;
-		}
-		regs->rip -= 2;
-		pv_inject(13, EV_INT80 * 8 + 2);
 		return;
 	default:
 		// Faults and traps that mean the same in a guest.
@@ -107,53 +231,47 @@ void guest_trap(struct cpu_regs *regs)
 	}
 }
 
-static void syscall_bounce(struct cpu_regs *regs, u64 callback, u32 mask_flag)
+void guest_syscall(struct cpu_regs *regs)
 {
-	struct bounce b = {
-		.rip = callback,
-		.masks_events = current->hot.cb_flags & mask_flag,
-	};
+	const struct vcpu_hot *h = &current->hot;
+	u64 callback = h->syscall_cb;
+	u32 masks = CB_SYSCALL_MASKS_EVENTS;
 
+	if (regs->entry_vector == EV_SYSENTER) {
+		callback = h->sysenter_cb;
+		masks = CB_SYSENTER_MASKS_EVENTS;
+	} else if (regs->entry_vector == EV_SYSCALL32) {
+		callback = h->syscall32_cb;
+		masks = CB_SYSCALL32_MASKS_EVENTS;
+	} else if (likely(h->mode_kernel)) {
+		hypercall(regs);
+		return;
+	}
 	if (callback) {
-		pv_bounce(regs, &b);
+		bounce(regs, callback, h->cb_flags & masks, NULL, 0);
 		return;
 	}
 	// As a processor without the instruction.
-	if (regs->entry_vector != EV_SYSENTER)
-		regs->rip -= 2;
-	pv_inject(regs->entry_vector == EV_SYSENTER ? 13 : 6, 0);
-}
-
-void guest_syscall(struct cpu_regs *regs)
-{
-	struct vcpu *v = current;
-
 	if (regs->entry_vector == EV_SYSENTER) {
-		syscall_bounce(regs, v->hot.sysenter_cb,
-			       CB_SYSENTER_MASKS_EVENTS);
-		return;
+		pv_inject(13, 0);
+	} else {
+		regs->rip -= 2;
+		pv_inject(6, 0);
 	}
-	if (regs->entry_vector == EV_SYSCALL32) {
-		syscall_bounce(regs, v->hot.syscall32_cb,
-			       CB_SYSCALL32_MASKS_EVENTS);
-		return;
-	}
-	if (likely(pv_kernel_mode(v)))
-		hypercall(regs);
-	else
-		syscall_bounce(regs, v->hot.syscall_cb,
-			       CB_SYSCALL_MASKS_EVENTS);
 }
 
-static void event_deliver(struct cpu_regs *regs, struct vcpu *v)
+static void failsafe_deliver(struct cpu_regs *regs, struct vcpu *v)
 {
-	struct bounce b = { .rip = v->hot.event_cb, .masks_events = true };
+	u64 selectors[] = { v->pv->ds, v->pv->es, v->pv->fs, v->pv->gs };
 
-	pv_bounce(regs, &b);
+	v->hot.failsafe = 0;
+	bounce(regs, v->hot.failsafe_cb,
+	       v->hot.cb_flags & CB_FAILSAFE_MASKS_EVENTS, selectors,
+	       ARRAY_SIZE(selectors));
 }
 
 // By callback, or as the trap table has it.
-static u64 pv_nmi_handler(const struct vcpu *v)
+static u64 nmi_handler(const struct vcpu *v)
 {
 	return v->pv->nmi_address ? v->pv->nmi_address
 				  : v->pv->traps[2].address;
@@ -161,13 +279,12 @@ static u64 pv_nmi_handler(const struct vcpu *v)
 
 static bool nmi_deliver(struct cpu_regs *regs, struct vcpu *v)
 {
-	struct bounce b = { .rip = pv_nmi_handler(v), .masks_events = true };
+	u64 handler = nmi_handler(v);
 
-	if (!b.rip)
+	if (!handler ||
+	    !__atomic_exchange_n(&v->nmi_pending, 0, __ATOMIC_SEQ_CST))
 		return false;
-	if (!__atomic_exchange_n(&v->nmi_pending, 0, __ATOMIC_SEQ_CST))
-		return false;
-	pv_bounce(regs, &b);
+	bounce(regs, handler, true, NULL, 0);
 	return true;
 }
 
@@ -186,13 +303,12 @@ void guest_exit_work(struct cpu_regs *regs)
 		if (unlikely(v->nmi_pending) && nmi_deliver(regs, v))
 			continue;
 		if (unlikely(v->hot.failsafe)) {
-			v->hot.failsafe = 0;
-			pv_bounce_failsafe(regs);
+			failsafe_deliver(regs, v);
 			continue;
 		}
 		if (!vcpu_event_pending(v))
 			break;
-		event_deliver(regs, v);
+		bounce(regs, v->hot.event_cb, true, NULL, 0);
 		// A guest without a handler was crashed: go round.
 		if (!softirq_pending())
 			break;
@@ -205,7 +321,7 @@ void guest_nmi(void)
 	struct domain *d = dom0;
 	struct vcpu *v = d ? domain_vcpu(d, 0) : NULL;
 
-	if (v && v->pv && pv_nmi_handler(v)) {
+	if (v && v->pv && nmi_handler(v)) {
 		WRITE_ONCE(v->nmi_pending, 1);
 		softirq_mark(v->cpu, SOFTIRQ_SCHED);
 	}

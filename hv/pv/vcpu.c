@@ -4,16 +4,16 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
-#include "pv/emul.h"
-#include "pv/pgmod.h"
 #include "pv/private.h"
 #include "sched/sched.h"
-#include "x86/cpuid.h"
 #include "x86/desc.h"
 #include "x86/fpu.h"
-#include "x86/insn.h"
-#include "x86/segment.h"
 #include "x86/tlb.h"
+
+// What a guest may ask for in CR4.
+#define CR4_ALLOWED                                                    \
+	(CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_OSFXSR | \
+	 CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_MCE | CR4_PCE)
 
 int pv_vcpu_init(struct vcpu *v)
 {
@@ -24,17 +24,16 @@ int pv_vcpu_init(struct vcpu *v)
 	v->pv = pv;
 	spin_init(&pv->ldt_lock, RANK_LDT);
 	pv->traps = heap_alloc_array(256, sizeof(*pv->traps));
-	pv->fpu = heap_alloc(fpu_state_size());
+	pv->fpu = heap_alloc(fpu_state_size);
 	if (!pv->traps || !pv->fpu || perdom_prepare(v->domain, v->id))
 		return -ENOMEM;
 	fpu_reset(pv->fpu);
 	pv->xcr0 = XCR0_X87;
-	pv->dr6 = 0xffff0ff0;
-	pv->dr7 = 0x400;
+	pv->dr[6] = DR6_ONES;
+	pv->dr[7] = DR7_ONE;
 	pv->cr4 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	v->hot.mode_kernel = 1;
-	pv_clear_gdt(v);
-	return 0;
+	return pv_set_gdt(v, NULL, 0);
 }
 
 void pv_vcpu_exit(struct vcpu *v)
@@ -49,21 +48,11 @@ void pv_vcpu_exit(struct vcpu *v)
 	v->pv = NULL;
 }
 
-u64 pv_cr4_allowed(const struct domain *d)
-{
-	(void)d;
-	return CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_OSFXSR |
-	       CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_MCE | CR4_PCE;
-}
-
 u64 pv_cr4_real(const struct vcpu *v)
 {
-	u64 cr4 = hv_cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE);
-
-	cr4 |= v->pv->cr4 & (CR4_TSD | CR4_DE);
-	if (v->domain->vtsc)
-		cr4 |= CR4_TSD;
-	return cr4 | (hv_cr4 & CR4_FSGSBASE);
+	return (hv_cr4 & ~(CR4_TSD | CR4_DE)) |
+	       (v->pv->cr4 & (CR4_TSD | CR4_DE)) |
+	       (v->domain->vtsc ? CR4_TSD : 0);
 }
 
 void pv_set_ts(struct vcpu *v, bool on)
@@ -79,20 +68,16 @@ void pv_set_ts(struct vcpu *v, bool on)
 void pv_switch_from(struct vcpu *v)
 {
 	struct pv_vcpu *pv = v->pv;
-	u64 gs = pv_gs_base();
 
 	pv->ds = read_ds();
 	pv->es = read_es();
 	pv->fs = read_fs();
 	pv->gs = read_gs();
-	pv->fs_base = pv_fs_base();
-	if (v->hot.mode_kernel)
-		pv->gs_base_kernel = gs;
-	else
-		pv->gs_base_user = gs;
+	pv->fs_base = read_fs_base();
+	pv->gs_base[v->hot.mode_kernel] = read_gs_base();
 	fpu_save(pv->fpu);
-	if (pv->dr7 & 0xff)
-		write_dr7(0x400);
+	if (pv->dr[7] & DR7_ENABLED)
+		write_dr7(DR7_ONE);
 	lldt(0);
 	gdt_load_idle();
 	cpumask_clear_atomic(&v->domain->account.tlb_cpus, smp_cpu_id());
@@ -100,28 +85,26 @@ void pv_switch_from(struct vcpu *v)
 }
 
 // False: a selector means nothing any more; it is null now.
-static bool segments_load(struct pv_vcpu *pv, bool kernel)
+static bool segments_load(const struct pv_vcpu *pv, u64 mode)
 {
 	bool ok = load_ds(pv->ds);
 
 	ok = load_es(pv->es) && ok;
 	ok = load_fs(pv->fs) && ok;
 	ok = load_gs(pv->gs) && ok;
-	pv_set_fs_base(pv->fs_base);
-	pv_set_gs_base(kernel ? pv->gs_base_kernel : pv->gs_base_user);
+	write_fs_base(pv->fs_base);
+	write_gs_base(pv->gs_base[mode]);
 	return ok;
 }
 
 void pv_switch_to(struct vcpu *v)
 {
 	struct pv_vcpu *pv = v->pv;
-	unsigned int cpu = smp_cpu_id();
 	u64 cr4 = pv_cr4_real(v);
 
-	cpumask_set_atomic(&v->domain->account.tlb_cpus, cpu);
+	cpumask_set_atomic(&v->domain->account.tlb_cpus, smp_cpu_id());
 	perdom_map(v->domain, PERDOM_GDT(v->id) + GDT_GUEST_PAGES * PAGE_SIZE,
-		   pte_make(maddr_to_mfn(cpu_gdt_page_maddr(cpu)),
-			    PTE_P | PTE_W | PTE_A | PTE_D | PTE_NX));
+		   pte_make(virt_to_mfn(this_cpu(gdt_page)), WINDOW_PAGE));
 	if (read_cr4() != cr4)
 		write_cr4(cr4);
 	tlb_switch_cr3(v->hot.mode_kernel ? v->hot.cr3_kernel
@@ -194,30 +177,22 @@ static void callbacks_import(struct vcpu *v, const struct vcpu_guest_context *c)
 		h->cb_flags |= CB_SYSCALL_MASKS_EVENTS;
 	memcpy(pv->traps, c->trap_ctxt, 256 * sizeof(*pv->traps));
 	pv->fs_base = c->fs_base;
-	pv->gs_base_kernel = c->gs_base_kernel;
-	pv->gs_base_user = c->gs_base_user;
-	pv->cr4 = (pv->cr4 & ~CR4_TSD) |
-		  (c->ctrlreg[4] & pv_cr4_allowed(v->domain));
+	pv->gs_base[1] = c->gs_base_kernel;
+	pv->gs_base[0] = c->gs_base_user;
+	pv->cr4 = (pv->cr4 & ~CR4_TSD) | (c->ctrlreg[4] & CR4_ALLOWED);
 	pv->cr0_ts = c->ctrlreg[0] & CR0_TS;
 	if (c->flags & VGCF_i387_valid)
 		fpu_set_fxsave(pv->fpu, &c->fpu_ctxt);
-}
-
-// CR3 as the ABI has it for 64-bit guests: the frame's number in its place.
-#define CR3_FRAME(cr3) ((cr3) >> PAGE_SHIFT)
-
-// The user tables: bit 0 of ctrlreg[1] says that there are some.
-static u64 user_frame(const struct vcpu_guest_context *c)
-{
-	return c->ctrlreg[1] & 1 ? CR3_FRAME(c->ctrlreg[1]) : 0;
 }
 
 // v does not run. Guest context of VCPUOP_initialise and setvcpucontext:
 // -EINVAL, -ENOMEM, -ERESTART.
 int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 {
+	// Bit 0 of ctrlreg[1] says that there are user tables.
+	u64 user = c->ctrlreg[1] & 1 ? c->ctrlreg[1] & PAGE_MASK : 0;
+	u64 kernel = c->ctrlreg[3] & PAGE_MASK;
 	struct pv_vcpu *pv = v->pv;
-	u64 frames[PV_GDT_FRAMES];
 	int rc;
 
 	if (!context_ok(c))
@@ -225,12 +200,10 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 	if (pv_settle(current))
 		return -ERESTART;
 	// Its tables are for life, as far as this call goes.
-	if (v->initialised && (pv->kernel_mfn != CR3_FRAME(c->ctrlreg[3]) ||
-			       pv->user_mfn != user_frame(c)))
+	if (v->initialised &&
+	    (v->hot.cr3_kernel != kernel || v->hot.cr3_user != user))
 		return -EOPNOTSUPP;
-	for (unsigned int i = 0; i < PV_GDT_FRAMES; i++)
-		frames[i] = c->gdt_frames[i];
-	rc = pv_set_gdt(v, frames, (unsigned int)c->gdt_ents);
+	rc = pv_set_gdt(v, c->gdt_frames, (unsigned int)c->gdt_ents);
 	if (rc)
 		return rc;
 	callbacks_import(v, c);
@@ -241,9 +214,9 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 	pv_clear_ldt(v);
 	pv->ldt_base = c->ldt_base;
 	pv->ldt_entries = (u32)c->ldt_ents;
-	rc = pv_new_base(v, gfn(CR3_FRAME(c->ctrlreg[3])));
-	if (!rc && user_frame(c))
-		rc = pv_new_user_base(v, gfn(user_frame(c)));
+	rc = pv_new_base(v, gfn(kernel >> PAGE_SHIFT), false);
+	if (!rc && user)
+		rc = pv_new_base(v, gfn(user >> PAGE_SHIFT), true);
 	if (rc)
 		return rc;
 	// It will run on these tables.
@@ -285,8 +258,7 @@ void pv_context_get(struct vcpu *v, struct vcpu_guest_context *c)
 	memcpy(c->trap_ctxt, pv->traps, 256 * sizeof(*pv->traps));
 	c->ldt_base = pv->ldt_base;
 	c->ldt_ents = pv->ldt_entries;
-	for (unsigned int i = 0; i < PV_GDT_FRAMES; i++)
-		c->gdt_frames[i] = pv->gdt_frames[i];
+	memcpy(c->gdt_frames, pv->gdt_frames, sizeof(pv->gdt_frames));
 	c->gdt_ents = pv->gdt_entries;
 	c->kernel_ss = h->kernel_ss;
 	c->kernel_sp = h->kernel_sp;
@@ -295,13 +267,12 @@ void pv_context_get(struct vcpu *v, struct vcpu_guest_context *c)
 	c->ctrlreg[1] = h->cr3_user ? h->cr3_user | 1 : 0;
 	c->ctrlreg[3] = h->cr3_kernel;
 	c->ctrlreg[4] = pv->cr4;
-	for (unsigned int i = 0; i < 8; i++)
-		c->debugreg[i] = i == 4 || i == 5 ? 0 : pv_get_debugreg(v, i);
+	memcpy(c->debugreg, pv->dr, sizeof(pv->dr));
 	c->event_callback_eip = h->event_cb;
 	c->failsafe_callback_eip = h->failsafe_cb;
 	c->syscall_callback_eip = h->syscall_cb;
 	c->vm_assist = v->domain->vm_assist;
 	c->fs_base = pv->fs_base;
-	c->gs_base_kernel = pv->gs_base_kernel;
-	c->gs_base_user = pv->gs_base_user;
+	c->gs_base_kernel = pv->gs_base[1];
+	c->gs_base_user = pv->gs_base[0];
 }

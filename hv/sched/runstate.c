@@ -4,7 +4,8 @@
 #include "dom/trace.h"
 #include "lib/string.h"
 #include "sched/private.h"
-#include "x86/time_math.h"
+#include "x86/cpuid.h"
+#include "x86/time.h"
 
 #define VERSION_OFFSET offsetof(struct vcpu_time_info, version)
 
@@ -154,7 +155,7 @@ void vcpu_time_update(struct vcpu *v, bool force)
 	t.system_time = scale->ns_base;
 	t.tsc_to_system_mul = scale->mul;
 	t.tsc_shift = scale->shift;
-	t.flags = time_tsc_invariant() ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
+	t.flags = cpu_has(ITSC) ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
 	if (v->domain->vtsc)
 		emulated_scale(v->domain, &t);
 	if (!force && shown->tsc_timestamp == t.tsc_timestamp &&

@@ -2,7 +2,6 @@
 // Local APIC in xAPIC or x2APIC mode (Intel SDM vol. 3 ch. 10).
 #include "x86/apic.h"
 #include "x86/cpuid.h"
-#include "x86/insn.h"
 #include "x86/panic.h"
 #include "x86/percpu.h"
 #include "x86/platform.h"
@@ -33,12 +32,6 @@
 #define LVT_NMI		0x400
 #define DIVIDE_BY_1	0xb
 #define ICR_BUSY	0x1000
-#define ICR_ASSERT	0x4000
-#define ICR_LEVEL	0x8000
-#define ICR_NMI		0x400
-#define ICR_INIT	0x500
-#define ICR_STARTUP	0x600
-#define ICR_OTHERS	0xc0000 // shorthand: all but self
 
 // Longer waits are cut; the timer interrupt finds nothing due and goes on.
 #define TIMER_MAX_NS 4000000000UL
@@ -61,13 +54,13 @@ static void apic_write(u32 reg, u32 v)
 		regs[reg / 4] = v;
 }
 
-// All stores before are visible to who gets the interrupt: the x2APIC's
-// registers do not order them by themselves (SDM vol. 3, 10.12.3).
-static void icr_write(u32 id, u32 low)
+void apic_icr(u32 id, u32 low)
 {
 	u64 flags = irq_save();
 
 	if (x2apic) {
+		// The x2APIC's registers do not order stores by themselves (SDM
+		// vol. 3, 10.12.3).
 		fence_before_msr();
 		wrmsr(MSR_X2APIC + (REG_ICR >> 4), (u64)id << 32 | low);
 	} else {
@@ -77,31 +70,6 @@ static void icr_write(u32 id, u32 low)
 		apic_write(REG_ICR, low);
 	}
 	irq_restore(flags);
-}
-
-void apic_ipi(u32 id, u8 vector)
-{
-	icr_write(id, ICR_ASSERT | vector);
-}
-
-void apic_send_init(u32 id)
-{
-	icr_write(id, ICR_LEVEL | ICR_ASSERT | ICR_INIT);
-}
-
-void apic_send_startup(u32 id, u8 page)
-{
-	icr_write(id, ICR_ASSERT | ICR_STARTUP | page);
-}
-
-void apic_nmi_others(void)
-{
-	icr_write(0, ICR_OTHERS | ICR_ASSERT | ICR_NMI);
-}
-
-u32 apic_id(void)
-{
-	return x2apic ? apic_read(REG_ID) : apic_read(REG_ID) >> 24;
 }
 
 void apic_eoi(void)
@@ -138,7 +106,7 @@ void apic_init_cpu(void)
 	for (u32 i = 0; i < 8; i++)
 		for (u32 n = 0; apic_read(REG_ISR + i * 16) && n < 32; n++)
 			apic_eoi();
-	cpu_apic_id[smp_cpu_id()] = apic_id();
+	cpu_apic_id[smp_cpu_id()] = apic_read(REG_ID) >> (x2apic ? 0 : 24);
 }
 
 // Both 8259s moved off the exceptions' vectors, then masked for good.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // HPET: IA-PC HPET specification 1.0a, 2.3. PM timer: ACPI 6.4, 4.8.3.3. PIT:
 // channel 2 of the 8254, which makes no interrupts.
-#include "x86/clock.h"
-#include "x86/insn.h"
+#include "x86/time.h"
 #include "x86/platform.h"
 
 #define HPET_PERIOD  (0x004 / 4) // femtoseconds a tick
@@ -62,18 +61,17 @@ static __init void clock_use(const char *name, u32 (*read)(void), u32 mask,
 static __init bool hpet_init(void)
 {
 	volatile u32 *hpet = platform.hpet;
-	u32 period = hpet ? hpet[HPET_PERIOD] : 0, v;
+	u32 period = hpet ? hpet[HPET_PERIOD] : 0, v, tries = 1000;
 
 	if (!period || period > HPET_SLOWEST)
 		return false;
 	hpet[HPET_CONFIG] |= HPET_ENABLE;
 	v = hpet[HPET_COUNTER];
-	for (unsigned int i = 0; i < 1000; i++)
-		if (hpet[HPET_COUNTER] != v) {
-			clock_use("HPET", hpet_read, ~0u, FS_PER_S / period);
-			return true;
-		}
-	return false;
+	while (tries && hpet[HPET_COUNTER] == v)
+		tries--;
+	if (tries)
+		clock_use("HPET", hpet_read, ~0u, FS_PER_S / period);
+	return tries;
 }
 
 void __init clock_init(void)
@@ -121,15 +119,15 @@ static u32 read_pair(u64 *tsc)
 struct time_point clock_read(u64 guess)
 {
 	struct time_point p;
-	u64 flags = spin_lock_irqsave(&plt.lock);
-	u32 v = read_pair(&p.tsc);
+	u32 v;
 
+	SPIN_GUARD_IRQ(&plt.lock);
+	v = read_pair(&p.tsc);
 	plt.ticks += (v - plt.last) & plt.mask;
 	plt.last = v;
 	p.ns = time_scale_delta(plt.ticks, plt.scale.mul, plt.scale.shift);
 	for (; guess > p.ns + plt.wrap_ns / 2; p.ns += plt.wrap_ns)
 		plt.ticks += (u64)plt.mask + 1;
-	spin_unlock_irqrestore(&plt.lock, flags);
 	return p;
 }
 

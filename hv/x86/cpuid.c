@@ -5,9 +5,7 @@
 #include "x86/faultable.h"
 #include "x86/insn.h"
 
-#define MSR_PLATFORM_INFO 0x000000ce
-#define MSR_ARCH_CAPS	  0x0000010a
-#define FAULTING	  BIT(31) // of MSR_PLATFORM_INFO
+#define FAULTING BIT(31) // of MSR_PLATFORM_INFO
 
 const struct cpuid_word cpuid_words[CPU_WORDS] = {
 	{ 1, 0, 3 },	      { 1, 0, 2 },	    { 0x80000001, 0, 3 },

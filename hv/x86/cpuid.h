@@ -6,7 +6,6 @@
 #ifndef X86_CPUID_H
 #define X86_CPUID_H
 
-#include "lib/types.h"
 #include <xen/arch-x86/cpufeatureset.h>
 
 #define CPU_WORDS     19

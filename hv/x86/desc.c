@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Descriptor tables, system-call MSRs and control registers of a CPU.
 #include "x86/desc.h"
-#include "x86/cpuid.h"
-#include "x86/entry.h"
-#include "x86/insn.h"
-#include "x86/panic.h"
 #include "x86/segment.h"
 
 struct tss {
@@ -28,7 +24,6 @@ _Static_assert(sizeof(struct idt_gate) == 16, "AMD APM vol. 2, 4.8.4");
 
 static struct idt_gate idt[256] __aligned(16);
 DEFINE_PERCPU(struct tss, tss);
-// The page that stands at GDT selectors 0xe000 and up on this CPU.
 DEFINE_PERCPU(u64 *, gdt_page);
 
 u64 hv_cr3, hv_cr4;
@@ -41,6 +36,7 @@ bool opt_smep = true, opt_smap = true;
 // Bytes from one CPU's head of syscall to the next one's.
 #define SYSCALL_HEAD_SIZE 20
 
+extern const s32 __smap_sites_start[], __smap_sites_end[];
 extern const char entry_stubs[], entry_syscall[], entry_syscall32[],
 	entry_sysenter[];
 
@@ -53,23 +49,19 @@ extern const char entry_stubs[], entry_syscall[], entry_syscall32[],
 #define SEG_CODE32     0x00cf9b000000ffffUL
 #define SEG_DPL(n)     ((u64)(n) << 45)
 
-static void gate_set(unsigned int vector)
-{
-	u64 at = (u64)entry_stubs + vector * STUB_SIZE;
-
-	idt[vector] = (struct idt_gate){
-		.offset_low = (u16)at,
-		.selector = SEL_HV_CS,
-		.attributes = GATE_INTERRUPT,
-		.offset_mid = (u16)(at >> 16),
-		.offset_high = (u32)(at >> 32),
-	};
-}
-
 static void idt_build(void)
 {
-	for (unsigned int v = 0; v < 256; v++)
-		gate_set(v);
+	for (unsigned int v = 0; v < 256; v++) {
+		u64 at = (u64)entry_stubs + v * STUB_SIZE;
+
+		idt[v] = (struct idt_gate){
+			.offset_low = (u16)at,
+			.selector = SEL_HV_CS,
+			.attributes = GATE_INTERRUPT,
+			.offset_mid = (u16)(at >> 16),
+			.offset_high = (u32)(at >> 32),
+		};
+	}
 	// Stacks of their own, in the order of tss->ist[].
 	idt[8].ist = 1;
 	idt[18].ist = 2;
@@ -212,11 +204,22 @@ void cpu_init_this(unsigned int cpu)
 	lidt(&idtr);
 	control_registers_init();
 	syscall_init(cpu);
-	// WB, WT, UC-, UC, WC, WP: the table that PV guests are promised.
-	wrmsr(MSR_PAT, 0x050100070406UL);
+	wrmsr(MSR_PAT, PAT_VALUE);
 }
 
-u64 cpu_gdt_page_maddr(unsigned int cpu)
+// STAC and CLAC stand in the code as they are; without SMAP each becomes a
+// three-byte NOP, once, at boot.
+__init void smap_remove(void)
 {
-	return (u64)per_cpu(gdt_page, cpu) - DIRECT_START;
+	static const u8 nop[3] = { 0x0f, 0x1f, 0x00 };
+	u64 cr0 = read_cr0();
+
+	write_cr0(cr0 & ~CR0_WP);
+	for (const s32 *s = __smap_sites_start; s < __smap_sites_end; s++) {
+		u8 *at = (u8 *)((u64)s + (u64)(s64)*s);
+
+		for (unsigned int i = 0; i < sizeof(nop); i++)
+			at[i] = nop[i];
+	}
+	write_cr0(cr0);
 }

@@ -25,9 +25,9 @@ extern bool opt_smep, opt_smap;
 // Boot, without SMAP: turns its instructions into NOPs.
 void smap_remove(void);
 
-// The page of a CPU that stands at GDT entries 0xe000 and up; for the guests'
-// windows (pv/).
-u64 cpu_gdt_page_maddr(unsigned int cpu);
+// The page of a CPU that stands at GDT selectors 0xe000 and up, direct map; for
+// the guests' windows too (pv/).
+DECLARE_PERCPU(u64 *, gdt_page);
 // GDT as the idle CPU has it / as a guest's window; limit behind the CPU's page.
 void gdt_load(u64 base);
 void gdt_load_idle(void);

@@ -4,8 +4,6 @@
 #ifndef X86_FAULTABLE_H
 #define X86_FAULTABLE_H
 
-#include "lib/types.h"
-
 // Table of instructions that may fault and where to go on then.
 #define EXTABLE(from, to)                      \
 	".pushsection .extable, \"a\"\n"       \
@@ -61,23 +59,6 @@ static inline u64 copy_faultable(void *dst, const void *src, u64 n)
 			 : "r"(left)
 			 : "memory");
 	return words;
-}
-
-// Reads eight bytes at a place that may fault: false then.
-static inline bool read_u64_faultable(u64 *v, const u64 *src)
-{
-	u32 ok;
-	u64 tmp = 0;
-
-	__asm__ volatile("xor %0, %0\n"
-			 "1: mov %2, %1\n"
-			 "inc %0\n"
-			 "2:\n" EXTABLE("1b", "2b")
-			 : "=&r"(ok), "+r"(tmp)
-			 : "m"(*src)
-			 : "cc", "memory");
-	*v = tmp;
-	return ok;
 }
 
 #endif

@@ -2,9 +2,9 @@
 // Saves and loads the registers with XSAVE in its standard form, or with
 // FXSAVE where the processor has no XSAVE. Intel manual, volume 1, chapter 13.
 #include "x86/fpu.h"
-
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "x86/cpuid.h"
 #include "x86/insn.h"
 
 #define FXSAVE_SIZE   512u
@@ -13,7 +13,6 @@
 #define MXCSR_DEFAULT 0x1f80
 #define MXCSR_MASK    0xffbf // when FXSAVE names none
 #define FSW_ES	      0x80
-#define CPUID1_XSAVE  BIT(26)
 
 struct fpu_state {
 	u16 fcw, fsw;
@@ -29,77 +28,47 @@ struct fpu_state {
 _Static_assert(offsetof(struct fpu_state, xstate_bv) == FXSAVE_SIZE,
 	       "the legacy image comes first");
 
-static u64 xcr0_all; // 0: no XSAVE
-static u32 state_size;
+u64 fpu_xcr0_mask;
+u32 fpu_state_size;
 static u32 mxcsr_mask;
 
-static void xsetbv(u64 v)
+#define STATE_INSN(insn, s) \
+	__asm__ volatile(insn " (%0)" : : "r"(s), "a"(~0U), "d"(~0U) : "memory")
+
+void fpu_set_xcr0(u64 v)
 {
-	__asm__ volatile("xsetbv"
-			 :
-			 : "c"(0), "a"((u32)v), "d"((u32)(v >> 32))
-			 : "memory");
+	if (fpu_xcr0_mask)
+		__asm__ volatile("xsetbv"
+				 :
+				 : "c"(0), "a"((u32)v), "d"((u32)(v >> 32))
+				 : "memory");
 }
 
-static void find_mxcsr_mask(void)
+void __init fpu_init(void)
 {
 	static struct fpu_state image __aligned(16);
-
-	__asm__ volatile("fxsave64 %0" : "=m"(image));
-	mxcsr_mask = image.mxcsr_mask ? image.mxcsr_mask : MXCSR_MASK;
-}
-
-static u64 find_xcr0(void)
-{
 	u64 all = XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512;
-	u32 r[4];
-
-	cpuid(1, 0, r);
-	if (!(r[2] & CPUID1_XSAVE))
-		return 0;
-	cpuid(0xd, 0, r);
-	all &= r[0];
-	if ((all & XCR0_AVX512) != XCR0_AVX512 || !(all & XCR0_AVX))
-		all &= ~XCR0_AVX512;
-	return all;
-}
-
-void fpu_init_cpu(void)
-{
 	u32 r[4] = { 0 };
 
-	write_cr0((read_cr0() | CR0_MP | CR0_NE) & ~(CR0_EM | CR0_TS));
-	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
-	if (!state_size) {
-		find_mxcsr_mask();
-		xcr0_all = find_xcr0();
-	}
-	if (xcr0_all) {
-		write_cr4(read_cr4() | CR4_OSXSAVE);
-		xsetbv(xcr0_all);
-	}
-	if (state_size)
-		return;
-	if (xcr0_all)
+	STATE_INSN("fxsave64", &image);
+	mxcsr_mask = image.mxcsr_mask ? image.mxcsr_mask : MXCSR_MASK;
+	if (cpu_has(XSAVE)) {
+		cpuid(0xd, 0, r);
+		all &= r[0];
+		if ((all & XCR0_AVX512) != XCR0_AVX512 || !(all & XCR0_AVX))
+			all &= ~XCR0_AVX512;
+		fpu_xcr0_mask = all;
+		fpu_set_xcr0(all);
 		cpuid(0xd, 0, r); // EBX: size for what XCR0 has now
-	state_size = MAX(r[1], FXSAVE_SIZE + XHEADER_SIZE);
-}
-
-u32 fpu_state_size(void)
-{
-	return state_size;
-}
-
-u64 fpu_xcr0_mask(void)
-{
-	return xcr0_all;
+	}
+	fpu_state_size = MAX(r[1], FXSAVE_SIZE + XHEADER_SIZE);
 }
 
 int fpu_check_xcr0(u64 xcr0)
 {
 	u64 wide = xcr0 & XCR0_AVX512;
 
-	if (xcr0 & ~xcr0_all || !(xcr0 & XCR0_X87))
+	if (xcr0 & ~fpu_xcr0_mask || !(xcr0 & XCR0_X87))
 		return -EINVAL;
 	if (xcr0 & XCR0_AVX && !(xcr0 & XCR0_SSE))
 		return -EINVAL;
@@ -108,33 +77,23 @@ int fpu_check_xcr0(u64 xcr0)
 	return 0;
 }
 
-void fpu_set_xcr0(u64 xcr0)
-{
-	if (xcr0_all)
-		xsetbv(xcr0);
-}
-
 void fpu_reset(struct fpu_state *s)
 {
-	memset(s, 0, state_size);
+	memset(s, 0, fpu_state_size);
 	s->fcw = FCW_DEFAULT;
 	s->mxcsr = MXCSR_DEFAULT;
 	// SSE counts as changed, so that MXCSR is always loaded from here.
-	s->xstate_bv = xcr0_all & (XCR0_X87 | XCR0_SSE);
+	s->xstate_bv = fpu_xcr0_mask & (XCR0_X87 | XCR0_SSE);
 }
 
 void fpu_save(struct fpu_state *s)
 {
 	clts();
-	if (!xcr0_all) {
-		__asm__ volatile("fxsave64 (%0)" : : "r"(s) : "memory");
-		return;
-	}
-	xsetbv(xcr0_all);
-	__asm__ volatile("xsave64 (%0)"
-			 :
-			 : "r"(s), "a"(~0U), "d"(~0U)
-			 : "memory");
+	fpu_set_xcr0(fpu_xcr0_mask);
+	if (fpu_xcr0_mask)
+		STATE_INSN("xsave64", s);
+	else
+		STATE_INSN("fxsave64", s);
 }
 
 // Some processors load the pointers of the last x87 instruction only with an
@@ -153,17 +112,13 @@ void fpu_load(const struct fpu_state *s, u64 xcr0)
 {
 	clts();
 	forget_pointers(s);
-	if (!xcr0_all) {
-		__asm__ volatile("fxrstor64 (%0)" : : "r"(s) : "memory");
-		return;
-	}
-	xsetbv(xcr0_all);
-	__asm__ volatile("xrstor64 (%0)"
-			 :
-			 : "r"(s), "a"(~0U), "d"(~0U)
-			 : "memory");
-	if (xcr0 != xcr0_all)
-		xsetbv(xcr0);
+	fpu_set_xcr0(fpu_xcr0_mask);
+	if (fpu_xcr0_mask)
+		STATE_INSN("xrstor64", s);
+	else
+		STATE_INSN("fxrstor64", s);
+	if (xcr0 != fpu_xcr0_mask)
+		fpu_set_xcr0(xcr0);
 }
 
 void fpu_get_fxsave(const struct fpu_state *s, void *image)
@@ -171,7 +126,7 @@ void fpu_get_fxsave(const struct fpu_state *s, void *image)
 	struct fpu_state *out = image;
 
 	memcpy(image, s, FXSAVE_SIZE);
-	if (!xcr0_all)
+	if (!fpu_xcr0_mask)
 		return;
 	// Components in their first state are not in memory.
 	if (!(s->xstate_bv & XCR0_X87)) {
@@ -187,12 +142,7 @@ void fpu_set_fxsave(struct fpu_state *s, const void *image)
 {
 	memcpy(s, image, FXSAVE_SIZE);
 	s->mxcsr &= mxcsr_mask;
-	s->xstate_bv |= xcr0_all & (XCR0_X87 | XCR0_SSE);
-}
-
-const void *fpu_xsave_image(const struct fpu_state *s)
-{
-	return s;
+	s->xstate_bv |= fpu_xcr0_mask & (XCR0_X87 | XCR0_SSE);
 }
 
 // Bytes that the standard form needs for these components.
@@ -213,17 +163,17 @@ int fpu_set_xsave(struct fpu_state *s, const void *image, u32 size)
 {
 	const struct fpu_state *from = image;
 
-	if (!xcr0_all || size < FXSAVE_SIZE + XHEADER_SIZE)
+	if (!fpu_xcr0_mask || size < FXSAVE_SIZE + XHEADER_SIZE)
 		return -EINVAL;
-	if (from->xstate_bv & ~xcr0_all || from->xcomp_bv)
+	if (from->xstate_bv & ~fpu_xcr0_mask || from->xcomp_bv)
 		return -EINVAL;
 	for (u32 i = 0; i < ARRAY_SIZE(from->reserved); i++)
 		if (from->reserved[i])
 			return -EINVAL;
 	if (size < size_of(from->xstate_bv))
 		return -EINVAL;
-	memset(s, 0, state_size);
-	memcpy(s, image, MIN(size, state_size));
+	memset(s, 0, fpu_state_size);
+	memcpy(s, image, MIN(size, fpu_state_size));
 	s->mxcsr &= mxcsr_mask;
 	return 0;
 }

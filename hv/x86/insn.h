@@ -5,7 +5,6 @@
 #ifndef X86_INSN_H
 #define X86_INSN_H
 
-#include "lib/types.h"
 #include "x86/registers.h"
 
 // Constant as long as the stack's block is: the compiler may read it once.
@@ -90,7 +89,7 @@ INSTRUCTION(irq_enable_halt, "sti; hlt")
 // MSRs of the x2APIC and TSC_DEADLINE are not ordered behind stores: with this
 // they are (Intel SDM vol. 3, 10.12.3).
 INSTRUCTION(fence_before_msr, "mfence; lfence")
-// SMAP windows; patched to no-ops where the CPU has no SMAP (x86/smap.c).
+// SMAP windows; patched to no-ops where the CPU has no SMAP (x86/desc.c).
 #define SMAP_SITE(byte)                     \
 	"661: .byte 0x0f, 0x01, " byte "\n" \
 	".pushsection .smap_sites, \"a\"\n" \
@@ -157,5 +156,21 @@ static inline u64 rdtsc_ordered(void)
 PORT_IO(8, b, u8)
 PORT_IO(16, w, u16)
 PORT_IO(32, l, u32)
+
+// Of a size known at run time: 1, 2 or 4 bytes.
+static inline u32 port_read(u16 port, unsigned int size)
+{
+	return size == 1 ? inb(port) : size == 2 ? inw(port) : inl(port);
+}
+
+static inline void port_write(u16 port, unsigned int size, u32 value)
+{
+	if (size == 1)
+		outb(port, (u8)value);
+	else if (size == 2)
+		outw(port, (u16)value);
+	else
+		outl(port, value);
+}
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // IO-APICs (Intel 82093AA data sheet): an index and a data register each.
-#include "x86/ioapic.h"
+#include "x86/apic.h"
 #include "lib/errno.h"
 #include "x86/panic.h"
 #include "x86/platform.h"
@@ -52,41 +52,22 @@ bool ioapic_has(unsigned int gsi)
 	return find(gsi, &line) < platform.nr_ioapics;
 }
 
-static void write_entry(unsigned int gsi, u32 low, const u32 *high)
+void ioapic_write(unsigned int gsi, bool high, u32 v)
 {
-	u64 flags = spin_lock_irqsave(&lock);
 	u32 line, i = find(gsi, &line);
 
-	if (i < platform.nr_ioapics) {
-		if (high)
-			reg_write(i, REG_RTE(line) + 1, *high);
-		reg_write(i, REG_RTE(line), low);
-	}
-	spin_unlock_irqrestore(&lock, flags);
-}
-
-void ioapic_route(unsigned int gsi, u32 low, u8 apic_id)
-{
-	u32 high = (u32)apic_id << 24;
-
-	write_entry(gsi, low, &high);
-}
-
-void ioapic_change(unsigned int gsi, u32 low)
-{
-	write_entry(gsi, low, NULL);
+	SPIN_GUARD_IRQ(&lock);
+	if (i < platform.nr_ioapics)
+		reg_write(i, REG_RTE(line) + high, v);
 }
 
 int ioapic_read(u64 maddr, u32 reg, u32 *v)
 {
 	for (u32 i = 0; i < platform.nr_ioapics; i++) {
-		u64 flags;
-
 		if (platform.ioapic[i].maddr != maddr || !lines[i])
 			continue;
-		flags = spin_lock_irqsave(&lock);
+		SPIN_GUARD_IRQ(&lock);
 		*v = reg_read(i, reg & 0xff);
-		spin_unlock_irqrestore(&lock, flags);
 		return 0;
 	}
 	return -ENODEV;

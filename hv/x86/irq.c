@@ -3,10 +3,8 @@
 #include "x86/irq.h"
 #include "lib/errno.h"
 #include "x86/apic.h"
-#include "x86/ioapic.h"
 #include "x86/percpu.h"
 #include "x86/platform.h"
-#include "x86/spinlock.h"
 #include "x86/time.h"
 #include "x86/tlb.h"
 
@@ -85,78 +83,71 @@ static void line_update(unsigned int irq)
 		low |= RTE_ACTIVE_LOW;
 	if (d->masked || d->in_service || !d->vector)
 		low |= RTE_MASKED;
-	ioapic_change(irq, low);
+	ioapic_write(irq, false, low);
 }
 
 int irq_request(unsigned int irq, irq_handler_t *fn, void *data)
 {
 	struct irq_desc *d = desc_of(irq);
 	bool line = irq < nr_gsis;
-	u64 flags;
-	int rc = 0;
 
 	if (irq >= MAX_IRQS || (line && !ioapic_has(irq)))
 		return -EINVAL;
-	flags = spin_lock_irqsave(&irq_lock);
+	SPIN_GUARD_IRQ(&irq_lock);
 	if (d->fn)
-		rc = -EBUSY;
-	else if (line && !d->vector)
+		return -EBUSY;
+	if (line && !d->vector)
 		d->vector = vectors_take(irq, 1);
-	if (!rc && !d->vector)
-		rc = line ? -ENOSPC : -EINVAL;
-	if (!rc) {
-		d->fn = fn;
-		d->data = data;
-		d->masked = line;
-		d->in_service = false;
-		if (line)
-			ioapic_route(irq, d->vector | RTE_MASKED,
-				     (u8)cpu_apic_id[d->cpu]);
-	}
-	spin_unlock_irqrestore(&irq_lock, flags);
-	return rc;
+	if (!d->vector)
+		return line ? -ENOSPC : -EINVAL;
+	d->fn = fn;
+	d->data = data;
+	d->masked = line;
+	d->in_service = false;
+	if (line)
+		ioapic_write(irq, true, RTE_TARGET(cpu_apic_id[d->cpu]));
+	line_update(irq);
+	return 0;
+}
+
+static void handler_take(unsigned int irq, struct irq_desc *d)
+{
+	SPIN_GUARD_IRQ(&irq_lock);
+	d->fn = NULL;
+	d->masked = true;
+	line_update(irq);
 }
 
 void irq_free(unsigned int irq)
 {
 	struct irq_desc *d = desc_of(irq);
-	u64 flags = spin_lock_irqsave(&irq_lock);
 
-	d->fn = NULL;
-	d->masked = true;
-	line_update(irq);
-	spin_unlock_irqrestore(&irq_lock, flags);
+	handler_take(irq, d);
 	while (__atomic_load_n(&d->running, __ATOMIC_ACQUIRE))
 		cpu_relax();
-	if (irq >= nr_gsis)
-		return;
-	flags = spin_lock_irqsave(&irq_lock);
-	if (!d->fn && d->vector) {
+	SPIN_GUARD_IRQ(&irq_lock);
+	if (irq < nr_gsis && !d->fn && d->vector) {
 		vectors_give(d->vector, 1);
 		d->vector = 0;
 	}
-	spin_unlock_irqrestore(&irq_lock, flags);
 }
 
 void irq_unmask(unsigned int irq)
 {
-	u64 flags = spin_lock_irqsave(&irq_lock);
-
+	SPIN_GUARD_IRQ(&irq_lock);
 	desc_of(irq)->masked = false;
 	line_update(irq);
-	spin_unlock_irqrestore(&irq_lock, flags);
 }
 
 void irq_eoi(unsigned int irq)
 {
 	struct irq_desc *d = desc_of(irq);
-	u64 flags = spin_lock_irqsave(&irq_lock);
 
+	SPIN_GUARD_IRQ(&irq_lock);
 	if (d->in_service) {
 		d->in_service = false;
 		line_update(irq);
 	}
-	spin_unlock_irqrestore(&irq_lock, flags);
 }
 
 bool irq_is_level(unsigned int irq)
@@ -167,71 +158,55 @@ bool irq_is_level(unsigned int irq)
 void irq_set_affinity(unsigned int irq, unsigned int cpu)
 {
 	struct irq_desc *d = desc_of(irq);
-	u64 flags;
 
-	if (cpu_apic_id[cpu] > APIC_ID_MAX)
+	SPIN_GUARD_IRQ(&irq_lock);
+	if (cpu_apic_id[cpu] > APIC_ID_MAX || d->cpu == cpu)
 		return;
-	flags = spin_lock_irqsave(&irq_lock);
-	if (d->cpu != cpu) {
-		d->cpu = (u8)cpu;
-		// Masked while the two halves do not belong together.
-		if (irq < nr_gsis)
-			ioapic_route(irq,
-				     d->vector | RTE_MASKED |
-					     (d->level ? RTE_LEVEL : 0),
-				     (u8)cpu_apic_id[cpu]);
-		line_update(irq);
-	}
-	spin_unlock_irqrestore(&irq_lock, flags);
+	d->cpu = (u8)cpu;
+	// Its vector means the same on every CPU.
+	if (irq < nr_gsis)
+		ioapic_write(irq, true, RTE_TARGET(cpu_apic_id[cpu]));
 }
 
 int irq_setup_gsi(unsigned int gsi, bool level, bool active_low)
 {
 	struct irq_desc *d = desc_of(gsi);
-	u64 flags;
-	int rc = 0;
 
 	if (gsi >= nr_gsis || !ioapic_has(gsi))
 		return -EINVAL;
-	flags = spin_lock_irqsave(&irq_lock);
-	if (d->told || d->fn) {
-		rc = -EEXIST;
-	} else {
-		d->told = true;
-		d->level = level;
-		d->active_low = active_low;
-	}
-	spin_unlock_irqrestore(&irq_lock, flags);
-	return rc;
+	SPIN_GUARD_IRQ(&irq_lock);
+	if (d->told || d->fn)
+		return -EEXIST;
+	d->told = true;
+	d->level = level;
+	d->active_low = active_low;
+	return 0;
 }
 
 // The lock is not held while the handler runs; irq_free() waits for `running`.
 static void device_interrupt(u8 vector)
 {
-	struct irq_desc *d;
-	irq_handler_t *fn = NULL;
-	void *data;
+	struct irq_desc d = { 0 };
 	unsigned int irq;
 
 	spin_lock(&irq_lock);
-	irq = vector_irq[vector];
-	d = &irq_desc[irq ? irq - 1 : 0];
-	if (irq && d->fn) {
-		fn = d->fn;
-		data = d->data;
-		d->running++;
-		if (d->level) {
-			d->in_service = true;
-			line_update(irq - 1);
-		}
+	irq = vector_irq[vector] - 1u;
+	if (irq < MAX_IRQS)
+		d = irq_desc[irq];
+	if (d.fn)
+		irq_desc[irq].running++;
+	if (d.fn && d.level) {
+		irq_desc[irq].in_service = true;
+		line_update(irq);
 	}
 	spin_unlock(&irq_lock);
 	apic_eoi();
-	if (!fn)
+	if (!d.fn)
 		return; // on its way when the line was freed
-	fn(irq - 1, data);
+	d.fn(irq, d.data);
 	spin_lock(&irq_lock);
-	__atomic_store_n(&d->running, d->running - 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&irq_desc[irq].running, irq_desc[irq].running - 1,
+			 __ATOMIC_RELEASE);
 	spin_unlock(&irq_lock);
 }
 
@@ -248,19 +223,13 @@ void irq_dispatch(struct cpu_regs *regs)
 	if (vector == VECTOR_SPURIOUS)
 		return;
 	apic_eoi();
-	switch (vector) {
-	case VECTOR_TIMER:
+	if (vector == VECTOR_TIMER)
 		timer_interrupt();
-		break;
-	case VECTOR_FLUSH:
+	else if (vector == VECTOR_FLUSH)
 		tlb_answer();
-		break;
-	case VECTOR_ERROR:
+	else if (vector == VECTOR_ERROR)
 		apic_error_interrupt();
-		break;
-	default: // VECTOR_KICK: softirqs are looked at on the way out
-		break;
-	}
+	// VECTOR_KICK: softirqs are looked at on the way out.
 }
 
 // n free numbers in a row; 0 when there are none (0 is a GSI).
@@ -277,30 +246,27 @@ static unsigned int find_numbers(unsigned int n)
 int irq_alloc_msi(unsigned int n)
 {
 	unsigned int irq;
-	u64 flags;
-	u8 vector = 0;
+	u8 vector;
 
 	if (!n || n > MSI_MAX || (n & (n - 1)))
 		return -ENOSPC;
-	flags = spin_lock_irqsave(&irq_lock);
+	SPIN_GUARD_IRQ(&irq_lock);
 	irq = find_numbers(n);
-	if (irq)
-		vector = vectors_take(irq, n);
-	for (unsigned int i = 0; vector && i < n; i++)
+	vector = irq ? vectors_take(irq, n) : 0;
+	if (!vector)
+		return -ENOSPC;
+	for (unsigned int i = 0; i < n; i++)
 		irq_desc[irq + i] =
 			(struct irq_desc){ .vector = (u8)(vector + i) };
-	spin_unlock_irqrestore(&irq_lock, flags);
-	return vector ? (int)irq : -ENOSPC;
+	return (int)irq;
 }
 
 void irq_free_msi(unsigned int irq, unsigned int n)
 {
-	u64 flags = spin_lock_irqsave(&irq_lock);
-
+	SPIN_GUARD_IRQ(&irq_lock);
 	vectors_give(irq_desc[irq].vector, n);
 	for (unsigned int i = 0; i < n; i++)
 		irq_desc[irq + i].vector = 0;
-	spin_unlock_irqrestore(&irq_lock, flags);
 }
 
 void irq_msi_message(unsigned int irq, struct msi_msg *msg)
@@ -328,11 +294,11 @@ void __init irq_init(void)
 	for (unsigned int i = ISA_LINES; i < nr_gsis; i++)
 		irq_desc[i].level = irq_desc[i].active_low = true;
 	for (u32 i = 0; i < platform.nr_overrides; i++) {
-		if (platform.override[i].gsi >= nr_gsis)
+		const struct override *o = &platform.override[i];
+
+		if (o->gsi >= nr_gsis)
 			continue;
-		irq_desc[platform.override[i].gsi].level =
-			platform.override[i].level;
-		irq_desc[platform.override[i].gsi].active_low =
-			platform.override[i].active_low;
+		irq_desc[o->gsi].level = o->level;
+		irq_desc[o->gsi].active_low = o->active_low;
 	}
 }

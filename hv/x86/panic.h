@@ -3,8 +3,6 @@
 #ifndef X86_PANIC_H
 #define X86_PANIC_H
 
-#include "lib/types.h"
-
 // Levels of a message: its first characters; none means LOG_INFO.
 #define LOG_ERR	  "\0010"
 #define LOG_WARN  "\0011"

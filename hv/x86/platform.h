@@ -23,7 +23,7 @@ struct platform {
 		u32 gsi_base;
 	} ioapic[MAX_IOAPICS];
 	u32 nr_overrides; // ISA lines that are wired otherwise
-	struct {
+	struct override {
 		u8 isa;
 		u32 gsi;
 		bool level, active_low;

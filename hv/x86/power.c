@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Reset and power-off (ACPI 6.4, 4.8.3.2 and 4.8.3.6).
 #include "lib/errno.h"
-#include "x86/insn.h"
 #include "x86/panic.h"
 #include "x86/platform.h"
 #include "x86/segment.h"

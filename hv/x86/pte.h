@@ -3,8 +3,6 @@
 #ifndef X86_PTE_H
 #define X86_PTE_H
 
-#include "lib/types.h"
-
 #define PTE_P	   0x001UL
 #define PTE_W	   0x002UL
 #define PTE_U	   0x004UL
@@ -29,11 +27,6 @@
 static inline mfn_t pte_mfn(u64 pte)
 {
 	return mfn((pte & PTE_ADDR) >> PAGE_SHIFT);
-}
-
-static inline u64 pte_flags(u64 pte)
-{
-	return pte & ~PTE_ADDR;
 }
 
 static inline u64 pte_make(mfn_t m, u64 flags)

@@ -5,6 +5,8 @@
 
 #define FLAG_CF		   0x00000001UL
 #define FLAG_PF		   0x00000004UL
+#define FLAG_ZF		   0x00000040UL
+#define FLAG_SF		   0x00000080UL
 #define FLAG_TF		   0x00000100UL
 #define FLAG_IF		   0x00000200UL
 #define FLAG_DF		   0x00000400UL
@@ -19,7 +21,6 @@
 
 #define CR0_PE		   0x00000001UL
 #define CR0_MP		   0x00000002UL
-#define CR0_EM		   0x00000004UL
 #define CR0_TS		   0x00000008UL
 #define CR0_ET		   0x00000010UL
 #define CR0_NE		   0x00000020UL
@@ -38,16 +39,17 @@
 #define CR4_OSXMMEXCPT	   0x00000400UL
 #define CR4_UMIP	   0x00000800UL
 #define CR4_FSGSBASE	   0x00010000UL
-#define CR4_PCIDE	   0x00020000UL
 #define CR4_OSXSAVE	   0x00040000UL
 #define CR4_SMEP	   0x00100000UL
 #define CR4_SMAP	   0x00200000UL
 
 #define MSR_TSC		   0x00000010
 #define MSR_APIC_BASE	   0x0000001b
-#define MSR_SPEC_CTRL	   0x00000048
+#define MSR_PLATFORM_INFO  0x000000ce
+#define MSR_ARCH_CAPS	   0x0000010a
+#define MSR_MISC_FEATURES  0x00000140
+#define MSR_MCG_CAP	   0x00000179
 #define MSR_PAT		   0x00000277
-#define MSR_MISC_ENABLE	   0x000001a0
 #define MSR_TSC_DEADLINE   0x000006e0
 #define MSR_X2APIC	   0x00000800
 #define MSR_SYSENTER_CS	   0x00000174
@@ -62,10 +64,14 @@
 #define MSR_GS_BASE	   0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX	   0xc0000103
+#define MSR_SYSCFG	   0xc0010010
 
-#define EFER_SCE	   0x001UL
-#define EFER_LME	   0x100UL
-#define EFER_LMA	   0x400UL
-#define EFER_NXE	   0x800UL
+// WB, WT, UC-, UC, WC, WP: the table that PV guests are promised.
+#define PAT_VALUE 0x0000050100070406UL
+
+#define EFER_SCE  0x001UL
+#define EFER_LME  0x100UL
+#define EFER_LMA  0x400UL
+#define EFER_NXE  0x800UL
 
 #endif

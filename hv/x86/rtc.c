@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The CMOS clock (Motorola MC146818).
-#include "x86/insn.h"
 #include "x86/platform.h"
-#include "x86/time_math.h"
+#include "x86/time.h"
 #include "lib/string.h"
 
 #define RTC_STATUS_A 10
@@ -13,7 +12,7 @@
 
 struct spinlock rtc_lock = SPINLOCK_INIT(RANK_RTC);
 
-static u8 cmos_read(u8 reg)
+static __init u8 cmos_read(u8 reg)
 {
 	outb(0x70, reg);
 	return inb(0x71);
@@ -22,7 +21,7 @@ static u8 cmos_read(u8 reg)
 // Of the fields that struct rtc_fields begins with.
 static const u8 registers[] = { 0, 2, 4, 7, 8, 9 };
 
-static void rtc_read_fields(struct rtc_fields *f)
+static __init void rtc_read_fields(struct rtc_fields *f)
 {
 	for (unsigned int i = 0; i < UPDATE_READS; i++)
 		if (!(cmos_read(RTC_STATUS_A) & UPDATING))
@@ -33,14 +32,13 @@ static void rtc_read_fields(struct rtc_fields *f)
 	f->status_b = cmos_read(RTC_STATUS_B);
 }
 
-u64 rtc_read(void)
+u64 __init rtc_read(void)
 {
 	struct rtc_fields f, again;
-	u64 flags;
 
 	if (platform.no_rtc)
 		return 0;
-	flags = spin_lock_irqsave(&rtc_lock);
+	SPIN_GUARD_IRQ(&rtc_lock);
 	rtc_read_fields(&f);
 	// Twice the same: no update came in between.
 	for (unsigned int i = 0; i < TRIES; i++) {
@@ -49,6 +47,5 @@ u64 rtc_read(void)
 			break;
 		f = again;
 	}
-	spin_unlock_irqrestore(&rtc_lock, flags);
 	return rtc_decode(&f);
 }

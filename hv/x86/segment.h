@@ -3,8 +3,9 @@
 #ifndef X86_SEGMENT_H
 #define X86_SEGMENT_H
 
-#include "lib/types.h"
+#include "x86/cpuid.h"
 #include "x86/faultable.h"
+#include "x86/insn.h"
 
 struct desc_ptr {
 	u16 limit;
@@ -87,18 +88,24 @@ SEGMENT_LOAD(es)
 SEGMENT_LOAD(fs)
 SEGMENT_LOAD(gs)
 
-#define BASE_REGISTER(seg)                                        \
-	static inline u64 rd##seg##base(void)                     \
-	{                                                         \
-		u64 v;                                            \
-		__asm__ volatile("rd" #seg "base %0" : "=r"(v));  \
-		return v;                                         \
-	}                                                         \
-	static inline void wr##seg##base(u64 v)                   \
-	{                                                         \
-		__asm__ volatile("wr" #seg "base %0" : : "r"(v)); \
+#define BASE_REGISTER(seg, msr)                                           \
+	static inline u64 read_##seg##_base(void)                         \
+	{                                                                 \
+		u64 v;                                                    \
+		if (!cpu_has(FSGSBASE))                                   \
+			return rdmsr(msr);                                \
+		__asm__ volatile("rd" #seg "base %0" : "=r"(v));          \
+		return v;                                                 \
+	}                                                                 \
+	static inline void write_##seg##_base(u64 v)                      \
+	{                                                                 \
+		if (!cpu_has(FSGSBASE))                                   \
+			wrmsr(msr, v);                                    \
+		else                                                      \
+			__asm__ volatile("wr" #seg "base %0" : : "r"(v)); \
 	}
-BASE_REGISTER(fs)
-BASE_REGISTER(gs)
+// The base is canonical.
+BASE_REGISTER(fs, MSR_FS_BASE)
+BASE_REGISTER(gs, MSR_GS_BASE)
 
 #endif

@@ -5,7 +5,6 @@
 #include "x86/apic.h"
 #include "x86/cpuid.h"
 #include "x86/desc.h"
-#include "x86/insn.h"
 #include "x86/panic.h"
 #include "x86/platform.h"
 #include "x86/pte.h"
@@ -71,19 +70,21 @@ static __init void trampoline_install(void)
 	       (u64)trampoline_end - (u64)trampoline_start);
 }
 
-static __init bool wait_online(unsigned int cpu, u64 us)
+// Until those of mask that are online are `want`; false: not within us.
+static bool wait_online(cpumask_t mask, cpumask_t want, u64 us)
 {
-	for (u64 t = 0; t < us; t += STEP_US) {
-		if (cpumask_test(READ_ONCE(cpu_online), cpu))
-			return true;
+	for (u64 t = 0; (READ_ONCE(cpu_online) & mask) != want; t += STEP_US) {
+		if (t >= us)
+			return false;
 		udelay(STEP_US);
 	}
-	return cpumask_test(READ_ONCE(cpu_online), cpu);
+	return true;
 }
 
 static __init bool cpu_start(unsigned int cpu)
 {
 	u32 id = platform.apic_id[cpu];
+	cpumask_t it = cpumask_of(cpu);
 	u8 page = (u8)(smp_trampoline_page >> PAGE_SHIFT);
 	struct trampoline_args *args =
 		direct(smp_trampoline_page + (u64)trampoline_args -
@@ -95,16 +96,16 @@ static __init bool cpu_start(unsigned int cpu)
 	timer_init_cpu(cpu);
 	*args = (struct trampoline_args){ cpu_stack_top(cpu), (u64)ap_main,
 					  cpu };
-	apic_send_init(id);
+	apic_icr(id, ICR_LEVEL | ICR_ASSERT | ICR_INIT);
 	udelay(INIT_US);
-	apic_send_startup(id, page);
-	if (wait_online(cpu, STARTUP_US))
+	apic_icr(id, ICR_ASSERT | ICR_STARTUP | page);
+	if (wait_online(it, it, STARTUP_US))
 		return true;
-	apic_send_startup(id, page);
-	if (wait_online(cpu, ANSWER_US))
+	apic_icr(id, ICR_ASSERT | ICR_STARTUP | page);
+	if (wait_online(it, it, ANSWER_US))
 		return true;
 	// Back to sleep, so that it does not come late with another's stack.
-	apic_send_init(id);
+	apic_icr(id, ICR_LEVEL | ICR_ASSERT | ICR_INIT);
 	printk(LOG_WARN "CPU %u (APIC id %u) does not answer\n", cpu, id);
 	return false;
 }
@@ -127,7 +128,7 @@ unsigned int __init smp_start_all(unsigned int max)
 
 void smp_kick(unsigned int cpu)
 {
-	apic_ipi(cpu_apic_id[cpu], VECTOR_KICK);
+	apic_icr(cpu_apic_id[cpu], ICR_ASSERT | VECTOR_KICK);
 }
 
 void smp_stop_others(void)
@@ -140,35 +141,26 @@ void smp_stop_others(void)
 			return;
 		machine_halt(); // another one was faster
 	}
-	if (cpumask_weight(READ_ONCE(cpu_online)) == 1)
+	if (READ_ONCE(cpu_online) == cpumask_of(smp_cpu_id()))
 		return;
-	apic_nmi_others();
-	for (u64 t = 0; t < STOP_US; t += STEP_US) {
-		if (cpumask_weight(READ_ONCE(cpu_online)) == 1)
-			return;
-		udelay(STEP_US);
-	}
+	apic_icr(0, ICR_OTHERS | ICR_ASSERT | ICR_NMI);
+	wait_online(CPUMASK_ALL, cpumask_of(smp_cpu_id()), STOP_US);
 }
 
 bool smp_nmi_stop(void)
 {
 	u32 by = READ_ONCE(stopper);
 
-	if (!by || by == smp_cpu_id() + 1)
-		return false;
-	cpumask_clear_atomic(&cpu_online, smp_cpu_id());
-	return true;
+	return by && by != smp_cpu_id() + 1;
 }
 
 void machine_halt(void)
 {
-	u32 by = READ_ONCE(stopper);
-
 	irq_disable();
-	if (!by)
-		smp_stop_others();
-	else if (by != smp_cpu_id() + 1)
+	if (smp_nmi_stop())
 		cpumask_clear_atomic(&cpu_online, smp_cpu_id());
+	else
+		smp_stop_others();
 	for (;;)
 		halt();
 }

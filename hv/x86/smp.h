@@ -21,9 +21,9 @@ void smp_kick(unsigned int cpu);
 // Stops every other CPU, for panic and reboot: any context, any locks held.
 // Comes back on one CPU only.
 void smp_stop_others(void);
-// Asked by the NMI handler: true when this CPU is to stop for good.
+// True when this CPU is to stop for good: its NMI handler asks.
 bool smp_nmi_stop(void);
-// Both stop the other CPUs first.
+// Both stop the other CPUs first, but on a CPU that is itself to stop.
 __noreturn void machine_reboot(void);
 __noreturn void machine_halt(void);
 // Sleep state 4 or 5 with the values for the PM1 control registers, both with

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "x86/softirq.h"
 #include "x86/desc.h"
-#include "x86/insn.h"
 #include "x86/smp.h"
 
 static void (*handlers[SOFTIRQ_COUNT])(void);
@@ -11,27 +10,25 @@ void softirq_register(enum softirq nr, void (*fn)(void))
 	handlers[nr] = fn;
 }
 
-void softirq_raise(enum softirq nr)
-{
-	__atomic_fetch_or(&cpu_info()->softirq_pending, 1u << nr,
-			  __ATOMIC_SEQ_CST);
-}
-
-void softirq_mark(unsigned int cpu, enum softirq nr)
-{
-	struct cpu_info *ci = (struct cpu_info *)cpu_stack_top(cpu);
-
-	__atomic_fetch_or(&ci->softirq_pending, 1u << nr, __ATOMIC_SEQ_CST);
-}
-
-void softirq_raise_on(unsigned int cpu, enum softirq nr)
+// False: it was pending already.
+bool softirq_mark(unsigned int cpu, enum softirq nr)
 {
 	struct cpu_info *ci = (struct cpu_info *)cpu_stack_top(cpu);
 	u32 old = __atomic_fetch_or(&ci->softirq_pending, 1u << nr,
 				    __ATOMIC_SEQ_CST);
 
+	return !(old >> nr & 1);
+}
+
+void softirq_raise(enum softirq nr)
+{
+	softirq_mark(smp_cpu_id(), nr);
+}
+
+void softirq_raise_on(unsigned int cpu, enum softirq nr)
+{
 	// Somebody else's IPI is under way when the bit was set already.
-	if (!(old >> nr & 1) && cpu != smp_cpu_id())
+	if (softirq_mark(cpu, nr) && cpu != smp_cpu_id())
 		smp_kick(cpu);
 }
 

@@ -5,7 +5,6 @@
 #ifndef X86_SPINLOCK_H
 #define X86_SPINLOCK_H
 
-#include "lib/types.h"
 #include "x86/insn.h"
 
 // Order of taking: low ranks first. From RANK_IRQ_FIRST on, locks are taken

@@ -3,7 +3,6 @@
 // bends it once a second towards the platform timer, never stepping back.
 #include "x86/time.h"
 #include "x86/apic.h"
-#include "x86/clock.h"
 #include "x86/cpuid.h"
 #include "x86/panic.h"
 #include "x86/percpu.h"
@@ -45,11 +44,6 @@ const struct time_scale *time_scale_this_cpu(void)
 u64 tsc_khz(void)
 {
 	return khz;
-}
-
-bool time_tsc_invariant(void)
-{
-	return cpu_has(ITSC);
 }
 
 void udelay(u64 us)
@@ -120,20 +114,17 @@ void time_init_cpu(void)
 
 void wallclock_get(u64 *sec, u32 *nsec)
 {
-	u64 flags = spin_lock_irqsave(&wall.lock);
-
+	SPIN_GUARD_IRQ(&wall.lock);
 	*sec = wall.sec;
 	*nsec = wall.nsec;
-	spin_unlock_irqrestore(&wall.lock, flags);
 }
 
 void wallclock_set(u64 sec, u32 nsec, u64 system_time)
 {
 	u64 ns = sec * NS_PER_S + nsec;
-	u64 flags = spin_lock_irqsave(&wall.lock);
 
+	SPIN_GUARD_IRQ(&wall.lock);
 	ns = ns > system_time ? ns - system_time : 0;
 	wall.sec = ns / NS_PER_S;
 	wall.nsec = (u32)(ns % NS_PER_S);
-	spin_unlock_irqrestore(&wall.lock, flags);
 }

@@ -27,7 +27,6 @@ extern void (*time_scale_changed)(void);
 void time_init(void); // boot CPU, after apic_init(): calibrates, sets the clock
 void time_init_cpu(void); // each other CPU, on itself
 u64 tsc_khz(void);
-bool time_tsc_invariant(void);
 void udelay(u64 us);
 
 // Scaled difference, pure: shared with tests.
@@ -71,5 +70,40 @@ static inline bool timer_active(const struct timer *t)
 {
 	return READ_ONCE(t->state) != TIMER_IDLE;
 }
+
+// The arithmetic of time, pure: shared with tests.
+
+// A moment that the platform timer and the TSC were read at together.
+struct time_point {
+	u64 tsc, ns;
+};
+
+// mul and shift so that `ticks` scale to `ns`, to 2^-31 of the value. Neither
+// is 0.
+void time_rate(struct time_scale *s, u64 ns, u64 ticks);
+u64 time_scale_at(const struct time_scale *s, u64 tsc);
+// Moves the scale to `now` without a step back: the rate between last and now
+// as measured, bent so that half of the difference is gone in one second. A
+// clock that is far behind jumps; one that is far ahead is slowed down.
+void time_scale_adjust(struct time_scale *s, const struct time_point *last,
+		       const struct time_point *now);
+
+// Fields of the CMOS clock as they were read.
+struct rtc_fields {
+	u8 sec, min, hour, day, month, year;
+	u8 century; // 0: unknown
+	u8 status_b;
+};
+u64 rtc_decode(const struct rtc_fields *f); // seconds since 1970
+
+// The platform timer: HPET, ACPI PM timer or PIT, whichever is there. It
+// counts at one rate whatever the CPUs do, but is slow to read.
+void clock_init(void); // boot CPU
+const char *clock_name(void);
+// Platform time and this CPU's TSC at one moment, interrupts off. `guess` is
+// what the time is by the TSC: it tells how often a short counter wrapped.
+struct time_point clock_read(u64 guess);
+// Busy wait of about ns by the timer; the moments of its beginning and end.
+void clock_wait(u64 ns, struct time_point *from, struct time_point *to);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "x86/time_math.h"
+#include "x86/time.h"
 
 #define JUMP_NS	   (10 * NS_PER_MS) // a clock that is later than this jumps
 #define SHORT_NS   (50 * NS_PER_MS) // no rate is taken from less

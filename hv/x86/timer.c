@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Timers: a heap for each CPU, run in SOFTIRQ_TIMER.
 #include "x86/apic.h"
-#include "x86/panic.h"
-#include "x86/percpu.h"
 #include "x86/softirq.h"
 #include "x86/time.h"
 

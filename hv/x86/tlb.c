@@ -2,7 +2,6 @@
 // TLB flushes and their clock.
 #include "x86/tlb.h"
 #include "x86/apic.h"
-#include "x86/insn.h"
 #include "x86/panic.h"
 #include "x86/percpu.h"
 #include "x86/spinlock.h"
@@ -25,8 +24,7 @@ static u32 clock_tick(void)
 	return t ? t + 1 : 0;
 }
 
-// Changing CR4.PGE drops everything, global and of all PCIDs (SDM vol. 3,
-// 4.10.4.1).
+// Changing CR4.PGE drops everything, global too (SDM vol. 3, 4.10.4.1).
 static void flush_local(u64 cr3, bool same)
 {
 	u64 flags = irq_save();
@@ -53,17 +51,31 @@ void tlb_flush_local(void)
 	flush_local(read_cr3(), true);
 }
 
+// What to do for another CPU: drop one page's translation, or one of these,
+// which are no pages' addresses.
+#define FLUSH_ALL   1UL
+#define FLUSH_CACHE 2UL
+
 // One request at a time from a CPU. Who waits for others does so with
 // interrupts off and answers theirs meanwhile, so that two that wait for each
 // other both go on.
 struct request {
-	void (*fn)(void *data);
-	void *data;
+	u64 what;
 	cpumask_t waiting; // who has not finished yet, atomic
 	cpumask_t in;	   // CPUs with a request for this one, atomic
 };
 
 static DEFINE_PERCPU(struct request, request);
+
+static void flush(u64 what)
+{
+	if (what == FLUSH_ALL)
+		tlb_flush_local();
+	else if (what == FLUSH_CACHE)
+		wbinvd();
+	else
+		invlpg(what);
+}
 
 void tlb_answer(void)
 {
@@ -75,35 +87,34 @@ void tlb_answer(void)
 	for_each_cpu_in(cpu, from) {
 		struct request *r = &per_cpu(request, cpu);
 
-		r->fn(r->data);
+		flush(r->what);
 		__atomic_fetch_and(&r->waiting, ~self, __ATOMIC_RELEASE);
 	}
 }
 
 // On other CPUs that are online, interrupts off.
-static void on_others(cpumask_t mask, void (*fn)(void *), void *data)
+static void flush_others(cpumask_t mask, u64 what)
 {
 	struct request *r = &this_cpu(request);
 	cpumask_t self = cpumask_of(smp_cpu_id());
 	unsigned int cpu;
 
 	ASSERT(!r->waiting);
-	r->fn = fn;
-	r->data = data;
+	r->what = what;
 	__atomic_store_n(&r->waiting, mask, __ATOMIC_RELEASE);
 	for_each_cpu_in(cpu, mask)
 		if (!__atomic_fetch_or(&per_cpu(request, cpu).in, self,
 				       __ATOMIC_SEQ_CST))
-			apic_ipi(cpu_apic_id[cpu], VECTOR_FLUSH);
+			apic_icr(cpu_apic_id[cpu], ICR_ASSERT | VECTOR_FLUSH);
 	while (__atomic_load_n(&r->waiting, __ATOMIC_ACQUIRE)) {
 		tlb_answer();
 		cpu_relax();
 	}
 }
 
-// Runs fn on the CPUs of mask. A CPU that spins with interrupts off for a
-// lock that the caller holds would never answer: none of those may be held.
-static void on_cpus(cpumask_t mask, void (*fn)(void *), void *data)
+// On the CPUs of mask. A CPU that spins with interrupts off for a lock that
+// the caller holds would never answer: none of those may be held.
+static void flush_mask(cpumask_t mask, u64 what)
 {
 	cpumask_t self = cpumask_of(smp_cpu_id());
 	u64 flags;
@@ -112,47 +123,28 @@ static void on_cpus(cpumask_t mask, void (*fn)(void *), void *data)
 		return;
 	flags = irq_save();
 	if (mask & self)
-		fn(data);
+		flush(what);
 	mask &= READ_ONCE(cpu_online) & ~self;
 	if (mask) {
 		ASSERT(!(cpu_info()->held_locks >> RANK_IRQ_FIRST));
-		on_others(mask, fn, data);
+		flush_others(mask, what);
 	}
 	irq_restore(flags);
 }
 
-static void flush_all(void *unused)
-{
-	tlb_flush_local();
-}
-
-static void flush_va(void *va)
-{
-	// INVLPG reaches the current PCID only.
-	if (read_cr4() & CR4_PCIDE)
-		tlb_flush_local();
-	else
-		invlpg((u64)va);
-}
-
-static void flush_cache(void *unused)
-{
-	wbinvd();
-}
-
 void tlb_flush_mask(cpumask_t mask)
 {
-	on_cpus(mask, flush_all, NULL);
+	flush_mask(mask, FLUSH_ALL);
 }
 
 void tlb_flush_va_mask(cpumask_t mask, u64 va)
 {
-	on_cpus(mask, flush_va, (void *)va);
+	flush_mask(mask, va & PAGE_MASK);
 }
 
 void cache_flush_mask(cpumask_t mask)
 {
-	on_cpus(mask, flush_cache, NULL);
+	flush_mask(mask, FLUSH_CACHE);
 }
 
 cpumask_t tlb_filter(cpumask_t mask, u32 stamp)

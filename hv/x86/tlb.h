@@ -16,7 +16,7 @@ void tlb_flush_local(void); // everything, global entries too
 // included when it is in there). Interrupts may be on or off; no lock of
 // RANK_IRQ_FIRST or above may be held. Not for interrupt handlers.
 void tlb_flush_mask(cpumask_t mask);
-void tlb_flush_va_mask(cpumask_t mask, u64 va); // one page, any PCID
+void tlb_flush_va_mask(cpumask_t mask, u64 va); // one page
 // Loads CR3 and drops all translations, global ones too.
 void tlb_switch_cr3(u64 cr3);
 void cache_flush_mask(cpumask_t mask); // WBINVD

@@ -2,10 +2,8 @@
 // Exceptions: those of a guest go to pv/, those of our own are mended by the
 // exception table or end in a panic.
 #include "x86/entry.h"
-#include "x86/insn.h"
 #include "x86/irq.h"
 #include "x86/panic.h"
-#include "x86/percpu.h"
 #include "x86/smp.h"
 
 struct extable_entry {

@@ -370,7 +370,7 @@ static void debts(void)
 		preempt_in = 0;
 		owed = pv->old_table;
 		CHECK(owed || every > 20);
-		CHECK(pv_new_base(current, gfn(frame(10))) == -EINVAL);
+		CHECK(pv_new_base(current, gfn(frame(10)), false) == -EINVAL);
 		CHECK(pv->old_table == (owed ? owed : rec(frame(10))));
 		check_all();
 		// A second debt has no place.
@@ -403,7 +403,7 @@ static int entry_set(struct domain *d, u64 m, u64 slot, u64 e, bool keep_ad,
 		return -EINVAL;
 	if (page_lock(rec(m))) {
 		rc = table_entry_set(rec(m), (unsigned int)slot * 8, e, keep_ad,
-				     current, from);
+				     NULL, from);
 		page_unlock(rec(m));
 	}
 	page_put(rec(m));
@@ -498,7 +498,7 @@ static void give_back(unsigned int d)
 		frames_free(pg, 0);
 	} else if (page_get(pg, &doms[d]->account)) {
 		if (random_below(3))
-			pin_drop(pg);
+			table_unpin(doms[d], gfn(frames_of[d][i]));
 		if (page_take_allocated(pg))
 			page_put(pg);
 		page_put(pg);

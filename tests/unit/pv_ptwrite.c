@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #define HOST_TEST
-#include "../../hv/pv/ptwrite_decode.c"
+#include "../../hv/pv/decode.c"
 #include "unit.h"
 
 static const struct known {
@@ -15,11 +15,18 @@ static const struct known {
 	bool has_imm;
 	s64 imm;
 } known[] = {
-	{ "mov %rax,(%rdi)", { 0x48, 0x89, 0x07 }, 3, PTW_MOV, 8, 0, false, 0 },
+	{ "mov %rax,(%rdi)",
+	  { 0x48, 0x89, 0x07 },
+	  3,
+	  INSN_MOV,
+	  8,
+	  0,
+	  false,
+	  0 },
 	{ "mov %r9,0x10(%rsi)",
 	  { 0x4c, 0x89, 0x4e, 0x10 },
 	  4,
-	  PTW_MOV,
+	  INSN_MOV,
 	  8,
 	  9,
 	  false,
@@ -27,19 +34,26 @@ static const struct known {
 	{ "mov %ecx,0x12345678(%rdx)",
 	  { 0x89, 0x8a, 0x78, 0x56, 0x34, 0x12 },
 	  6,
-	  PTW_MOV,
+	  INSN_MOV,
 	  4,
 	  1,
 	  false,
 	  0 },
-	{ "mov %ax,(%rbx)", { 0x66, 0x89, 0x03 }, 3, PTW_MOV, 2, 0, false, 0 },
-	{ "mov %bl,(%rax)", { 0x88, 0x18 }, 2, PTW_MOV, 1, 3, false, 0 },
-	{ "mov %spl,(%rax)", { 0x40, 0x88, 0x20 }, 3, PTW_MOV, 1, 4, false, 0 },
-	{ "mov %ah,(%rcx)", { 0x88, 0x21 }, 2, PTW_MOV, 1, 4, false, 0 },
+	{ "mov %ax,(%rbx)", { 0x66, 0x89, 0x03 }, 3, INSN_MOV, 2, 0, false, 0 },
+	{ "mov %bl,(%rax)", { 0x88, 0x18 }, 2, INSN_MOV, 1, 3, false, 0 },
+	{ "mov %spl,(%rax)",
+	  { 0x40, 0x88, 0x20 },
+	  3,
+	  INSN_MOV,
+	  1,
+	  4,
+	  false,
+	  0 },
+	{ "mov %ah,(%rcx)", { 0x88, 0x21 }, 2, INSN_MOV, 1, 4, false, 0 },
 	{ "mov %r15,(%r12)",
 	  { 0x4d, 0x89, 0x3c, 0x24 },
 	  4,
-	  PTW_MOV,
+	  INSN_MOV,
 	  8,
 	  15,
 	  false,
@@ -47,7 +61,7 @@ static const struct known {
 	{ "mov %r8,(%r13)",
 	  { 0x4d, 0x89, 0x45, 0x00 },
 	  4,
-	  PTW_MOV,
+	  INSN_MOV,
 	  8,
 	  8,
 	  false,
@@ -55,7 +69,7 @@ static const struct known {
 	{ "mov %rax,(%rsp)",
 	  { 0x48, 0x89, 0x04, 0x24 },
 	  4,
-	  PTW_MOV,
+	  INSN_MOV,
 	  8,
 	  0,
 	  false,
@@ -63,7 +77,7 @@ static const struct known {
 	{ "mov %rax,8(%rsp,%rcx,8)",
 	  { 0x48, 0x89, 0x44, 0xcc, 0x08 },
 	  5,
-	  PTW_MOV,
+	  INSN_MOV,
 	  8,
 	  0,
 	  false,
@@ -71,7 +85,7 @@ static const struct known {
 	{ "mov %rax,0x1000(,%rcx,8)",
 	  { 0x48, 0x89, 0x04, 0xcd, 0x00, 0x10, 0x00, 0x00 },
 	  8,
-	  PTW_MOV,
+	  INSN_MOV,
 	  8,
 	  0,
 	  false,
@@ -79,7 +93,7 @@ static const struct known {
 	{ "mov %rax,0x10(%rip)",
 	  { 0x48, 0x89, 0x05, 0x10, 0x00, 0x00, 0x00 },
 	  7,
-	  PTW_MOV,
+	  INSN_MOV,
 	  8,
 	  0,
 	  false,
@@ -87,7 +101,7 @@ static const struct known {
 	{ "mov %rdx,%gs:(%rdi)",
 	  { 0x65, 0x48, 0x89, 0x17 },
 	  4,
-	  PTW_MOV,
+	  INSN_MOV,
 	  8,
 	  2,
 	  false,
@@ -95,7 +109,7 @@ static const struct known {
 	{ "movq $-2,(%rdi)",
 	  { 0x48, 0xc7, 0x07, 0xfe, 0xff, 0xff, 0xff },
 	  7,
-	  PTW_MOV,
+	  INSN_MOV,
 	  8,
 	  0,
 	  true,
@@ -103,7 +117,7 @@ static const struct known {
 	{ "movl $0x87654321,4(%rdi)",
 	  { 0xc7, 0x47, 0x04, 0x21, 0x43, 0x65, 0x87 },
 	  7,
-	  PTW_MOV,
+	  INSN_MOV,
 	  4,
 	  0,
 	  true,
@@ -111,7 +125,7 @@ static const struct known {
 	{ "movw $0x8001,(%rdi)",
 	  { 0x66, 0xc7, 0x07, 0x01, 0x80 },
 	  5,
-	  PTW_MOV,
+	  INSN_MOV,
 	  2,
 	  0,
 	  true,
@@ -119,7 +133,7 @@ static const struct known {
 	{ "movb $0x80,(%r14)",
 	  { 0x41, 0xc6, 0x06, 0x80 },
 	  4,
-	  PTW_MOV,
+	  INSN_MOV,
 	  1,
 	  0,
 	  true,
@@ -127,16 +141,16 @@ static const struct known {
 	{ "xchg %rax,(%rdi)",
 	  { 0x48, 0x87, 0x07 },
 	  3,
-	  PTW_XCHG,
+	  INSN_XCHG,
 	  8,
 	  0,
 	  false,
 	  0 },
-	{ "xchg %cl,(%rdi)", { 0x86, 0x0f }, 2, PTW_XCHG, 1, 1, false, 0 },
+	{ "xchg %cl,(%rdi)", { 0x86, 0x0f }, 2, INSN_XCHG, 1, 1, false, 0 },
 	{ "lock cmpxchg %rcx,(%rdx)",
 	  { 0xf0, 0x48, 0x0f, 0xb1, 0x0a },
 	  5,
-	  PTW_CMPXCHG,
+	  INSN_CMPXCHG,
 	  8,
 	  1,
 	  false,
@@ -144,7 +158,7 @@ static const struct known {
 	{ "lock cmpxchg %r10,0x7f(%r11)",
 	  { 0xf0, 0x4d, 0x0f, 0xb1, 0x53, 0x7f },
 	  6,
-	  PTW_CMPXCHG,
+	  INSN_CMPXCHG,
 	  8,
 	  10,
 	  false,
@@ -152,7 +166,7 @@ static const struct known {
 	{ "cmpxchg %cl,(%rdx)",
 	  { 0x0f, 0xb0, 0x0a },
 	  3,
-	  PTW_CMPXCHG,
+	  INSN_CMPXCHG,
 	  1,
 	  1,
 	  false,
@@ -160,7 +174,7 @@ static const struct known {
 	{ "lock cmpxchg %ecx,(%rdx,%rax,4)",
 	  { 0xf0, 0x0f, 0xb1, 0x0c, 0x82 },
 	  5,
-	  PTW_CMPXCHG,
+	  INSN_CMPXCHG,
 	  4,
 	  1,
 	  false,
@@ -168,7 +182,7 @@ static const struct known {
 	{ "lock andq $-3,(%rdi)",
 	  { 0xf0, 0x48, 0x83, 0x27, 0xfd },
 	  5,
-	  PTW_AND,
+	  INSN_AND,
 	  8,
 	  0,
 	  true,
@@ -176,7 +190,7 @@ static const struct known {
 	{ "andl $0x0fffffff,(%rdi)",
 	  { 0x81, 0x27, 0xff, 0xff, 0xff, 0x0f },
 	  6,
-	  PTW_AND,
+	  INSN_AND,
 	  4,
 	  0,
 	  true,
@@ -184,17 +198,24 @@ static const struct known {
 	{ "andb $0xf0,3(%rdi)",
 	  { 0x80, 0x67, 0x03, 0xf0 },
 	  4,
-	  PTW_AND,
+	  INSN_AND,
 	  1,
 	  0,
 	  true,
 	  -16 },
-	{ "and %rax,(%rdi)", { 0x48, 0x21, 0x07 }, 3, PTW_AND, 8, 0, false, 0 },
-	{ "and %dl,(%rdi)", { 0x20, 0x17 }, 2, PTW_AND, 1, 2, false, 0 },
+	{ "and %rax,(%rdi)",
+	  { 0x48, 0x21, 0x07 },
+	  3,
+	  INSN_AND,
+	  8,
+	  0,
+	  false,
+	  0 },
+	{ "and %dl,(%rdi)", { 0x20, 0x17 }, 2, INSN_AND, 1, 2, false, 0 },
 	{ "lock orq $0x20,(%rbx)",
 	  { 0xf0, 0x48, 0x83, 0x0b, 0x20 },
 	  5,
-	  PTW_OR,
+	  INSN_OR,
 	  8,
 	  0,
 	  true,
@@ -202,26 +223,33 @@ static const struct known {
 	{ "orw $0x1234,(%rbx)",
 	  { 0x66, 0x81, 0x0b, 0x34, 0x12 },
 	  5,
-	  PTW_OR,
+	  INSN_OR,
 	  2,
 	  0,
 	  true,
 	  4660 },
-	{ "or %r13,(%rbx)", { 0x4c, 0x09, 0x2b }, 3, PTW_OR, 8, 13, false, 0 },
+	{ "or %r13,(%rbx)", { 0x4c, 0x09, 0x2b }, 3, INSN_OR, 8, 13, false, 0 },
 	{ "xorq $1,(%rax)",
 	  { 0x48, 0x83, 0x30, 0x01 },
 	  4,
-	  PTW_XOR,
+	  INSN_XOR,
 	  8,
 	  0,
 	  true,
 	  1 },
-	{ "xor %sil,(%rax)", { 0x40, 0x30, 0x30 }, 3, PTW_XOR, 1, 6, false, 0 },
-	{ "xorb $5,(%rax)", { 0x80, 0x30, 0x05 }, 3, PTW_XOR, 1, 0, true, 5 },
+	{ "xor %sil,(%rax)",
+	  { 0x40, 0x30, 0x30 },
+	  3,
+	  INSN_XOR,
+	  1,
+	  6,
+	  false,
+	  0 },
+	{ "xorb $5,(%rax)", { 0x80, 0x30, 0x05 }, 3, INSN_XOR, 1, 0, true, 5 },
 	{ "lock btsq $5,(%rdi)",
 	  { 0xf0, 0x48, 0x0f, 0xba, 0x2f, 0x05 },
 	  6,
-	  PTW_BTS,
+	  INSN_BTS,
 	  8,
 	  0,
 	  true,
@@ -229,7 +257,7 @@ static const struct known {
 	{ "lock btrq $1,(%rdi)",
 	  { 0xf0, 0x48, 0x0f, 0xba, 0x37, 0x01 },
 	  6,
-	  PTW_BTR,
+	  INSN_BTR,
 	  8,
 	  0,
 	  true,
@@ -237,7 +265,7 @@ static const struct known {
 	{ "btcl $31,(%rdi)",
 	  { 0x0f, 0xba, 0x3f, 0x1f },
 	  4,
-	  PTW_BTC,
+	  INSN_BTC,
 	  4,
 	  0,
 	  true,
@@ -245,16 +273,23 @@ static const struct known {
 	{ "lock bts %rax,(%rdi)",
 	  { 0xf0, 0x48, 0x0f, 0xab, 0x07 },
 	  5,
-	  PTW_BTS,
+	  INSN_BTS,
 	  8,
 	  0,
 	  false,
 	  0 },
-	{ "btr %edx,(%rdi)", { 0x0f, 0xb3, 0x17 }, 3, PTW_BTR, 4, 2, false, 0 },
+	{ "btr %edx,(%rdi)",
+	  { 0x0f, 0xb3, 0x17 },
+	  3,
+	  INSN_BTR,
+	  4,
+	  2,
+	  false,
+	  0 },
 	{ "btc %r9w,(%rdi)",
 	  { 0x66, 0x44, 0x0f, 0xbb, 0x0f },
 	  5,
-	  PTW_BTC,
+	  INSN_BTC,
 	  2,
 	  9,
 	  false,
@@ -262,7 +297,7 @@ static const struct known {
 	{ "movnti %rax,(%rdi)",
 	  { 0x48, 0x0f, 0xc3, 0x07 },
 	  4,
-	  PTW_MOV,
+	  INSN_MOV,
 	  8,
 	  0,
 	  false,
@@ -270,15 +305,22 @@ static const struct known {
 	{ "movnti %r8d,0x80(%rdi)",
 	  { 0x44, 0x0f, 0xc3, 0x87, 0x80, 0x00, 0x00, 0x00 },
 	  8,
-	  PTW_MOV,
+	  INSN_MOV,
 	  4,
 	  8,
 	  false,
 	  0 },
 };
 
+// As ptwrite.c takes an instruction: a store by a 64-bit address.
+static bool ptwrite_decode(struct insn *w, const u8 *bytes, unsigned int n)
+{
+	return insn_decode(bytes, n, true, w) && w->kind >= INSN_MOV &&
+	       !w->addr32;
+}
+
 // Reading past n is caught: the bytes end where the allocation ends.
-static bool decode(struct ptwrite *w, const u8 *bytes, unsigned int n)
+static bool decode(struct insn *w, const u8 *bytes, unsigned int n)
 {
 	u8 *copy = malloc(n ? n : 1);
 	bool ok;
@@ -291,7 +333,7 @@ static bool decode(struct ptwrite *w, const u8 *bytes, unsigned int n)
 
 static void encodings(void)
 {
-	struct ptwrite w;
+	struct insn w;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(known); i++) {
 		const struct known *k = &known[i];
@@ -304,8 +346,8 @@ static void encodings(void)
 			printf("%s\n", k->text);
 			return;
 		}
-		CHECK(w.length == k->length && w.op == k->op &&
-		      w.size == k->size && w.has_imm == k->has_imm);
+		CHECK(w.length == k->length && w.kind == k->op &&
+		      w.width == k->size && w.has_imm == k->has_imm);
 		CHECK(k->has_imm || w.reg == k->reg);
 		CHECK(!k->has_imm || w.imm == (u64)k->imm);
 		// More bytes behind it change nothing.
@@ -316,10 +358,19 @@ static void encodings(void)
 static void byte_registers(void)
 {
 	static const u8 ah[] = { 0x88, 0x20 }, spl[] = { 0x40, 0x88, 0x20 };
-	struct ptwrite w;
+	struct insn w;
 
 	CHECK(decode(&w, ah, 2) && w.reg == 4 && !w.rex);
 	CHECK(decode(&w, spl, 3) && w.reg == 4 && w.rex);
+}
+
+// A REX prefix before another one does not count.
+static void lost_rex(void)
+{
+	static const u8 code[] = { 0x48, 0xf0, 0x21, 0x07 };
+	struct insn w;
+
+	CHECK(decode(&w, code, 4) && w.length == 4 && w.width == 4 && !w.rex);
 }
 
 static void refused(void)
@@ -333,12 +384,11 @@ static void refused(void)
 		{ 0x0f, 0xc7, 0x0f },	    // cmpxchg8b
 		{ 0x0f, 0xba, 0x27, 0x01 }, // bt
 		{ 0x0f, 0xa3, 0x07 },	    // bt
-		{ 0x48, 0xf0, 0x89, 0x07 }, // REX before a prefix
 		{ 0x67, 0x89, 0x07 },	    // 32-bit address
 		{ 0x0f, 0x0b },
 	};
 	u8 prefixes[15];
-	struct ptwrite w;
+	struct insn w;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++)
 		CHECK(!decode(&w, bad[i], 8));
@@ -350,7 +400,7 @@ static void random_bytes(void)
 {
 	u64 x = 88172645463325252;
 	unsigned int decoded = 0;
-	struct ptwrite w;
+	struct insn w;
 	u8 bytes[16];
 
 	for (unsigned int i = 0; i < 400000; i++) {
@@ -362,7 +412,8 @@ static void random_bytes(void)
 			continue;
 		decoded++;
 		CHECK(w.length && w.length <= x % 16 && w.reg < 16);
-		CHECK(w.size == 1 || w.size == 2 || w.size == 4 || w.size == 8);
+		CHECK(w.width == 1 || w.width == 2 || w.width == 4 ||
+		      w.width == 8);
 		// Its own length is enough, one byte less is not.
 		CHECK(decode(&w, bytes, w.length));
 		CHECK(!decode(&w, bytes, w.length - 1));
@@ -370,5 +421,5 @@ static void random_bytes(void)
 	CHECK(decoded > 1000);
 }
 
-UNIT_MAIN(UNIT(encodings), UNIT(byte_registers), UNIT(refused),
+UNIT_MAIN(UNIT(encodings), UNIT(byte_registers), UNIT(lost_rex), UNIT(refused),
 	  UNIT(random_bytes))

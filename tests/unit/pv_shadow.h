@@ -82,7 +82,7 @@ static void count_vcpu(struct vcpu *v)
 	struct pv_vcpu *pv = v->pv;
 
 	for (unsigned int i = 0; i < 2; i++) {
-		u64 m = i ? pv->user_mfn : pv->kernel_mfn;
+		u64 m = (i ? v->hot.cr3_user : v->hot.cr3_kernel) >> PAGE_SHIFT;
 
 		if (m) {
 			count_type(m, PGT_L4);

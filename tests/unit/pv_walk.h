@@ -97,8 +97,8 @@ static void op_cmpxchg(unsigned int d)
 	if (!page_get(rec(m), &doms[d]->account))
 		return;
 	if (page_lock(rec(m))) {
-		table_entry_cmpxchg(rec(m), (unsigned int)slot * 8, expect,
-				    random_entry(d, level), current);
+		table_entry_set(rec(m), (unsigned int)slot * 8,
+				random_entry(d, level), false, &expect, currd);
 		page_unlock(rec(m));
 	}
 	page_put(rec(m));
@@ -111,9 +111,9 @@ static void op_base(unsigned int d)
 	if (currd != doms[d])
 		return;
 	if (random_below(3))
-		pv_new_base(current, gfn(m));
+		pv_new_base(current, gfn(m), false);
 	else
-		pv_new_user_base(current, gfn(random_below(4) ? m : 0));
+		pv_new_base(current, gfn(random_below(4) ? m : 0), true);
 }
 
 static void op_descriptors(unsigned int d)
@@ -136,7 +136,7 @@ static void op_descriptors(unsigned int d)
 		v->pv->ldt_base = (u64)((s64)(va << 28) >> 16);
 		break;
 	default:
-		if (v->pv->kernel_mfn)
+		if (v->hot.cr3_kernel)
 			ldt_fault(v, PERDOM_LDT(v->id));
 	}
 }
