@@ -123,10 +123,12 @@ static __init void trampoline_choose(const struct handover *h)
 	}
 }
 
-static void ap_hook(unsigned int cpu)
+static __noreturn void ap_hook(unsigned int cpu)
 {
 	fpu_set_xcr0(fpu_xcr0_mask);
 	sched_init_cpu(cpu);
+	cpumask_set_atomic(&cpu_online, cpu);
+	sched_start_idle();
 }
 
 static __init void cpus_start(const struct handover *h)
@@ -141,7 +143,6 @@ static __init void cpus_start(const struct handover *h)
 			boot_fail("not enough memory for CPU %u", cpu);
 	trampoline_choose(h);
 	smp_ap_hook = ap_hook;
-	smp_ap_end = sched_start_idle;
 	n = max > 1 ? smp_start_all(max) : 1;
 	printk("CPUs: %u of %u run%s%s\n", n, platform.nr_cpus,
 	       cpu_has(X2APIC) ? ", x2APIC" : "",

@@ -323,7 +323,7 @@ static int do_flush(struct mmu_batch *b)
 	if (cmd == MMUEXT_TLB_FLUSH_LOCAL || cmd == MMUEXT_TLB_FLUSH_MULTI ||
 	    cmd == MMUEXT_TLB_FLUSH_ALL)
 		tlb_flush_mask(mask);
-	else if (va_canonical(va) && va_is_guest(va))
+	else if (va_is_guest(va))
 		tlb_flush_va_mask(mask, va);
 	return 0;
 }
@@ -354,7 +354,7 @@ static int do_set_ldt(struct mmu_batch *b)
 	if (b->frames != currd)
 		return -EPERM;
 	if ((base & ~PAGE_MASK) || entries > 8192 ||
-	    (entries && (!va_canonical(base) || !access_ok(base, entries * 8))))
+	    (entries && !access_ok(base, entries * 8)))
 		return -EINVAL;
 	if (v->pv->ldt_base == base && v->pv->ldt_entries == entries)
 		return 0;

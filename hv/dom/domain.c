@@ -31,7 +31,8 @@ static struct shared_info *spare_shared; // dead domains' shared info
 
 void domain_unit_register(const struct domain_unit *u)
 {
-	BUG_ON(domain_units == MAX_UNITS);
+	if (domain_units == MAX_UNITS)
+		panic("no room for another kind of state");
 	domain_unit[domain_units++] = u;
 }
 

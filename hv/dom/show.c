@@ -18,7 +18,7 @@ static bool peek(const struct vcpu *v, u64 va, u64 *out)
 	const u64 *table;
 	u64 pte;
 
-	if (!va_is_guest(va) || !va_canonical(va) || va & 7)
+	if (!va_is_guest(va) || va & 7)
 		return false;
 	for (unsigned int level = 4;; level--) {
 		mfn_t m = maddr_to_mfn(at & PTE_ADDR);

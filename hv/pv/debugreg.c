@@ -53,7 +53,7 @@ int pv_set_debugreg(struct vcpu *v, unsigned int reg, u64 value)
 	reg = number(v, reg);
 	switch (reg) {
 	case 0 ... 3:
-		if (!va_canonical(value) || !va_is_guest(value))
+		if (!va_is_guest(value))
 			return -EPERM;
 		dr[reg] = value;
 		break;

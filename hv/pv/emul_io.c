@@ -6,7 +6,6 @@
 #include "lib/errno.h"
 #include "pci/pci.h"
 #include "pv/private.h"
-#include "x86/time.h"
 
 #define PORT_PIT_CH2   0x42
 #define PORT_PIT_MODE  0x43

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // References that one present L1 entry of a guest holds.
 #include "lib/errno.h"
-#include "mm/alloc.h"
 #include "pci/pci.h"
 #include "pv/private.h"
 #include "x86/platform.h"

@@ -259,7 +259,7 @@ u64 pv_l1e_maddr(const struct vcpu *v, u64 va)
 {
 	u64 maddr = v->hot.cr3_kernel & PTE_ADDR;
 
-	if (!va_is_guest(va) || !va_canonical(va))
+	if (!va_is_guest(va))
 		return 0;
 	for (unsigned int level = 4; level > 1; level--) {
 		u64 *t = map_frame(maddr_to_mfn(maddr));

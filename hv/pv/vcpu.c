@@ -156,8 +156,7 @@ static bool context_ok(const struct vcpu_guest_context *c)
 			return false;
 	return c->gdt_ents <= PV_GDT_FRAMES * 512 && c->ldt_ents <= 8192 &&
 	       !(c->ldt_base & ~PAGE_MASK) &&
-	       (!c->ldt_ents ||
-		(va_canonical(c->ldt_base) && va_is_guest(c->ldt_base)));
+	       (!c->ldt_ents || va_is_guest(c->ldt_base));
 }
 
 static void callbacks_import(struct vcpu *v, const struct vcpu_guest_context *c)

@@ -27,10 +27,5 @@ __noreturn void panic_regs(const struct cpu_regs *regs, const char *fmt, ...)
 #else
 #define ASSERT(c) ((void)sizeof(c))
 #endif
-#define BUG_ON(c)                                                       \
-	do {                                                            \
-		if (unlikely(c))                                        \
-			panic("BUG %s, %s:%d", #c, __FILE__, __LINE__); \
-	} while (0)
 
 #endif

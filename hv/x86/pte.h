@@ -45,7 +45,7 @@ static inline bool va_canonical(u64 va)
 	return (u64)((s64)(va << 16) >> 16) == va;
 }
 
-// Not canonical, or the hypervisor's: no guest pointer may be there.
+// Canonical and not the hypervisor's.
 static inline bool va_is_guest(u64 va)
 {
 	return va < 0x0000800000000000UL || va >= 0xffff880000000000UL;

@@ -26,8 +26,7 @@ struct trampoline_args {
 extern const u8 trampoline_start[], trampoline_args[], trampoline_end[];
 
 u32 smp_trampoline_page;
-void (*smp_ap_hook)(unsigned int cpu);
-void (*smp_ap_end)(void);
+__noreturn void (*smp_ap_hook)(unsigned int cpu);
 
 static u32 stopper; // CPU + 1 that stops all others
 
@@ -37,13 +36,7 @@ static __noreturn void ap_main(unsigned int cpu)
 	cpu_init_this(cpu);
 	apic_init_cpu();
 	time_init_cpu();
-	if (smp_ap_hook)
-		smp_ap_hook(cpu);
-	cpumask_set_atomic(&cpu_online, cpu);
-	if (smp_ap_end)
-		smp_ap_end();
-	for (;;)
-		irq_enable_halt();
+	smp_ap_hook(cpu);
 }
 
 static __init void *direct(u64 maddr)

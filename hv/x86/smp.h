@@ -8,10 +8,9 @@
 // Two free pages below 1 MiB for the code that CPUs wake up in, set by boot/
 // before smp_start_all(); free again after it. 0: no other CPU is started.
 extern u32 smp_trampoline_page;
-// Set by boot/: a started CPU calls the first when it is set up but not yet
-// online, and ends in the second.
-extern void (*smp_ap_hook)(unsigned int cpu);
-extern void (*smp_ap_end)(void);
+// Set by boot/: where a started CPU goes on when it is set up. It puts itself
+// into cpu_online.
+extern __noreturn void (*smp_ap_hook)(unsigned int cpu);
 // Starts the first max CPUs of the platform table, each prepared by
 // cpu_prepare(); returns how many run. Interrupts
 // may be off.
