@@ -57,8 +57,8 @@ def _demo(context):
                  modules=dom0_modules("console=hvc0 quiet")) as machine:
         machine.expect(r"demo guest is being created")
         machine.expect(r"dom0# ")
-        machine.send("until xl domid demo; do sleep 1; done 2>&-\n"
-                     "xl console demo\n")
+        machine.send("until xenstore-exists /local/domain/1/console/tty; "
+                     "do sleep 1; done; xl console demo\n")
         machine.expect(r"demo: disk xvda is at /mnt")
         machine.expect(r"demo: address 10\.0\.2\.\d+\s")
         machine.send("\n")
