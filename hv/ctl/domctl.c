@@ -47,7 +47,7 @@ static int check_config(const struct xen_domctl_createdomain *a)
 		return -EINVAL;
 	if (a->arch.emulation_flags & ~XEN_X86_EMU_PIT)
 		return -EOPNOTSUPP;
-	return a->cpupool_id ? -ENOENT : 0;
+	return 0;
 }
 
 long domctl_createdomain(struct sub *s, struct xen_domctl_createdomain *a)
@@ -59,6 +59,7 @@ long domctl_createdomain(struct sub *s, struct xen_domctl_createdomain *a)
 		.max_vcpus = a->max_vcpus,
 		.flags = a->flags,
 		.ssidref = a->ssidref,
+		.cpupool_id = a->cpupool_id,
 		.max_evtchn_port = MIN(a->max_evtchn_port, 0x7fffffffu),
 		// Below zero: the default.
 		.max_grant_frames = (u32)MAX(a->max_grant_frames, -1),
@@ -149,6 +150,7 @@ void domain_info_fill(struct domain *d, struct xen_domctl_getdomaininfo *i)
 	i->tot_pages = d->account.total;
 	i->max_pages = d->account.max;
 	i->outstanding_pages = d->account.claim;
+	i->cpupool = sched_pool_id(d);
 	i->shared_info_frame = mfn_val(virt_to_mfn(d->shared));
 	i->ssidref = d->ssidref;
 	memcpy(i->handle, d->handle, sizeof(i->handle));

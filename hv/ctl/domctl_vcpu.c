@@ -257,6 +257,7 @@ long domctl_setvcpuaffinity(struct sub *s, struct xen_domctl_vcpuaffinity *a)
 {
 	struct vcpu *v = s->v;
 	cpumask_t old = v->affinity_hard, hard = old, soft = 0;
+	const cpumask_t pool = sched_pool_cpus(v->domain);
 	long rc = 0;
 
 	if (!maps_given(a))
@@ -276,9 +277,7 @@ long domctl_setvcpuaffinity(struct sub *s, struct xen_domctl_vcpuaffinity *a)
 		if (rc)
 			sched_set_hard_affinity(v, old);
 	}
-	return rc ? rc
-		  : affinity_give(a, hard & cpu_online,
-				  soft & hard & cpu_online);
+	return rc ? rc : affinity_give(a, hard & pool, soft & hard & pool);
 }
 
 long domctl_getvcpuaffinity(struct sub *s, struct xen_domctl_vcpuaffinity *a)

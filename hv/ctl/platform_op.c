@@ -126,9 +126,9 @@ long platform_get_cpu_version(struct sub *s, struct xenpf_pcpu_version *a)
 
 long platform_cpu_switch(u32 cpu, bool on)
 {
-	if (cpu >= nr_cpus)
-		return -EINVAL;
-	return is_online(cpu) == on ? 0 : -EOPNOTSUPP;
+	long rc = cpu || on ? cpu_switch(cpu, on) : -EOPNOTSUPP;
+
+	return rc == -EEXIST ? 0 : rc;
 }
 
 long platform_core_parking(struct sub *s, struct xenpf_core_parking *a)

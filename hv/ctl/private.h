@@ -38,6 +38,9 @@ long platform_cpu_switch(u32 cpu, bool on);
 int bitmap_from_guest(u64 *out, const struct xenctl_bitmap *from, u32 bits);
 int bitmap_to_guest(const struct xenctl_bitmap *to, u64 set, u32 bits);
 
+// Takes a CPU out of use, or back; -EEXIST: it is that already.
+long cpu_switch(u32 cpu, bool on);
+
 // What d may use of a kind, as far as the caller has it himself: -EPERM; -EINVAL
 // for a range that wraps around.
 long domain_permit(struct domain *d, enum domain_right kind, u64 first, u64 n,

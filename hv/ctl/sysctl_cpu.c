@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 // sysctl: the processors: their number, places, features, idle time.
 #include "access/access.h"
+#include "con/con.h"
 #include "ctl/private.h"
 #include "dom/policy.h"
+#include "evtchn/evtchn.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "sched/sched.h"
 #include "x86/cpuid.h"
 #include "x86/insn.h"
+#include "x86/smp.h"
+#include "x86/softirq.h"
 
 // Low bits of an APIC id that number the threads of a core and all threads of
 // a socket (Intel SDM vol. 3, 9.9; AMD APM vol. 3, E.5).
@@ -91,11 +95,14 @@ long sysctl_cputopoinfo(struct sub *s, struct xen_sysctl_cputopoinfo *a)
 	a->num_cpus = gva ? MIN(a->num_cpus, nr_cpus) : nr_cpus;
 	for (u32 i = 0; gva && i < a->num_cpus; i++) {
 		u32 id = cpu_apic_id[i];
-		const struct xen_sysctl_cputopo t = {
+		struct xen_sysctl_cputopo t = {
 			.core = (id >> b.thread) &
 				(u32)(BIT(b.socket - b.thread) - 1),
 			.socket = id >> b.socket,
 		};
+
+		if (!cpumask_test(cpu_online, i))
+			memset(&t, 0xff, sizeof(t)); // XEN_INVALID_*
 
 		if (copy_struct_to_guest(gva + i * sizeof(t), &t))
 			return -EFAULT;
@@ -115,6 +122,61 @@ long sysctl_getcpuinfo(struct sub *s, struct xen_sysctl_getcpuinfo *a)
 					 &info))
 			return -EFAULT;
 	}
+	return 0;
+}
+
+// CPU + 1 that a call waits for which will be issued again.
+static u32 cpu_switching;
+
+// Its vcpus, and this call if it is one of theirs, go elsewhere first.
+static long cpu_empty(u32 cpu)
+{
+	long rc = -ENODEV;
+
+	if (cpumask_test(sched_pools[0].cpus | sched_free.cpus, cpu))
+		rc = sched_cpu_leave(cpu);
+	return !rc && cpu == smp_cpu_id() ? -ERESTART : rc;
+}
+
+static long cpu_request(u32 cpu, bool on, bool again)
+{
+	long rc = on ? 0 : cpu_empty(cpu);
+
+	// One that never ran is not waiting for this.
+	if (on && !again && !cpumask_test(smp_parked, cpu))
+		rc = -EINVAL;
+	if (!rc) {
+		cpu_switching = cpu + 1;
+		smp_park_set(cpu, !on);
+	}
+	return rc;
+}
+
+long cpu_switch(u32 cpu, bool on)
+{
+	bool again = cpu_switching == cpu + 1;
+	long rc = 0;
+
+	if (cpu >= nr_cpus || (!cpu && !on))
+		return -EINVAL;
+	if (cpumask_test(cpu_online, cpu) != on)
+		rc = cpu_request(cpu, on, again);
+	else if (!again)
+		rc = -EEXIST;
+	while (!rc && cpumask_test(READ_ONCE(cpu_online), cpu) != on) {
+		if (preempt_check())
+			rc = -ERESTART;
+		cpu_relax();
+	}
+	if (rc)
+		return rc;
+	cpu_switching = 0;
+	if (!on) {
+		timers_take(cpu);
+		pirqs_leave(cpu);
+	}
+	printk(LOG_INFO "CPU %u is %s\n", cpu, on ? "online" : "offline");
+	virq_send_global(VIRQ_PCPU_STATE);
 	return 0;
 }
 

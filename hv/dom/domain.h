@@ -114,7 +114,7 @@ extern struct spinlock domain_list_lock;
 
 struct domain_config {
 	u16 domid;
-	u32 max_vcpus, flags, ssidref;
+	u32 max_vcpus, flags, ssidref, cpupool_id;
 	u32 max_evtchn_port, max_grant_frames, max_maptrack_frames,
 		grant_version;
 	u8 handle[16];

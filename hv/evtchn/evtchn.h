@@ -48,6 +48,7 @@ int pirq_of_irq(struct domain *d, u32 irq);    // -1: not mapped
 u32 pirq_count(const struct domain *d);	       // numbers are below this
 int pirq_get_free(struct domain *d, bool gsi); // and keeps it for a map call
 int pirq_eoi(struct domain *d, u32 pirq);
+void pirqs_leave(unsigned int cpu);	  // device interrupts go to other CPUs
 int pirq_irq(struct domain *d, u32 pirq); // -1: not mapped
 int pirq_set_eoi_map(struct domain *d, u64 gmfn, bool auto_unmask);
 // Writes an MSI's present message and mask state into its device: set by

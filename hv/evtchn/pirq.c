@@ -210,6 +210,14 @@ void pirq_follow_vcpu(struct domain *d, u32 pirq, const struct vcpu *v)
 		pirq_msi_update((unsigned int)p->irq, false);
 }
 
+void pirqs_leave(unsigned int cpu)
+{
+	SPIN_GUARD(&evtchn_lock);
+	for (unsigned int irq = 0; irq < MAX_IRQS; irq++)
+		if (irq_leave(irq, cpu) && pirq_msi_update)
+			pirq_msi_update(irq, false);
+}
+
 int pirq_bind(struct domain *d, u32 pirq, u32 port)
 {
 	struct pirq *p = pirq_find(d, pirq);

@@ -27,6 +27,11 @@ static inline unsigned int cpumask_first(cpumask_t m)
 	return (unsigned int)__builtin_ctzl(m);
 }
 
+static inline unsigned int cpumask_last(cpumask_t m)
+{
+	return MAX_CPUS - 1 - (unsigned int)__builtin_clzl(m);
+}
+
 static inline unsigned int cpumask_weight(cpumask_t m)
 {
 	unsigned int n = 0;

@@ -170,7 +170,7 @@ int sched_set_hard_affinity(struct vcpu *v, cpumask_t mask)
 	struct run_queue *q;
 	u64 flags;
 
-	if (!(mask & cpu_online))
+	if (!(mask & sched_pool_cpus(v->domain)))
 		return -EINVAL;
 	q = queue_lock(v, &flags);
 	v->affinity_hard = mask;
@@ -180,7 +180,7 @@ int sched_set_hard_affinity(struct vcpu *v, cpumask_t mask)
 
 int sched_set_soft_affinity(struct vcpu *v, cpumask_t mask)
 {
-	if (!(mask & cpu_online))
+	if (!(mask & sched_pool_cpus(v->domain)))
 		return -EINVAL;
 	WRITE_ONCE(v->affinity_soft, mask);
 	return 0;
@@ -193,7 +193,8 @@ int sched_pin_override(struct vcpu *v, int cpu)
 	u64 flags;
 
 	if (cpu >= MAX_CPUS ||
-	    (cpu >= 0 && !cpumask_test(cpu_online, (unsigned int)cpu)))
+	    (cpu >= 0 &&
+	     !cpumask_test(sched_pool_cpus(v->domain), (unsigned int)cpu)))
 		return -EINVAL;
 	q = queue_lock(v, &flags);
 	old = v->sched->pin;
@@ -248,9 +249,14 @@ bool sched_option(const char *value)
 
 static int domain_begin(struct domain *d, const struct domain_config *cfg)
 {
+	struct cpupool *p = sched_pool(cfg->cpupool_id);
+
+	if (!p || !p->cpus)
+		return p ? -ENODEV : -ENOENT;
 	d->sched = heap_alloc(sizeof(*d->sched));
 	if (!d->sched)
 		return -ENOMEM;
+	d->sched->pool = p;
 	d->sched->weight = FAIR_WEIGHT_DEFAULT;
 	sched_domain_start(d);
 	return 0;
@@ -317,13 +323,13 @@ static const struct domain_unit sched_unit = {
 	.vcpu_exit = vcpu_end,
 };
 
-static bool show_unit(struct fair_unit *u, void *data)
+static enum fair_fit show_unit(struct fair_unit *u, void *data)
 {
-	const struct vcpu *v = container_of(u, struct sched_vcpu, unit)->vcpu;
+	const struct vcpu *v = unit_vcpu(u);
 
 	printk("  d%uv%u: weight %u, virtual time %lu\n", v->domain->id, v->id,
 	       u->weight, u->node.key);
-	return false;
+	return FAIR_NOT_IT;
 }
 
 static void key_queues(char key)

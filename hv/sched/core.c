@@ -12,16 +12,10 @@
 #include "x86/smp.h"
 #include "x86/softirq.h"
 
-#define STEAL_LOOK 64 // units looked at in another CPU's heap
+#define STEAL_LOOK 16 // units looked at in another CPU's heap
 
-u32 sched_ratelimit_us = 1000;
 DEFINE_PERCPU(struct run_queue, run_queue);
 static cpumask_t idle_cpus; // atomic: take work, or are about to
-
-static struct vcpu *unit_vcpu(struct fair_unit *u)
-{
-	return container_of(u, struct sched_vcpu, unit)->vcpu;
-}
 
 static bool cap_spent(const struct domain *d)
 {
@@ -56,11 +50,16 @@ void sched_raise(unsigned int cpu)
 
 cpumask_t sched_allowed(const struct vcpu *v)
 {
-	cpumask_t mask = v->affinity_hard & cpu_online;
+	cpumask_t pool = sched_pool_cpus(v->domain), mask = v->affinity_hard;
 
 	if (v->sched->pin >= 0)
 		mask = cpumask_of((unsigned int)v->sched->pin);
-	return mask ? mask : cpu_online;
+	return mask & pool ? mask & pool : pool;
+}
+
+static u64 ratelimit_ns(const struct run_queue *q)
+{
+	return READ_ONCE(READ_ONCE(q->pool)->ratelimit_us) * NS_PER_US;
 }
 
 static void note_idle(u32 cpu, bool idle)
@@ -128,8 +127,7 @@ static void tickle(struct run_queue *q, struct vcpu *v)
 	}
 	if (!fair_preempts(&q->fair, &v->sched->unit))
 		return;
-	earliest = unit_vcpu(curr)->sched->since +
-		   READ_ONCE(sched_ratelimit_us) * NS_PER_US;
+	earliest = unit_vcpu(curr)->sched->since + ratelimit_ns(q);
 	if (earliest <= time_now())
 		sched_raise(v->cpu);
 	else if (earliest < q->slice.node.key || !timer_active(&q->slice))
@@ -161,10 +159,10 @@ void sched_unqueue(struct run_queue *q, struct vcpu *v)
 }
 
 // Puts v on a queue if it may run and is nowhere. `stay`: it just lost its
-// CPU to another one and waits there, if it may.
+// CPU to another one and waits there, if it may, unless another CPU is idle.
 static void make_ready(struct vcpu *v, bool stay)
 {
-	bool chosen = stay;
+	bool chosen = stay && !(sched_allowed(v) & READ_ONCE(idle_cpus));
 	struct run_queue *q;
 	u64 flags;
 	u32 cpu;
@@ -249,14 +247,18 @@ struct thief {
 	bool idle, soft; // takes anything; only those that wish this CPU
 };
 
-static bool worth_stealing(struct fair_unit *u, void *data)
+static enum fair_fit worth_stealing(struct fair_unit *u, void *data)
 {
 	const struct thief *t = data;
 	const struct vcpu *v = unit_vcpu(u);
 
+	if (!fair_pull_pays(t->base + u->node.key, t->next, t->idle))
+		return FAIR_TOO_LATE;
 	return cpumask_test(sched_allowed(v), t->cpu) &&
-	       (!t->soft || cpumask_test(v->affinity_soft, t->cpu)) &&
-	       fair_pull_pays(t->base + u->node.key, t->next, t->idle);
+			       (!t->soft ||
+				cpumask_test(v->affinity_soft, t->cpu))
+		       ? FAIR_FITS
+		       : FAIR_NOT_IT;
 }
 
 // Takes one unit from another CPU's heap to this CPU's.
@@ -271,6 +273,7 @@ static bool steal_from(u32 victim, struct thief *t)
 	u = fair_find(&q->fair, STEAL_LOOK, worth_stealing, t);
 	if (u) {
 		v = unit_vcpu(u);
+		domain_get(v->domain);
 		sched_unqueue(q, v);
 		WRITE_ONCE(v->cpu, t->cpu);
 	}
@@ -278,6 +281,7 @@ static bool steal_from(u32 victim, struct thief *t)
 	if (!u)
 		return false;
 	make_ready(v, true);
+	domain_put(v->domain);
 	return true;
 }
 
@@ -290,7 +294,8 @@ static void balance(struct thief *t)
 	u32 victim = t->cpu;
 	unsigned int cpu;
 
-	for_each_cpu_in(cpu, cpu_online & ~cpumask_of(t->cpu)) {
+	for_each_cpu_in(cpu, READ_ONCE(this_cpu(run_queue).pool->cpus) &
+				     ~cpumask_of(t->cpu)) {
 		f = &per_cpu(run_queue, cpu).fair;
 		if (!READ_ONCE(f->seen_waiting))
 			continue;
@@ -306,14 +311,15 @@ static void balance(struct thief *t)
 		steal_from(victim, t);
 }
 
-static u64 foremost_clock(u32 self)
+u64 sched_foremost_clock(const struct cpupool *p)
 {
-	u64 clock = per_cpu(run_queue, self).fair.seen_clock, other;
+	cpumask_t cpus = READ_ONCE(p->cpus);
+	u64 clock = 0, other;
 	unsigned int cpu;
 
-	for_each_cpu_in(cpu, cpu_online) {
+	for_each_cpu_in(cpu, cpus) {
 		other = READ_ONCE(per_cpu(run_queue, cpu).fair.seen_clock);
-		if (heap_before(clock, other))
+		if (cpu == cpumask_first(cpus) || heap_before(clock, other))
 			clock = other;
 	}
 	return clock;
@@ -346,7 +352,7 @@ static struct vcpu *first_waiting(struct run_queue *q)
 static void prepare(struct run_queue *q, struct vcpu *prev)
 {
 	struct thief t = { .cpu = smp_cpu_id() };
-	u64 ahead = foremost_clock(t.cpu);
+	u64 ahead = sched_foremost_clock(READ_ONCE(q->pool));
 
 	spin_lock(&q->lock);
 	charge(q, time_now());
@@ -387,8 +393,7 @@ static struct vcpu *decide(struct run_queue *q, struct vcpu *prev, u64 now)
 		fair_yield(&q->fair, &prev->sched->unit);
 		return next;
 	}
-	if (now - prev->sched->since <
-	    READ_ONCE(sched_ratelimit_us) * NS_PER_US)
+	if (now - prev->sched->since < ratelimit_ns(q))
 		return prev;
 	return heap_before(next->sched->unit.node.key,
 			   prev->sched->unit.node.key)
@@ -399,8 +404,7 @@ static struct vcpu *decide(struct run_queue *q, struct vcpu *prev, u64 now)
 static void set_slice(struct run_queue *q, struct vcpu *v, u64 now)
 {
 	const struct sched_domain *s;
-	u64 ns, min = MAX(READ_ONCE(sched_ratelimit_us) * NS_PER_US,
-			  100 * NS_PER_US);
+	u64 ns, min = MAX(ratelimit_ns(q), 100 * NS_PER_US);
 	s64 left;
 
 	if (v->is_idle) {
@@ -444,6 +448,8 @@ static __noreturn void idle_loop(void)
 			softirq_run();
 			continue;
 		}
+		if (smp_park_wanted())
+			smp_park();
 		irq_enable_halt();
 	}
 }
@@ -520,8 +526,13 @@ static void slice_ended(void *data)
 void sched_init_cpu(unsigned int cpu)
 {
 	struct run_queue *q = &per_cpu(run_queue, cpu);
-	struct vcpu *v = heap_alloc(sizeof(*v));
+	struct vcpu *v = q->idle;
 
+	if (v) { // it was away
+		sched_cpu_move(cpu, &sched_pools[0]);
+		return;
+	}
+	v = heap_alloc(sizeof(*v));
 	if (!v)
 		panic("no memory for the idle vcpu of CPU %u", cpu);
 	softirq_register(SOFTIRQ_SCHED, schedule);
@@ -535,6 +546,8 @@ void sched_init_cpu(unsigned int cpu)
 	v->use.state = RUNSTATE_running;
 	v->use.since = time_now();
 	q->idle = v;
+	q->pool = &sched_pools[0];
+	cpumask_set_atomic(&q->pool->cpus, cpu);
 }
 
 __noreturn void sched_start_idle(void)

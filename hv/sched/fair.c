@@ -103,10 +103,11 @@ bool fair_preempts(const struct fair_queue *q, const struct fair_unit *u)
 	       heap_before(u->node.key + FAIR_WAKE_MARGIN, q->curr->node.key);
 }
 
-// The unit after n in a walk over the heap, parents before children.
-static struct heap_node *walk_next(const struct heap_node *n)
+// The unit after n in a walk over the heap, parents before children, or the
+// one after all below n.
+static struct heap_node *walk_next(const struct heap_node *n, bool down)
 {
-	if (n->child)
+	if (down && n->child)
 		return n->child;
 	while (n && !n->next) {
 		// Back to the first sibling, whose prev is the parent.
@@ -118,14 +119,17 @@ static struct heap_node *walk_next(const struct heap_node *n)
 }
 
 struct fair_unit *fair_find(struct fair_queue *q, unsigned int most,
-			    bool (*fits)(struct fair_unit *u, void *data),
-			    void *data)
+			    fair_fits *fits, void *data)
 {
-	struct heap_node *best = NULL;
+	struct heap_node *best = NULL, *n = q->root;
+	enum fair_fit fit;
 
-	for (struct heap_node *n = q->root; n && most; n = walk_next(n), most--)
-		if (fits(fair_unit_of(n), data) &&
-		    (!best || heap_before(n->key, best->key)))
+	for (; n && most--; n = walk_next(n, fit == FAIR_NOT_IT)) {
+		fit = FAIR_TOO_LATE;
+		if (!best || heap_before(n->key, best->key))
+			fit = fits(fair_unit_of(n), data);
+		if (fit == FAIR_FITS)
 			best = n;
+	}
 	return best ? fair_unit_of(best) : NULL;
 }

@@ -12,8 +12,9 @@
 #define FAIR_SLICE_MAX	    10000000UL // ns
 #define FAIR_SLICE_MIN	    2000000UL
 #define FAIR_CAP_PERIOD	    30000000UL // ns, a capped domain's budget is for
+#define FAIR_CAP_KEPT	    4	       // periods: left over, and late
 // In virtual ns (ns at the default weight).
-#define FAIR_LAG_MAX	 100000000UL // how far queues' clocks may differ
+#define FAIR_LAG_MAX	 200000000UL // how far queues' clocks may differ
 #define FAIR_WAKE_BONUS	 3000000UL   // a sleeper's lead over the others
 #define FAIR_WAKE_MARGIN 1000000UL   // smaller leads do not preempt
 #define FAIR_PULL_MARGIN 5000000UL   // nor move a unit
@@ -68,11 +69,12 @@ static inline bool fair_pull_pays(u64 first, u64 next, bool idle)
 	return idle || heap_before(first + FAIR_PULL_MARGIN, next);
 }
 
-// The first unit, by a walk of at most `most` ones from the top of the heap,
-// of those that pass fits(); NULL: none.
+// The first unit that fits, by a look at no more than `most` ones from the top
+// of the heap down; NULL: none. After one that is too late come later ones.
+enum fair_fit { FAIR_NOT_IT, FAIR_FITS, FAIR_TOO_LATE };
+typedef enum fair_fit fair_fits(struct fair_unit *u, void *data);
 struct fair_unit *fair_find(struct fair_queue *q, unsigned int most,
-			    bool (*fits)(struct fair_unit *u, void *data),
-			    void *data);
+			    fair_fits *fits, void *data);
 
 // The budget of a capped domain, in ns of running time.
 static inline s64 fair_quota(u32 cap_percent)
@@ -80,13 +82,13 @@ static inline s64 fair_quota(u32 cap_percent)
 	return (s64)(FAIR_CAP_PERIOD / 100 * cap_percent);
 }
 
-// A new period: what was overdrawn is kept, and what was left over up to one
-// period's worth.
-static inline s64 fair_refill(s64 budget, u32 cap_percent)
+// After so many periods: what was overdrawn is kept, and what was left over up
+// to a few periods' worth, for who could not run for longer than one.
+static inline s64 fair_refill(s64 budget, u32 cap_percent, u64 periods)
 {
 	s64 quota = fair_quota(cap_percent);
 
-	return MIN(budget, quota) + quota;
+	return MIN(budget, quota * FAIR_CAP_KEPT) + quota * (s64)periods;
 }
 
 #endif

@@ -12,6 +12,7 @@ struct run_queue {
 	struct fair_queue fair;
 	struct vcpu *idle;
 	struct timer slice; // end of the running unit's turn
+	struct cpupool *pool;
 };
 
 // Guarded by the lock of the queue of v->cpu.
@@ -27,6 +28,7 @@ struct sched_vcpu {
 #define WATCHDOGS 2
 
 struct sched_domain {
+	struct cpupool *pool;
 	u32 weight;
 	u32 cap;    // percent of one CPU, 0: none
 	s64 budget; // atomic, ns left of this period
@@ -36,6 +38,11 @@ struct sched_domain {
 };
 
 DECLARE_PERCPU(struct run_queue, run_queue);
+
+static inline struct vcpu *unit_vcpu(struct fair_unit *u)
+{
+	return container_of(u, struct sched_vcpu, unit)->vcpu;
+}
 
 // Every bit that keeps v from running, in one question.
 static inline bool vcpu_runnable(const struct vcpu *v)
@@ -50,6 +57,8 @@ struct run_queue *queue_lock(const struct vcpu *v, u64 *flags);
 void queue_unlock(struct run_queue *q, u64 flags);
 
 cpumask_t sched_allowed(const struct vcpu *v); // never empty
+// The clock of the pool's queue that is farthest ahead.
+u64 sched_foremost_clock(const struct cpupool *p);
 // Under its queue's lock: takes a waiting v off the queue.
 void sched_unqueue(struct run_queue *q, struct vcpu *v);
 void sched_raise(unsigned int cpu); // SOFTIRQ_SCHED, on any CPU

@@ -36,7 +36,7 @@ int domain_unpause_by_controller(struct domain *d); // -EINVAL: not paused
 void vcpu_up(struct vcpu *v);
 void vcpu_down(struct vcpu *v);
 
-// Affinity: -EINVAL for an empty set. Soft is a wish.
+// Affinity: -EINVAL for a set without CPUs of the pool. Soft is a wish.
 int sched_set_hard_affinity(struct vcpu *v, cpumask_t mask);
 int sched_set_soft_affinity(struct vcpu *v, cpumask_t mask);
 // Temporary pin (SCHEDOP_pin_override): cpu < 0 ends it.
@@ -45,8 +45,30 @@ int sched_pin_override(struct vcpu *v, int cpu);
 // Weight and cap of a domain as credit2 has them (cap in percent, 0 none).
 int sched_domain_get(struct domain *d, u16 *weight, u16 *cap);
 int sched_domain_set(struct domain *d, u16 weight, u16 cap);
-extern u32 sched_ratelimit_us;
 bool sched_option(const char *value); // sched=; false: not a name we know
+
+// CPU pools (docs/scheduling.md). They change under the control lock.
+#define MAX_POOLS 64
+#define POOL_ANY  (~0u)
+struct cpupool {
+	cpumask_t cpus;
+	u32 ratelimit_us; // 0: none
+	bool exists;
+};
+extern struct cpupool sched_pools[MAX_POOLS];
+extern struct cpupool sched_free;   // of the CPUs that no pool has
+struct cpupool *sched_pool(u32 id); // NULL: no such pool
+u32 sched_pool_id(const struct domain *d);
+cpumask_t sched_pool_cpus(const struct domain *d);
+u32 sched_pool_domains(const struct cpupool *p);
+// The number of a new pool, id or any; -EEXIST, -ENOSPC.
+int sched_pool_create(u32 id);
+void sched_cpu_move(unsigned int cpu, struct cpupool *to);
+// To no pool. -EBUSY: the last one of a pool with domains; -EADDRINUSE: a
+// vcpu has its temporary pin there.
+int sched_cpu_leave(unsigned int cpu);
+// Not currd. With all settings back to default. -ENOENT: without a CPU.
+int sched_domain_move(struct domain *d, struct cpupool *to);
 
 // Runstate of v at this moment (any vcpu).
 void runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);

@@ -144,21 +144,28 @@ int domain_watchdog_set(struct domain *d, u32 id, u32 seconds)
 	return r;
 }
 
-// A new period of a capped domain.
+// A new period of a capped domain, and those that were missed: periods begin on
+// a grid, however late the timer is.
 static void cap_refilled(void *data)
 {
 	struct domain *d = data;
 	struct sched_domain *s = d->sched;
 	u32 cap = READ_ONCE(s->cap);
+	u64 due = s->refill.node.key, now = time_now(), periods;
 	s64 old = __atomic_load_n(&s->budget, __ATOMIC_RELAXED);
 
 	if (!cap)
 		return;
-	while (!__atomic_compare_exchange_n(&s->budget, &old,
-					    fair_refill(old, cap), true,
-					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+	periods = 1 + (now - due) / FAIR_CAP_PERIOD;
+	if (periods > FAIR_CAP_KEPT) {
+		due = now;
+		periods = 1;
+	}
+	while (!__atomic_compare_exchange_n(
+		&s->budget, &old, fair_refill(old, cap, periods), true,
+		__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		;
-	timer_set(&s->refill, time_now() + FAIR_CAP_PERIOD);
+	timer_set(&s->refill, due + periods * FAIR_CAP_PERIOD);
 	sched_wake_domain(d);
 }
 

@@ -159,6 +159,8 @@ void irq_set_affinity(unsigned int irq, unsigned int cpu)
 {
 	struct irq_desc *d = desc_of(irq);
 
+	if (!cpumask_test(READ_ONCE(cpu_online), cpu))
+		cpu = 0;
 	SPIN_GUARD_IRQ(&irq_lock);
 	if (cpu_apic_id[cpu] > APIC_ID_MAX || d->cpu == cpu)
 		return;
@@ -166,6 +168,15 @@ void irq_set_affinity(unsigned int irq, unsigned int cpu)
 	// Its vector means the same on every CPU.
 	if (irq < nr_gsis)
 		ioapic_write(irq, true, RTE_TARGET(cpu_apic_id[cpu]));
+}
+
+bool irq_leave(unsigned int irq, unsigned int cpu)
+{
+	const struct irq_desc *d = desc_of(irq);
+
+	if (d->cpu == cpu)
+		irq_set_affinity(irq, 0);
+	return d->fn;
 }
 
 int irq_setup_gsi(unsigned int gsi, bool level, bool active_low)

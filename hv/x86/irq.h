@@ -34,6 +34,8 @@ bool irq_is_level(unsigned int irq);
 // Where it is delivered from now on; an MSI only when its owner programs the
 // new irq_msi_message().
 void irq_set_affinity(unsigned int irq, unsigned int cpu);
+// Away from a CPU that is offline by now, to CPU 0; true when it is in use.
+bool irq_leave(unsigned int irq, unsigned int cpu);
 // Trigger and polarity of a GSI, before it is requested (PHYSDEVOP_setup_gsi).
 // -EINVAL: no such line; -EEXIST: it is known already, or in use.
 int irq_setup_gsi(unsigned int gsi, bool level, bool active_low);

@@ -9,6 +9,7 @@
 #include "x86/platform.h"
 #include "x86/pte.h"
 #include "x86/time.h"
+#include "x86/tlb.h"
 
 #define XAPIC_ID_MAX 0xfe
 #define INIT_US	     200  // processors of this century need none
@@ -28,15 +29,40 @@ extern const u8 trampoline_start[], trampoline_args[], trampoline_end[];
 u32 smp_trampoline_page;
 __noreturn void (*smp_ap_hook)(unsigned int cpu);
 
-static u32 stopper; // CPU + 1 that stops all others
+cpumask_t smp_parked; // atomic
+static u32 stopper;   // CPU + 1 that stops all others
 
 static __noreturn void ap_main(unsigned int cpu)
 {
 	write_cr3(hv_cr3);
 	cpu_init_this(cpu);
+	tlb_flush_local();
 	apic_init_cpu();
 	time_init_cpu();
 	smp_ap_hook(cpu);
+}
+
+void smp_park(void)
+{
+	unsigned int cpu = smp_cpu_id();
+
+	time_stop_cpu();
+	write_cr3(hv_cr3);
+	cpumask_clear_atomic(&cpu_online, cpu);
+	while (smp_park_wanted()) {
+		irq_enable_halt();
+		irq_disable();
+	}
+	ap_main(cpu);
+}
+
+void smp_park_set(unsigned int cpu, bool parked)
+{
+	if (parked)
+		cpumask_set_atomic(&smp_parked, cpu);
+	else
+		cpumask_clear_atomic(&smp_parked, cpu);
+	smp_kick(cpu);
 }
 
 static __init void *direct(u64 maddr)

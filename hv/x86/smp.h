@@ -15,6 +15,16 @@ extern __noreturn void (*smp_ap_hook)(unsigned int cpu);
 // cpu_prepare(); returns how many run. Interrupts
 // may be off.
 unsigned int smp_start_all(unsigned int max);
+// CPUs that are, or are about to be, out of use; who waits in its idle loop
+// looks there. Parked, a CPU leaves cpu_online and halts, interrupts on, until
+// it is wanted again; then it starts anew.
+extern cpumask_t smp_parked;
+void smp_park_set(unsigned int cpu, bool parked);
+static inline bool smp_park_wanted(void)
+{
+	return cpumask_test(READ_ONCE(smp_parked), smp_cpu_id());
+}
+__noreturn void smp_park(void); // interrupts off, no softirq pending
 // Makes cpu look at its softirqs.
 void smp_kick(unsigned int cpu);
 // Stops every other CPU, for panic and reboot: any context, any locks held.

@@ -107,9 +107,17 @@ void __init time_init(void)
 void time_init_cpu(void)
 {
 	struct time_point now = clock_read(0);
+	struct time_scale *s = &this_cpu(cpu_time).scale;
 
-	this_cpu(cpu_time).scale = per_cpu(cpu_time, 0).scale;
+	// One that was away goes on at its own rate.
+	if (!s->mul)
+		*s = per_cpu(cpu_time, 0).scale;
 	sync_start(&now);
+}
+
+void time_stop_cpu(void)
+{
+	timer_stop(&this_cpu(cpu_time).sync);
 }
 
 void wallclock_get(u64 *sec, u32 *nsec)

@@ -26,6 +26,7 @@ const struct time_scale *time_scale_this_cpu(void);
 extern void (*time_scale_changed)(void);
 void time_init(void); // boot CPU, after apic_init(): calibrates, sets the clock
 void time_init_cpu(void); // each other CPU, on itself
+void time_stop_cpu(void); // before it is parked
 u64 tsc_khz(void);
 void udelay(u64 us);
 
@@ -65,7 +66,8 @@ void timer_init(struct timer *t, void (*fn)(void *), void *data, u32 cpu);
 void timer_set(struct timer *t, u64 expires);
 void timer_stop(struct timer *t);
 void timer_migrate(struct timer *t, u32 cpu);
-void timer_kill(struct timer *t); // returns when fn does not run any more
+void timers_take(unsigned int cpu); // of a CPU that is offline, to this one
+void timer_kill(struct timer *t);   // returns when fn does not run any more
 static inline bool timer_active(const struct timer *t)
 {
 	return READ_ONCE(t->state) != TIMER_IDLE;

@@ -70,6 +70,11 @@ void timer_set(struct timer *t, u64 expires)
 	u64 flags;
 	struct timer_cpu *q = queue_lock(t, &flags);
 
+	if (!cpumask_test(READ_ONCE(cpu_online), t->cpu)) {
+		spin_unlock_irqrestore(&q->lock, flags);
+		timer_migrate(t, smp_cpu_id());
+		q = queue_lock(t, &flags);
+	}
 	if (!t->killed) {
 		dequeue(q, t);
 		t->node.key = MIN(expires, TIME_NEVER);
@@ -117,16 +122,37 @@ void timer_migrate(struct timer *t, u32 cpu)
 void timer_kill(struct timer *t)
 {
 	u64 flags;
-	unsigned int cpu;
 	struct timer_cpu *q = queue_lock(t, &flags);
 
 	t->killed = true;
 	dequeue(q, t);
 	spin_unlock_irqrestore(&q->lock, flags);
-	for_each_cpu_in(cpu, READ_ONCE(cpu_online) & ~cpumask_of(smp_cpu_id()))
-		while (__atomic_load_n(&per_cpu(timer_cpu, cpu).running,
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+		while (cpu != smp_cpu_id() &&
+		       __atomic_load_n(&per_cpu(timer_cpu, cpu).running,
 				       __ATOMIC_ACQUIRE) == t)
 			cpu_relax();
+}
+
+// Names each one as running here until it has moved, so that nobody frees it.
+void timers_take(unsigned int cpu)
+{
+	struct timer_cpu *q = &per_cpu(timer_cpu, cpu);
+	struct timer_cpu *self = &this_cpu(timer_cpu);
+	struct timer *t;
+	u64 flags;
+
+	do {
+		flags = spin_lock_irqsave(&q->lock);
+		t = q->first ? container_of(q->first, struct timer, node)
+			     : NULL;
+		q->programmed = ~0UL;
+		self->running = t;
+		spin_unlock_irqrestore(&q->lock, flags);
+		if (t)
+			timer_migrate(t, smp_cpu_id());
+		__atomic_store_n(&self->running, NULL, __ATOMIC_RELEASE);
+	} while (t);
 }
 
 static void timer_softirq(void)

@@ -73,9 +73,9 @@ OPTIONS = [
 ]
 
 
-def dom0_modules(words):
+def dom0_modules(words, initrd=INITRD):
     """The Dom0 kernel with its words, and its initrd."""
-    return [(KERNEL, words), (INITRD, "")]
+    return [(KERNEL, words), (initrd, "")]
 
 
 def _start(hv, via, cpus, memory):

@@ -50,15 +50,19 @@ WEB_BYTES = 16 << 20
 
 
 def boot_script(context, script, hv, cpus, words="", arguments=(),
-                guests=False, memory="2G", before=None, **options):
+                guests=False, files=None, memory="2G", before=None,
+                **options):
     """Run the script once in a machine of its own, and collect its lines;
-    guests: with what saves time where Dom0 starts some; before(machine) is
-    called first, and may wait for what it likes. Returns everything that the
-    console said."""
+    guests: with what saves time where Dom0 starts some; files: more of them
+    in its initramfs; before(machine) is called first, and may wait for what
+    it likes. Returns everything that the console said."""
     words = f"{WORDS} ringlet.script={script} {words}".strip()
     kernel, initrd = dom0_modules(words)
     if guests:
         initrd = (image.joined(context, INITRD, GUESTS), "")
+    if files:
+        initrd = (image.joined(context, INITRD,
+                               image.archive(context, files)), "")
     with Machine(context, hv=hv, cpus=cpus, memory=memory,
                  hv_args=HV_ARGS + " dom0_mem=1024M",
                  devices=["-nic", "none", *arguments],

@@ -39,6 +39,25 @@ def joined(context, *paths):
     return both
 
 
+def _cpio(path, mode, data):
+    """One member of a `newc` archive, padded as the kernel wants it."""
+    name = path.encode() + b"\0"
+    fields = [0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
+    head = b"070701" + b"".join(b"%08x" % field for field in fields) + name
+    return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
+
+
+def archive(context, files):
+    """An archive of programs for an initramfs, {path in it: path here}."""
+    path = os.path.join(context.folder, "archive")
+    with open(path, "wb") as out:
+        for name, source in files.items():
+            with open(need(source), "rb") as file:
+                out.write(_cpio(name, 0o100755, file.read()))
+        out.write(_cpio("TRAILER!!!", 0, b""))
+    return path
+
+
 def grub_lines(protocol, hv_args, modules):
     """What Debian's generator writes for Xen, `placeholder` included.
     `modules` is a list of (file name, arguments)."""

@@ -190,6 +190,10 @@ void irq_set_affinity(unsigned int irq, unsigned int cpu)
 {
 	(void)irq, (void)cpu;
 }
+bool irq_leave(unsigned int irq, unsigned int cpu)
+{
+	return irq == 20 && cpu == 3;
+}
 
 static void start(void)
 {
@@ -471,5 +475,24 @@ static void pirqs(void)
 	CHECK(!irq_fn);
 }
 
+static unsigned int moved_msi, moves;
+
+static void msi_moved(unsigned int irq, bool masked)
+{
+	moved_msi = irq;
+	moves += 1 + masked;
+}
+
+// Only what is in use is programmed anew, and it stays unmasked.
+static void cpu_leaves(void)
+{
+	pirqs_leave(3);
+	pirq_msi_update = msi_moved;
+	pirqs_leave(3);
+	pirqs_leave(2);
+	CHECK(moves == 1 && moved_msi == 20);
+	pirq_msi_update = NULL;
+}
+
 UNIT_MAIN(UNIT(interdomain), UNIT(virqs), UNIT(polling), UNIT(port_limits),
-	  UNIT(fifo), UNIT(pirqs))
+	  UNIT(fifo), UNIT(pirqs), UNIT(cpu_leaves))
