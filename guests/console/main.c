@@ -120,6 +120,20 @@ static void do_screen(void)
 	       info->u.text_mode_3.columns, info->u.text_mode_3.rows);
 }
 
+// 200 lines of 40 characters in one call, and how long it took.
+static void do_burst(void)
+{
+	static char text[8001];
+	u64 begin;
+
+	for (unsigned int i = 0; i < 200; i++)
+		snprintf(text + i * 40, 41, "burst %03u %s\n", i,
+			 "56789012345678901234567890123");
+	begin = system_time();
+	HC3(__HYPERVISOR_console_io, CONSOLEIO_write, 8000, text);
+	printf("burst took %lu us\n", (system_time() - begin) / 1000);
+}
+
 // "reason-N": the domain ends with it; "code-N": when it ends, then with it.
 static void shut_down(const char *word, const char *prefix, int cmd)
 {
@@ -136,9 +150,10 @@ static const struct {
 	const char *word;
 	void (*fn)(void);
 } actions[] = {
-	{ "echo", do_echo },	 { "spin", do_spin },
-	{ "fault", do_fault },	 { "domu", do_domu },
-	{ "screen", do_screen }, { "watchdog", do_watchdog },
+	{ "echo", do_echo },	     { "spin", do_spin },
+	{ "burst", do_burst },	     { "fault", do_fault },
+	{ "domu", do_domu },	     { "screen", do_screen },
+	{ "watchdog", do_watchdog },
 };
 
 TEST(words)

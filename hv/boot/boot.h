@@ -17,6 +17,7 @@ struct boot_options {
 	struct mem_option dom0, dom0_min, dom0_max;
 	u32 dom0_vcpus_min, dom0_vcpus_max; // 0: not given
 	u32 max_cpus;
+	bool sync_console;
 };
 
 // Fills `platform` and maps the registers of APICs and HPET. rsdp 0: none was

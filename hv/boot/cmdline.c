@@ -99,8 +99,6 @@ static __init bool option_maxcpus(const char *value)
 	return true;
 }
 
-static bool sync_console; // nothing to do: output always waits
-
 static const struct option {
 	const char *name;
 	bool (*parse)(const char *value);
@@ -110,7 +108,7 @@ static const struct option {
 	{ "console", con_option_console, NULL },
 	{ "loglvl", con_option_loglvl, NULL },
 	{ "guest_loglvl", con_option_guest_loglvl, NULL },
-	{ "sync_console", NULL, &sync_console },
+	{ "sync_console", NULL, &boot_options.sync_console },
 	{ "noreboot", NULL, &con_noreboot },
 	{ "dom0_mem", option_dom0_mem, NULL },
 	{ "dom0_max_vcpus", option_dom0_max_vcpus, NULL },

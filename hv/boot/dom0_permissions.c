@@ -28,14 +28,13 @@ __init void dom0_permissions(struct domain *d)
 {
 	struct rangeset *io = &d->rights[RIGHT_PORTS];
 	u32 timer = platform.pm_timer_port;
-	u16 uart, n;
+	u16 uart = con_uart_port();
 
 	rangeset_add(io, 0, 0xffff);
 	for (unsigned int i = 0; i < ARRAY_SIZE(ports); i++)
 		rangeset_remove(io, ports[i].first, ports[i].last);
-	con_uart_ports(&uart, &n);
-	if (n)
-		rangeset_remove(io, uart, uart + n - 1u);
+	if (uart)
+		rangeset_remove(io, uart, uart + 7u);
 	if (timer)
 		rangeset_remove(io, timer, timer + 3);
 	rangeset_add(&d->rights[RIGHT_MEM], 0,

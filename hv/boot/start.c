@@ -169,7 +169,7 @@ static __init void rooms_start(void)
 	domain_unit_register(&pci_unit);
 	evtchn_init();
 	ctl_keys_init();
-	con_init_irq();
+	con_init_irq(boot_options.sync_console ? NULL : hvpages_alloc(2));
 	irq_enable();
 	pci_init();
 }

@@ -10,8 +10,8 @@
 
 void vprintk(const char *fmt, va_list ap);
 
-// Registers, stack trace with symbol names of a hypervisor frame.
-void show_regs(const struct cpu_regs *r);
+// The registers of a frame, guest's or own.
+void show_general(const struct cpu_regs *r);
 // For a panic, set by dom/: prints the guest that runs here, if one does, with
 // these registers; NULL: with those of its entry.
 extern void (*panic_show_guest)(const struct cpu_regs *r);
@@ -23,8 +23,9 @@ const char *symbol_lookup(u64 addr, u64 *offset);
 void con_write_guest(const char *text, size_t n);
 // Input for Dom0: copies up to n waiting characters, returns how many.
 size_t con_read(char *buf, size_t n);
-// Called (any context) with VIRQ_CONSOLE when input is there or focus changed.
-void con_set_input_hook(void (*hook)(u32 virq));
+// Called (any context) with VIRQ_CONSOLE when input is there or focus changed;
+// set before that.
+extern void (*con_input_hook)(u32 virq);
 
 // Log ring for XEN_SYSCTL_readconsole: reads from *index on (an ever growing
 // count), at most n bytes; returns how many and moves *index.
@@ -41,10 +42,12 @@ extern bool con_noreboot;
 void con_init_early(void); // serial with default or given settings
 // The text screen, mapped (mmio_map(0xb8000, 0x1000)); NULL: there is none.
 void con_vga_start(void *text_buffer);
-void con_init_irq(void); // input by interrupt, asynchronous output
+// Input by interrupt; and output, with SERIAL_RING bytes to keep what waits in
+// (NULL: output waits for the device).
+#define SERIAL_RING 16384u
+void con_init_irq(void *ring);
 void con_end_boot(void); // VGA belongs to Dom0 from now on
-// Ports that belong to the console's UART (count 0: none).
-void con_uart_ports(u16 *first, u16 *count);
+u16 con_uart_port(void); // the first of the UART's eight; 0: there is none
 
 // Debug keys (xl debug-keys, or Ctrl-A three times on serial).
 void debug_key_register(char key, void (*fn)(char key), const char *what);

@@ -24,7 +24,7 @@ static struct input dom0_input, key_input;
 static bool use_serial = true, use_vga = true, keep_vga;
 static bool dom0_has_input;  // focus; changed by the input interrupt only
 static unsigned int ctrl_as; // typed in a row
-static void (*input_hook)(u32 virq);
+void (*con_input_hook)(u32 virq);
 bool con_panicking;
 
 u64 con_enter(void)
@@ -68,6 +68,14 @@ void con_write_guest(const char *text, size_t n)
 	}
 }
 
+void console_sync(void)
+{
+	u64 flags = con_enter();
+
+	serial_sync();
+	con_leave(flags);
+}
+
 static void input_put(struct input *in, char c)
 {
 	u64 flags = con_enter();
@@ -94,26 +102,13 @@ size_t con_read(char *buf, size_t n)
 	return input_get(&dom0_input, buf, n);
 }
 
-void con_set_input_hook(void (*hook)(u32 virq))
-{
-	__atomic_store_n(&input_hook, hook, __ATOMIC_RELAXED);
-}
-
-static void call_hook(void)
-{
-	void (*hook)(u32 virq) = __atomic_load_n(&input_hook, __ATOMIC_RELAXED);
-
-	if (hook)
-		hook(VIRQ_CONSOLE);
-}
-
 static void set_focus(bool dom0)
 {
 	dom0_has_input = dom0;
 	printk("*** Serial input goes to %s now (type Ctrl-A three times to "
 	       "change that)\n",
 	       dom0 ? "Dom0" : "Ringlet");
-	call_hook();
+	con_input_hook(VIRQ_CONSOLE);
 }
 
 // Keys are handled outside of the interrupt: they print a lot and take locks.
@@ -129,7 +124,7 @@ static void deliver(char c)
 {
 	if (dom0_has_input) {
 		input_put(&dom0_input, c);
-		call_hook();
+		con_input_hook(VIRQ_CONSOLE);
 	} else {
 		input_put(&key_input, c);
 		softirq_raise(SOFTIRQ_CONSOLE);
@@ -182,11 +177,11 @@ void con_init_early(void)
 		serial_init();
 }
 
-void con_init_irq(void)
+void con_init_irq(void *ring)
 {
 	softirq_register(SOFTIRQ_CONSOLE, run_keys);
 	if (use_serial && serial_port())
-		serial_start_input(input);
+		serial_start_irq(input, ring);
 }
 
 void con_end_boot(void)
@@ -201,8 +196,7 @@ void con_end_boot(void)
 	con_leave(flags);
 }
 
-void con_uart_ports(u16 *first, u16 *count)
+u16 con_uart_port(void)
 {
-	*first = use_serial ? serial_port() : 0;
-	*count = *first ? 8 : 0;
+	return use_serial ? serial_port() : 0;
 }

@@ -9,13 +9,7 @@ struct debug_key {
 	const char *what;
 };
 
-static void list_keys(char key);
-static void reboot_key(char key);
-
-static struct debug_key keys[128] = {
-	['h'] = { list_keys, "list the keys" },
-	['R'] = { reboot_key, "restart the machine" },
-};
+static struct debug_key keys[128];
 
 static void list_keys(char key)
 {
@@ -28,6 +22,11 @@ static void reboot_key(char key)
 {
 	machine_reboot();
 }
+
+static struct debug_key keys[128] = {
+	['h'] = { list_keys, "list the keys" },
+	['R'] = { reboot_key, "restart the machine" },
+};
 
 void debug_key_register(char key, void (*fn)(char key), const char *what)
 {

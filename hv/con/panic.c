@@ -49,26 +49,29 @@ static void show_stack(u64 sp, u64 end)
 	}
 }
 
-void show_regs(const struct cpu_regs *r)
+void show_general(const struct cpu_regs *r)
+{
+	printk(LOG_ERR "rip %04x:%016lx rsp %04x:%016lx flags %08lx\n", r->cs,
+	       r->rip, r->ss, r->rsp, r->rflags);
+	printk(LOG_ERR "rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax,
+	       r->rbx, r->rcx, r->rdx);
+	printk(LOG_ERR "rsi %016lx rdi %016lx rbp %016lx  r8 %016lx\n", r->rsi,
+	       r->rdi, r->rbp, r->r8);
+	printk(LOG_ERR " r9 %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9,
+	       r->r10, r->r11, r->r12);
+	printk(LOG_ERR "r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14,
+	       r->r15);
+}
+
+static void show_regs(const struct cpu_regs *r)
 {
 	u64 offset = 0;
 	const char *name = symbol_lookup(r->rip, &offset);
 
-	printk(LOG_ERR "CPU %u vector %#x error %#x rip %04x:%016lx %s+%#lx\n",
-	       this_cpu_id(), r->entry_vector, r->error_code, r->cs, r->rip,
-	       name, offset);
-	printk(LOG_ERR "rflags %08lx rsp %04x:%016lx cr2 %016lx cr3 %016lx\n",
-	       r->rflags, r->ss, r->rsp, read_cr2(), read_cr3());
-	printk(LOG_ERR "rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax,
-	       r->rbx, r->rcx, r->rdx);
-	printk(LOG_ERR "rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", r->rsi,
-	       r->rdi, r->rbp, r->r8);
-	printk(LOG_ERR "r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9,
-	       r->r10, r->r11, r->r12);
-	printk(LOG_ERR "r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14,
-	       r->r15);
-	if (!regs_from_guest(r))
-		show_stack(r->rsp, stack_end(r->rsp));
+	printk(LOG_ERR "vector %#x error %#x in %s+%#lx\n", r->entry_vector,
+	       r->error_code, name, offset);
+	show_general(r);
+	show_stack(r->rsp, stack_end(r->rsp));
 }
 
 // The clock may not be known yet: a port access takes 1 us or so.
@@ -91,6 +94,7 @@ static void report(const struct cpu_regs *regs, const char *fmt, va_list ap)
 	con_panicking = true;
 	if (on_cpu_stack() && (cpu_online & (cpu_online - 1)))
 		smp_stop_others();
+	console_sync();
 	printk(LOG_ERR "\nRinglet panic on CPU %u: ", this_cpu_id());
 	vprintk(fmt, ap);
 	printk("\n");
@@ -98,7 +102,7 @@ static void report(const struct cpu_regs *regs, const char *fmt, va_list ap)
 	       RINGLET_VERSION, read_cr0(), read_cr2(), read_cr3(), read_cr4());
 	if (!regs)
 		show_stack(sp, end ? end : (sp | (PAGE_SIZE - 1)) + 1);
-	else if (!guest || !panic_show_guest)
+	else if (!guest)
 		show_regs(regs);
 	if (panic_show_guest)
 		panic_show_guest(guest ? regs : NULL);

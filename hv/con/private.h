@@ -18,9 +18,11 @@ void con_devices_write(const char *text, size_t n);
 // The UART. init: programs it, false when there is none; may be repeated.
 bool serial_init(void);
 void serial_write(const char *text, size_t n);
-// Calls fn with each character, interrupts off.
-void serial_start_input(void (*fn)(char c));
-u16 serial_port(void); // 0: none
+// Calls fn with each character, interrupts off. Output, if it is not NULL, is
+// for what waits to be sent, where the device has an interrupt.
+void serial_start_irq(void (*fn)(char c), char *output);
+void serial_sync(void); // sends what waits; from now on output waits
+u16 serial_port(void);	// 0: none
 
 void vga_write(const char *text, size_t n);
 void vga_stop(void);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A 16550 UART (National Semiconductor PC16550D data sheet). Output waits for
-// the device; port I/O only, so that it works before anything else does.
+// A 16550 UART (National Semiconductor PC16550D data sheet); port I/O only, so
+// that it works before anything else does. Output waits for the device until
+// there is a ring for what it cannot take yet, which interrupts then empty.
 #include "con/private.h"
 #include "lib/string.h"
 #include "x86/insn.h"
@@ -15,6 +16,7 @@
 #define REG_LSR	    5
 
 #define IER_RX	    0x01
+#define IER_TX	    0x02
 #define FCR_ENABLE  0x07 // and both FIFOs cleared
 #define IIR_FIFO    0xc0
 #define LCR_DLAB    0x80
@@ -26,8 +28,8 @@
 #define DEFAULT_CLK 1843200
 #define MAX_INPUT   64 // characters in one interrupt
 #define POLL_NS	    (20 * NS_PER_MS)
-// Reads of a port, 1 us or so each: longer than a full FIFO at 300 baud.
-#define MAX_TX_READS 1000000
+// 1 us or more each: longer than a full FIFO at 300 baud.
+#define MAX_TX_READS 5000000
 
 static struct {
 	u16 port;
@@ -47,6 +49,8 @@ static bool present;
 static u8 fifo; // characters the device takes when it is empty
 static u8 room; // characters it takes now without a look at it
 static char last;
+static char *ring;     // SERIAL_RING bytes; NULL: wait
+static u32 head, tail; // counts of characters in and out
 static void (*receive)(char c);
 static struct timer poll_timer;
 
@@ -156,35 +160,75 @@ u16 serial_port(void)
 	return present ? uart.port : 0;
 }
 
-static void put(char c)
+// One look: does the device take a character? Until it does, with wait.
+static bool can_send(bool wait)
 {
 	u32 reads = 0;
 	u8 lsr;
 
-	while (!room) {
+	while (present && !room) {
 		lsr = get(REG_LSR);
-		if (lsr == 0xff || ++reads > MAX_TX_READS) {
-			present = false; // it went away: never wait again
-			return;
-		}
-		if (lsr & LSR_TX_FREE)
+		if (lsr & LSR_TX_FREE && lsr != 0xff)
 			room = fifo;
+		else if (lsr == 0xff || ++reads > MAX_TX_READS)
+			present = false; // it went away: never wait again
+		else if (!wait)
+			return false;
 		else
-			cpu_relax();
+			udelay(1);
 	}
+	return present;
+}
+
+static void send(char c)
+{
 	set(REG_DATA, (u8)c);
 	room--;
+}
+
+// What the ring holds, as far as the device takes it; all of it, with wait.
+static void drain(bool wait)
+{
+	while (head != tail && can_send(wait))
+		send(ring[tail++ % SERIAL_RING]);
+}
+
+static void put(char c)
+{
+	if (head - tail == SERIAL_RING && can_send(true))
+		send(ring[tail++ % SERIAL_RING]);
+	if (head == tail && can_send(!ring))
+		send(c);
+	else if (ring && present)
+		ring[head++ % SERIAL_RING] = c;
 	last = c;
+}
+
+// Off and on makes a new edge if there is more to read, or room.
+static void set_interrupts(void)
+{
+	set(REG_IER, 0);
+	set(REG_IER, head != tail ? IER_RX | IER_TX : IER_RX);
 }
 
 void serial_write(const char *text, size_t n)
 {
+	bool idle = head == tail;
+
+	drain(false);
 	for (size_t i = 0; present && i < n; i++) {
 		if (text[i] == '\n' && last != '\r')
 			put('\r');
-		if (present)
-			put(text[i]);
+		put(text[i]);
 	}
+	if (idle && head != tail)
+		set_interrupts();
+}
+
+void serial_sync(void)
+{
+	drain(true);
+	ring = NULL;
 }
 
 static void take_input(void)
@@ -202,10 +246,13 @@ static void take_input(void)
 
 static void on_irq(unsigned int irq, void *data)
 {
+	u64 flags;
+
 	take_input();
-	// Off and on makes a new edge if there is more.
-	set(REG_IER, 0);
-	set(REG_IER, IER_RX);
+	flags = con_enter();
+	drain(false);
+	set_interrupts();
+	con_leave(flags);
 	if (irq_is_level(irq))
 		irq_eoi(irq);
 }
@@ -219,7 +266,7 @@ static void on_poll(void *data)
 	timer_set(&poll_timer, time_now() + POLL_NS);
 }
 
-void serial_start_input(void (*fn)(char c))
+void serial_start_irq(void (*fn)(char c), char *output)
 {
 	u32 gsi;
 
@@ -229,6 +276,7 @@ void serial_start_input(void (*fn)(char c))
 		if (!irq_request(gsi, on_irq, NULL)) {
 			set(REG_IER, IER_RX);
 			irq_unmask(gsi);
+			ring = output;
 			return;
 		}
 		printk(LOG_WARN "serial: no interrupt %u, polling instead\n",

@@ -61,19 +61,11 @@ static void show_stack(const struct vcpu *v, u64 sp)
 
 static void show(const struct vcpu *v, const struct cpu_regs *r)
 {
-	printk(LOG_ERR "d%uv%u on CPU %u, guest %s mode\n", v->domain->id,
-	       v->id, v->cpu, v->hot.mode_kernel ? "kernel" : "user");
-	printk(LOG_ERR "rip %04x:%016lx rsp %04x:%016lx flags %08lx\n", r->cs,
-	       r->rip, r->ss, r->rsp, r->rflags);
-	printk(LOG_ERR "rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax,
-	       r->rbx, r->rcx, r->rdx);
-	printk(LOG_ERR "rsi %016lx rdi %016lx rbp %016lx  r8 %016lx\n", r->rsi,
-	       r->rdi, r->rbp, r->r8);
-	printk(LOG_ERR " r9 %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9,
-	       r->r10, r->r11, r->r12);
-	printk(LOG_ERR "r13 %016lx r14 %016lx r15 %016lx cr3 %016lx\n", r->r13,
-	       r->r14, r->r15,
+	printk(LOG_ERR "d%uv%u on CPU %u, guest %s mode, cr3 %lx\n",
+	       v->domain->id, v->id, v->cpu,
+	       v->hot.mode_kernel ? "kernel" : "user",
 	       v->hot.mode_kernel ? v->hot.cr3_kernel : v->hot.cr3_user);
+	show_general(r);
 	if (v == current)
 		printk(LOG_ERR "vector %x error %x cr2 %016lx\n",
 		       r->entry_vector, r->error_code, read_cr2());

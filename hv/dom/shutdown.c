@@ -31,6 +31,7 @@ static __noreturn void dom0_ended(u8 reason)
 		machine_halt();
 	}
 	printk(LOG_ERR "Rebooting in 5 seconds\n");
+	console_sync();
 	udelay(5000 * 1000);
 	machine_reboot();
 }

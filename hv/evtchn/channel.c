@@ -411,7 +411,7 @@ void evtchn_init(void)
 {
 	sched_send_virq = virq_send_vcpu;
 	domain_send_virq = virq_send_global;
-	con_set_input_hook(virq_send_global);
+	con_input_hook = virq_send_global;
 	debug_key_register('e', key_all_domains, "event channels");
 	debug_key_register('i', key_all_domains, "interrupts of guests");
 }

@@ -12,6 +12,9 @@
 #define LOG_GUEST "\0014"
 
 void printk(const char *fmt, ...) __fmt(1, 2);
+// The machine is to end: sends what the console keeps, and keeps nothing any
+// more.
+void console_sync(void);
 __noreturn void panic(const char *fmt, ...) __fmt(1, 2);
 struct cpu_regs;
 // Takes down the hypervisor, showing these registers.

@@ -19,6 +19,7 @@ void machine_reboot(void)
 {
 	const struct desc_ptr none = { 0, 0 };
 
+	console_sync();
 	irq_disable();
 	smp_stop_others();
 	if (platform.reset_port) {
@@ -58,6 +59,7 @@ int power_enter_sleep(u32 sleep_state, u16 pm1a, u16 pm1b)
 	if (sleep_state < 4)
 		return -EOPNOTSUPP;
 	printk("entering sleep state S%u\n", sleep_state);
+	console_sync();
 	irq_disable();
 	smp_stop_others();
 	port_b = pm1b ? p->pm1b_control : 0;

@@ -176,10 +176,13 @@ bool smp_nmi_stop(void)
 void machine_halt(void)
 {
 	irq_disable();
-	if (smp_nmi_stop())
+	if (smp_nmi_stop()) {
 		cpumask_clear_atomic(&cpu_online, smp_cpu_id());
-	else
+	} else {
+		if (!READ_ONCE(stopper))
+			console_sync();
 		smp_stop_others();
+	}
 	for (;;)
 		halt();
 }

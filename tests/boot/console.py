@@ -68,6 +68,13 @@ def _until(machine, condition, what):
         time.sleep(STEP)
 
 
+def _spinning(machine):
+    """Waits for the guest's action "spin"; the CPU that it runs on."""
+    _until(machine, lambda: machine.cpus_with("r15", REGISTERS["r15"]),
+           "the guest spins")
+    return machine.cpus_with("r15", REGISTERS["r15"])[0]
+
+
 # --- the text screen ----------------------------------------------------------
 
 
@@ -123,7 +130,8 @@ def _screen_keep(context):
     with _guest(context, "screen echo",
                 options="console=com1,vga,keep") as machine:
         machine.expect(r"^echo starts\n")
-        _fail_unless("echo starts" in machine.screen(), "no text of Dom0's")
+        _until(machine, lambda: "echo starts" in machine.screen(),
+               "text of Dom0's on the screen")
         _compare(machine)
 
 
@@ -217,6 +225,69 @@ def _restart_key(context):
         machine.expect_exit(20)
         ended = machine.how_it_ended()
         _fail_unless(ended == "guest-reset", f"QEMU ended by {ended}")
+
+
+# --- a slow line --------------------------------------------------------------
+
+PORT2 = "com1=115200,8n1,0x2f8,3 console=com1"
+BURST = "".join(f"burst {i:03} 56789012345678901234567890123\n"
+                for i in range(200))
+PAUSE = 1  # s in which nobody reads
+
+
+def _read_line(near, pattern):
+    """What comes out of the slow port, up to this."""
+    text = b""
+    while not re.search(pattern, text):
+        try:
+            data = near.recv(4096)
+        except OSError:
+            data = b""
+        if not data:
+            raise Failure(f"no '{pattern.decode()}': {text[-200:]}")
+        text += data.replace(b"\r", b"")
+    return text.decode()
+
+
+def _slow(options, least, most):
+    """Dom0 writes 8000 characters to a line that takes none for a while:
+    milliseconds that it is kept; not a character may be lost."""
+    def body(context):
+        machine = Monitored(
+            context, hv="ringlet", memory="512M", hv_args=f"{PORT2} {options}",
+            modules=[("build/guests/console", "echo burst reason-1")])
+        near = machine.slow_port()
+        with near, machine:
+            _read_line(near, rb"echo starts\n")
+            near.sendall(b"q")
+            time.sleep(PAUSE)
+            text = _read_line(near, rb"burst took (\d+) us\n")
+            took = int(re.search(r"took (\d+) us", text).group(1)) / 1000
+            _fail_unless(BURST in text, "not all of it came out")
+            _fail_unless(least <= took <= most, f"it took {took} ms")
+            # What is said last comes out before the reset.
+            _read_line(near, _either(context, (
+                rb"Dom0 asked for a reboot\n", rb"rebooting machine\.\n")))
+            _is_reset(machine)
+    return body
+
+
+def _slow_panic(context):
+    """All that waits comes out before the panic's text, and that whole."""
+    _ringlet_only(context)
+    machine = Monitored(
+        context, hv="ringlet", memory="512M", hv_args=PORT2,
+        modules=[("build/guests/console", "echo burst spin")])
+    near = machine.slow_port()
+    with near, machine:
+        _read_line(near, rb"echo starts\n")
+        near.sendall(b"q")
+        machine.say(MACHINE_CHECK.format(cpu=_spinning(machine)))
+        text = _read_line(near, rb"Restart in 5 seconds\.\n")
+        begin = text.index(BURST) + len(BURST)
+        _fail_unless(re.match(r"burst took \d+ us\nspins\n\(RL\) \n\(RL\) "
+                              r"Ringlet panic on CPU 0: #MC\n(\(RL\) .*\n)+$",
+                              text[begin:]), "the panic's text is torn")
 
 
 # --- levels -------------------------------------------------------------------
@@ -407,9 +478,7 @@ def _panic_guest(context):
     stopped, a restart after five seconds."""
     _ringlet_only(context)
     with _guest(context, "spin", cpus=2) as machine:
-        machine.expect(r"^spins\n")
-        _until(machine, machine.in_guest, "a CPU in the guest")
-        cpu, = machine.in_guest()
+        cpu = _spinning(machine)
         machine.may_panic()
         machine.say(MACHINE_CHECK.format(cpu=cpu))
         machine.expect(rf"^\(RL\) Ringlet panic on CPU {cpu}: #MC\n")
@@ -469,8 +538,8 @@ def _panic_own(hv):
                              names[-2:] == ["hypercall", "entry_syscall"],
                              f"trace {names}")
                 _fail_unless(
-                    re.search(rf"d0v0 on CPU {cpu}, guest kernel mode\n"
-                              r".*rip e033:ffffffff8", text),
+                    re.search(rf"d0v0 on CPU {cpu}, guest kernel mode, "
+                              r"cr3 [0-9a-f]+\n.*rip e033:ffffffff8", text),
                     "no state of the guest")
             _stays_halted(machine)
     return body
@@ -547,7 +616,10 @@ def cases():
         ("screen-keep", _screen_keep), ("screen-only", _screen_only),
         ("none", _nowhere), ("input", _input("")),
         ("input-polled", _input("com1=115200,8n1,0x3f8,0")),
-        ("restart-key", _restart_key), ("dropped", _dropped),
+        ("slow-line", _slow("", 0, 700)),
+        ("slow-line-sync", _slow("sync_console", 700, 20000)),
+        ("slow-panic", _slow_panic), ("restart-key", _restart_key),
+        ("dropped", _dropped),
         ("guest_loglvl", _guest_level("", 20, 60, 100)),
         ("guest_loglvl-all", _guest_level("guest_loglvl=all", 100, 100, 100)),
         ("guest_loglvl-info", _guest_level("guest_loglvl=info", 0, 0, 0)),

@@ -89,16 +89,29 @@ class Monitored(Machine):
 
     def __init__(self, context, **options):
         super().__init__(context, **options)
-        self.qmp, self.far = socket.socketpair()
-        self.command += ["-chardev", f"socket,id=qmp,fd={self.far.fileno()}",
+        self.qmp, far = socket.socketpair()
+        self.command += ["-chardev", f"socket,id=qmp,fd={far.fileno()}",
                          "-mon", "chardev=qmp,mode=control"]
-        self.pass_fds = (self.far.fileno(),)
+        self.given = [far]  # QEMU's ends
         self.lines = b""
         self.events = []
 
+    def slow_port(self):
+        """Before `with`: a second serial port that takes a few characters
+        only until they are read from the socket that this returns."""
+        near, far = socket.socketpair()
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        near.settimeout(self.context.left())
+        self.command += ["-chardev", f"socket,id=slow,fd={far.fileno()}",
+                         "-device", "isa-serial,index=1,chardev=slow"]
+        self.given.append(far)
+        return near
+
     def __enter__(self):
+        self.pass_fds = tuple(given.fileno() for given in self.given)
         super().__enter__()
-        self.far.close()
+        for given in self.given:
+            given.close()
         self.qmp.settimeout(self.context.left())
         self._line()
         self.ask("qmp_capabilities")
@@ -173,10 +186,11 @@ class Monitored(Machine):
         return all(HYPERVISOR <= ip < DIRECT_MAP and not ring
                    for ip, _, ring, _ in self.cpus())
 
-    def in_guest(self):
-        """Numbers of the CPUs that run a guest."""
-        return [number for number, (_, _, ring, _) in enumerate(self.cpus())
-                if ring == 3]
+    def cpus_with(self, name, value):
+        """Numbers of the CPUs whose register has this value."""
+        blocks = self.say("info registers -a").split("CPU#")[1:]
+        return [number for number, block in enumerate(blocks)
+                if f"{name.upper()}={value:016x}" in block]
 
     def idle(self, cpu):
         ip, flags, ring, halted = self.cpus()[cpu]

@@ -148,10 +148,7 @@ void debug_key_register(char key, void (*fn)(char key), const char *what)
 {
 	(void)key, (void)fn, (void)what;
 }
-void con_set_input_hook(void (*hook)(u32 virq))
-{
-	(void)hook;
-}
+void (*con_input_hook)(u32 virq);
 void (*sched_send_virq)(struct vcpu *v, u32 virq);
 void (*domain_send_virq)(u32 virq);
 
