@@ -143,7 +143,7 @@ static void flags(void)
 		CHECK(!parse(no[i]) && !opt_smep && opt_smap);
 	}
 	CHECK(!parse("noreboot sync_console no-smap"));
-	CHECK(con_noreboot && sync_console && !opt_smap);
+	CHECK(con_noreboot && boot_options.sync_console && !opt_smap);
 }
 
 static void malformed(void)
