@@ -430,10 +430,10 @@ static int ext_one(struct mmu_batch *b)
 {
 	u32 cmd = b->ext.cmd;
 
-	if (cmd == MMUEXT_MARK_SUPER || cmd == MMUEXT_UNMARK_SUPER)
-		return -EOPNOTSUPP;
 	if (cmd >= ARRAY_SIZE(handlers))
-		return -ENOSYS;
+		return cmd == MMUEXT_MARK_SUPER || cmd == MMUEXT_UNMARK_SUPER
+			       ? -EOPNOTSUPP
+			       : -ENOSYS;
 	cmd = (u32)index_nospec(cmd, ARRAY_SIZE(handlers));
 	return handlers[cmd] ? handlers[cmd](b) : -ENOSYS;
 }
