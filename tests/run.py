@@ -19,8 +19,8 @@ import traceback
 
 sys.dont_write_bytecode = True
 
-from boot import (bench, boot, console, cpus, devices_domu, dom0, install, pv,
-                  timing)
+from boot import (bench, boot, console, cpus, devices_domu, dom0, install, life,
+                  pv, timing)
 from lib import local, proc
 from lib.case import (BUILD, FAIL, LOGS, PASS, ROOT, SKIP, Broken, Context,
                       Failure, Skipped)
@@ -58,7 +58,8 @@ def chosen(options):
     """The cases to run, in order."""
     cases = (local.cases() + boot.cases() + install.cases() + pv.cases() +
              console.cases() + dom0.cases() + timing.cases() +
-             devices_domu.cases() + cpus.cases() + bench.cases())
+             devices_domu.cases() + cpus.cases() + life.cases() +
+             bench.cases())
     if options.only:
         return [case for case in cases if any(
             fnmatch.fnmatch(case.name, pattern) or pattern in case.name

@@ -216,6 +216,8 @@ u32 policy_xsave_size(struct domain *d, u64 xcr0)
 static void time_leaf(const struct domain *d, u32 sub, u32 r[4])
 {
 	const struct time_scale *scale = time_scale_this_cpu();
+	// The emulated TSC has it in it.
+	u64 offset = d->vtsc ? 0 : d->vtsc_offset_ns;
 
 	if (sub == 0) {
 		r[0] = d->vtsc | cpu_has(ITSC) << 1 | cpu_has(RDTSCP) << 2;
@@ -223,8 +225,8 @@ static void time_leaf(const struct domain *d, u32 sub, u32 r[4])
 		r[2] = d->tsc_khz;
 		r[3] = d->tsc_incarnation;
 	} else if (sub == 1 && !d->is_hardware) {
-		r[0] = (u32)d->vtsc_offset_ns;
-		r[1] = (u32)(d->vtsc_offset_ns >> 32);
+		r[0] = (u32)offset;
+		r[1] = (u32)(offset >> 32);
 		r[2] = scale->mul;
 		r[3] = (u32)scale->shift;
 	} else if (sub == 2) {

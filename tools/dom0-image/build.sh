@@ -78,7 +78,8 @@ inputs_stamp() {
 	(
 		cd "$root"
 		echo "pack $PACK $disk $kernel ${add[*]-}"
-		find tools/dom0-image tools/debs.sh -type f -print0 |
+		find tools/dom0-image tools/debs.sh guests/guests.mk \
+			guests/lib guests/mortal -type f -print0 |
 			LC_ALL=C sort -z | xargs -0 sha256sum
 		stat -c %a tools/dom0-image/files/* tools/dom0-image/scripts/*
 		# shellcheck disable=SC2046 # a list of names
@@ -335,6 +336,15 @@ add_domu_tools() {
 	done
 }
 
+# Programs of our own that watch a guest from inside and from Dom0.
+add_own_programs() {
+	local file
+	for file in "$here"/programs/*.c; do
+		"${CC:-gcc}" -O2 -static -s -Wall -Wextra -Werror \
+			-o "$1/$(basename "$file" .c)" "$file"
+	done
+}
+
 build_domu() {
 	local dir=$out/stage-domu
 	rm -rf "$dir"
@@ -343,13 +353,14 @@ build_domu() {
 	cp "$here/files/domu-init" "$dir/init"
 	cp "$here/files/dhcp" "$dir/etc/"
 	add_domu_tools "$dir/usr/bin"
+	add_own_programs "$dir/usr/bin"
 	add_modules domu "$dir"
 	pack "$dir" "$out/demo.img"
 	cp "$out/demo.img" "$stage/boot/"
 }
 
 # For the tests of guests' devices, a second archive behind the first: the
-# kernel unpacked, GRUB, ssh. Apart, since it doubles what Dom0 unpacks.
+# kernel unpacked, GRUB, ssh, programs and a guest of our own. Apart, since it doubles what Dom0 unpacks.
 build_guests() {
 	local dir=$out/stage-guests
 	rm -rf "$dir"
@@ -360,6 +371,9 @@ build_guests() {
 	}
 	cp "$pkgs/usr/lib/grub-xen/grub-x86_64-xen.bin" "$dir/boot/"
 	add_programs "$dir" binaries-guests
+	add_own_programs "$dir/usr/bin"
+	make -s -f guests/guests.mk build/guests/mortal
+	cp build/guests/mortal "$dir/boot/"
 	pack "$dir" "$out/guests.img"
 	rm -rf "$dir"
 }

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// A guest that lives until an NMI comes (`xl trigger NAME nmi`) and then ends
+// as a word of its command line says. In Dom0's place it only sends itself one.
+#include "lib/guest.h"
+
+#define VECTOR_NMI 2
+
+static const struct {
+	const char *word;
+	u32 reason;
+} ends[] = {
+	{ "poweroff", SHUTDOWN_poweroff },     { "reboot", SHUTDOWN_reboot },
+	{ "suspend", SHUTDOWN_suspend },       { "crash", SHUTDOWN_crash },
+	{ "soft-reset", SHUTDOWN_soft_reset },
+};
+
+static volatile unsigned int nmis;
+
+static bool count_nmis(struct regs *regs)
+{
+	nmis += regs->vector == VECTOR_NMI;
+	return regs->vector == VECTOR_NMI;
+}
+
+TEST(nmi)
+{
+	trap_hook = count_nmis;
+	CHECK_EQ(vcpu_op(VCPUOP_send_nmi, 0, NULL), 0);
+	CHECK_EQ(nmis, 1);
+}
+
+// Where the tools find the frames of this guest, for a dump: a page of frames of
+// pages of frames of the mfn_list's pages (public header arch-x86/xen.h).
+static void publish_frames(void)
+{
+	static u64 top[512] __page_aligned, list[512] __page_aligned;
+	u64 bytes = start_info->nr_pages * sizeof(u64);
+
+	for (u64 at = 0; at < bytes; at += PAGE_SIZE)
+		list[at / PAGE_SIZE] =
+			virt_to_mfn((void *)(start_info->mfn_list + at));
+	top[0] = virt_to_mfn(list);
+	shared->arch.max_pfn = start_info->nr_pages;
+	shared->arch.pfn_to_mfn_frame_list_list = virt_to_mfn(top);
+}
+
+// Not to come back from, but for a suspension.
+static void end(void)
+{
+	struct sched_watchdog dog = { .timeout = 1 };
+	struct sched_shutdown how;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(ends); i++) {
+		how.reason = ends[i].reason;
+		if (has_word(ends[i].word))
+			sched_op(SCHEDOP_shutdown, &how);
+	}
+	if (has_word("watchdog"))
+		CHECK_EQ(sched_op(SCHEDOP_watchdog, &dog), 0);
+}
+
+TEST(life)
+{
+	unsigned int before = nmis;
+
+	if (start_info->flags & SIF_INITDOMAIN)
+		test_skip("Dom0 lives on");
+	trap_hook = count_nmis;
+	publish_frames();
+	printf("mortal: alive\n");
+	for (;;) {
+		if (nmis != before) {
+			before = nmis;
+			end();
+		}
+		sched_op(SCHEDOP_block, NULL);
+	}
+}
