@@ -188,8 +188,7 @@ static void callbacks_import(struct vcpu *v, const struct vcpu_guest_context *c)
 // -EINVAL, -ENOMEM, -ERESTART.
 int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 {
-	// Bit 0 of ctrlreg[1] says that there are user tables.
-	u64 user = c->ctrlreg[1] & 1 ? c->ctrlreg[1] & PAGE_MASK : 0;
+	u64 user = c->ctrlreg[1] & PAGE_MASK; // 0: no tables for user mode
 	u64 kernel = c->ctrlreg[3] & PAGE_MASK;
 	struct pv_vcpu *pv = v->pv;
 	int rc;
@@ -263,7 +262,7 @@ void pv_context_get(struct vcpu *v, struct vcpu_guest_context *c)
 	c->kernel_sp = h->kernel_sp;
 	c->ctrlreg[0] = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE |
 			pv->cr0_ts;
-	c->ctrlreg[1] = h->cr3_user ? h->cr3_user | 1 : 0;
+	c->ctrlreg[1] = h->cr3_user;
 	c->ctrlreg[3] = h->cr3_kernel;
 	c->ctrlreg[4] = pv->cr4;
 	memcpy(c->debugreg, pv->dr, sizeof(pv->dr));

@@ -10,7 +10,7 @@ from lib import core, devices
 from lib.case import Case, Failure
 
 DISK_MIB = 1024
-GUEST_MIB = 96
+GUEST_MIB = 112
 SLOT_BYTES = 128 << 20
 WITNESS_PAGES = 16 * 256
 
@@ -49,7 +49,8 @@ def _check_list(said):
                               ("we", 1, "always_emulate")):
         info = configs[name]["b_info"]
         found = (configs[name]["c_info"]["type"], info["max_memkb"],
-                 info["max_vcpus"], info["tsc_mode"], info["kernel"])
+                 info["max_vcpus"], info.get("tsc_mode", "default"),
+                 info["kernel"])
         if found != ("pv", GUEST_MIB * 1024, vcpus, mode, "/boot/vmlinux"):
             raise Failure(f"xl list -l says of {name}: {found}")
 

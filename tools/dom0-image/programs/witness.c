@@ -10,9 +10,9 @@
 // The guest's line, twice a second, is WITNESS and KEY=VALUE words: passes over
 // the memory that are complete, words that were wrong, the largest step back of
 // a clock (ns), what the hypervisor says of the TSC, and the grant of a page in
-// which the guest writes its clock all the time. Dom0 polls that page: the least
-// difference to its own clock is what the clocks differ by, and the way between
-// two CPUs.
+// which the guest writes its clock while Dom0 asks for it. Dom0 polls that page:
+// the least difference to its own clock is what the clocks differ by, and the
+// way between two CPUs.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
@@ -28,8 +28,8 @@
 #define NS_PER_S   1000000000ll
 #define NS_PER_MS  1000000ll
 #define LINE_NS	   (NS_PER_S / 2)
-#define BURST_NS   (5 * NS_PER_MS)
-#define COMPARE_NS (NS_PER_S)
+#define BURST_NS   (100 * NS_PER_MS)
+#define COMPARE_NS (3 * NS_PER_S)
 #define PAGE_SIZE  4096
 // A page is granted anew so often, as a restored guest's old grants are void;
 // the last one stays for as long.
@@ -57,10 +57,15 @@ struct gntdev_map {
 #define GNTALLOC_WRITABLE 1
 #define GNTDEV_MAP	  _IOC(_IOC_NONE, 'G', 0, 24)
 
+struct shown {
+	volatile int64_t real;	  // the guest's clock
+	volatile uint64_t wanted; // Dom0 looks at it
+};
+
 struct granted {
 	int fd;
 	uint32_t ref;
-	volatile int64_t *real; // what the other side reads
+	struct shown *page;
 };
 
 static uint64_t *memory, pages, at, passes, bad;
@@ -90,7 +95,7 @@ static void grant_end(struct granted *g)
 {
 	if (g->fd < 0)
 		return;
-	munmap((void *)g->real, PAGE_SIZE);
+	munmap(g->page, PAGE_SIZE);
 	close(g->fd);
 	g->fd = -1;
 }
@@ -113,48 +118,58 @@ static void grant_new(void)
 	grant = (struct granted){ fd, r.refs[0], page };
 }
 
-static void clock_publish(void)
+static void clock_publish(const struct granted *g)
 {
 	int64_t until = now(CLOCK_MONOTONIC) + BURST_NS;
 
-	while (now(CLOCK_MONOTONIC) < until)
-		*grant.real = now(CLOCK_REALTIME);
+	while (g->fd >= 0 && g->page->wanted && now(CLOCK_MONOTONIC) < until)
+		g->page->real = now(CLOCK_REALTIME);
 }
 
-// In Dom0: looks until the value changes.
-static int compare(uint32_t domid, uint32_t ref)
+// In Dom0. The guest's clock is ahead of the own by what is returned, but for
+// the way; INT64_MAX: too few samples.
+static int64_t compare(struct shown *page)
 {
-	int64_t least = INT64_MAX, seen, ahead, until;
-	struct gntdev_map m = { 1, 0, 0, domid, ref };
-	int fd = open("/dev/xen/gntdev", O_RDWR);
-	const volatile int64_t *page = MAP_FAILED;
+	int64_t until = now(CLOCK_MONOTONIC) + COMPARE_NS, seen = page->real;
+	int64_t least = INT64_MAX;
 	unsigned int n = 0;
 
+	page->wanted = 1;
+	while (now(CLOCK_MONOTONIC) < until) {
+		int64_t real = page->real, behind = now(CLOCK_REALTIME) - real;
+
+		if (real == seen)
+			continue;
+		seen = real;
+		// The first one may have been there for long.
+		if (n++ && behind < least)
+			least = behind;
+	}
+	page->wanted = 0;
+	if (n >= SAMPLES)
+		return -least;
+	fprintf(stderr, "witness: %u samples only\n", n);
+	return INT64_MAX;
+}
+
+static int compare_with(uint32_t domid, uint32_t ref)
+{
+	struct gntdev_map m = { 1, 0, 0, domid, ref };
+	int fd = open("/dev/xen/gntdev", O_RDWR);
+	struct shown *page = MAP_FAILED;
+	int64_t ahead;
+
 	if (fd >= 0 && !ioctl(fd, GNTDEV_MAP, &m))
-		page = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, fd,
-			    (off_t)m.index);
+		page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    fd, (off_t)m.index);
 	if (page == MAP_FAILED) {
 		perror("witness: gntdev");
 		return 1;
 	}
-	seen = *page;
-	until = now(CLOCK_MONOTONIC) + COMPARE_NS;
-	while (now(CLOCK_MONOTONIC) < until) {
-		int64_t real = *page;
-
-		ahead = now(CLOCK_REALTIME) - real;
-		if (real == seen)
-			continue;
-		seen = real;
-		n++;
-		if (ahead < least)
-			least = ahead;
-	}
-	if (n < SAMPLES) {
-		fprintf(stderr, "witness: %u samples only\n", n);
+	ahead = compare(page);
+	if (ahead == INT64_MAX)
 		return 1;
-	}
-	printf("%lld\n", (long long)-least);
+	printf("%lld\n", (long long)ahead);
 	return 0;
 }
 
@@ -228,8 +243,9 @@ static void watch(void)
 	for (long cpu = 0;; cpu++) {
 		run_on(cpu % sysconf(_SC_NPROCESSORS_ONLN));
 		clocks_watch();
-		memory_verify(256);
-		clock_publish();
+		memory_verify(128);
+		clock_publish(&grant);
+		clock_publish(&old_grant);
 		if (now(CLOCK_MONOTONIC) >= next_grant) {
 			grant_new();
 			next_grant = now(CLOCK_MONOTONIC) + GRANT_NS;
@@ -238,15 +254,15 @@ static void watch(void)
 			line_print();
 			next_line = now(CLOCK_MONOTONIC) + LINE_NS;
 		}
-		usleep(10000);
+		usleep(20000);
 	}
 }
 
 int main(int argc, char **argv)
 {
 	if (argc == 4)
-		return compare((uint32_t)atoi(argv[2]),
-			       (uint32_t)atoi(argv[3]));
+		return compare_with((uint32_t)atoi(argv[2]),
+				    (uint32_t)atoi(argv[3]));
 	if (argc != 2)
 		return 2;
 	pages = strtoull(argv[1], NULL, 10) * 256;

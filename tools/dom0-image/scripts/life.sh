@@ -9,11 +9,11 @@ kernel_prepare() {
 	[ -e /boot/vmlinux ] || kernel-unpack /boot/vmlinuz /boot/vmlinux
 }
 
-# witness_config NAME MIB [CONFIG LINE...]: /etc/xen/NAME.cfg, of 96 MiB.
+# witness_config NAME MIB [CONFIG LINE...]: /etc/xen/NAME.cfg, of 112 MiB.
 witness_config() {
 	local name=$1 mib=$2
 	shift 2
-	sed "s/^name.*/name = \"$name\"/; s/^memory.*/memory = 96/
+	sed "s/^name.*/name = \"$name\"/; s/^memory.*/memory = 112/
 		s|/boot/vmlinuz|/boot/vmlinux|
 		s/loglevel=4/loglevel=4 demo.witness=$mib/" \
 		/etc/xen/demo.cfg >"/etc/xen/$name.cfg"
@@ -66,7 +66,7 @@ witness_goes_on() {
 # is another page after a while, so this may take another try.
 clock_ahead() {
 	local try
-	for try in 1 2 3 4; do
+	for try in 1 2 3 4 5 6; do
 		witness -c "$(xl domid "$1")" "$(witness_value "$1" ref)" &&
 			return
 		sleep 1
