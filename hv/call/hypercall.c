@@ -20,13 +20,14 @@ struct batch {
 DEFINE_PERCPU(struct batch, batch);
 
 // Arguments that are told with a call, one bit each (public header trace.h).
-static void trace_call(u32 event, u64 nr, const u64 args[3])
+static __noinline void trace_call(u32 event, u64 nr, u64 a1, u64 a2, u64 a3)
 {
 	static const u8 told[] = {
 		[__HYPERVISOR_mmu_update] = 2,	   [__HYPERVISOR_multicall] = 2,
 		[__HYPERVISOR_grant_table_op] = 5, [__HYPERVISOR_vcpu_op] = 3,
 		[__HYPERVISOR_mmuext_op] = 2,	   [__HYPERVISOR_sched_op] = 1,
 	};
+	const u64 args[] = { a1, a2, a3 };
 	u32 words[4] = { (u32)nr & 0xfffff }, n = 1;
 
 	for (u32 i = 0; nr < ARRAY_SIZE(told) && i < 3; i++) {
@@ -49,15 +50,11 @@ static long dispatch(u64 nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 
 void hypercall(struct cpu_regs *regs)
 {
-	const u64 args[] = { regs->rdi, regs->rsi, regs->rdx };
-	long rc;
-
 	if (unlikely(READ_ONCE(trace_on)))
-		trace_call(TRC_PV_HYPERCALL_V2, regs->rax, args);
-	rc = dispatch(regs->rax, regs->rdi, regs->rsi, regs->rdx, regs->r10,
-		      regs->r8);
-
-	regs->rax = (u64)rc;
+		trace_call(TRC_PV_HYPERCALL_V2, regs->rax, regs->rdi, regs->rsi,
+			   regs->rdx);
+	regs->rax = (u64)dispatch(regs->rax, regs->rdi, regs->rsi, regs->rdx,
+				  regs->r10, regs->r8);
 }
 
 long call_again_with(u32 nr, const u64 *args, unsigned int n)
@@ -92,7 +89,8 @@ long call_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
 		if (copy_struct_from_guest(&e, list))
 			return -EFAULT;
 		if (unlikely(READ_ONCE(trace_on)))
-			trace_call(TRC_PV_HYPERCALL_SUBCALL, e.op, e.args);
+			trace_call(TRC_PV_HYPERCALL_SUBCALL, e.op, e.args[0],
+				   e.args[1], e.args[2]);
 		*b = (struct batch){ .entry = &e };
 		e.result = (u64)dispatch(e.op, e.args[0], e.args[1], e.args[2],
 					 e.args[3], e.args[4]);
