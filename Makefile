@@ -24,7 +24,7 @@ CFLAGS  := $(filter-out -mno-direct-extern-access,$(CFLAGS))
 # Rooms and files that no hot path enters are built for size.
 COLD    := boot/% con/% ctl/% dom/% lib/% pci/% mm/boot mm/stacks \
 	call/memory% call/console_io call/xen_version call/physdev_op \
-	call/vcpu_op pv/emul% pv/vcpu pv/domain pv/hypercall_page \
+	call/vcpu_op pv/emul_msr pv/vcpu pv/domain pv/hypercall_page \
 	evtchn/pirq evtchn/channel sched/control x86/acpi x86/apic \
 	x86/clock x86/cpuid x86/ioapic x86/power x86/rtc x86/smp \
 	x86/desc

@@ -7,15 +7,22 @@
 struct decoder {
 	const u8 *b;
 	unsigned int n, at;
-	bool code64, lock, wide16;
-	u8 rex;
+	bool code64;
+	u8 rex, prefixes;
 	struct insn *insn;
 };
 
-#define REX_B	  1
-#define REX_R	  4
-#define REX_W	  8
+#define REX_B 1
+#define REX_R 4
+#define REX_W 8
 
+// Prefixes.
+#define WIDE16 1
+#define ADDR   2
+#define LOCK   4
+#define REP    8
+
+// Shapes.
 #define STRING	  0x01 // a REP prefix counts
 #define IMM8	  0x02
 #define IMM	  0x04 // as wide as the operand, at most 4 bytes
@@ -101,17 +108,17 @@ static bool take_prefix(struct decoder *s, u8 byte)
 	}
 	switch (byte) {
 	case 0x66:
-		s->wide16 = true;
+		s->prefixes |= WIDE16;
 		break;
 	case 0x67:
-		s->insn->addr32 = true;
+		s->prefixes |= ADDR;
 		break;
 	case 0xf0:
-		s->lock = true;
+		s->prefixes |= LOCK;
 		break;
 	case 0xf2:
 	case 0xf3:
-		s->insn->rep = true;
+		s->prefixes |= REP;
 		break;
 	case 0x26:
 	case 0x2e:
@@ -194,17 +201,16 @@ bool insn_decode(const u8 *b, unsigned int n, bool code64, struct insn *i)
 	modrm = s.at < n ? b[s.at] : 0;
 	f = form_find(op, modrm);
 	// 32-bit code has 16-bit addresses with that prefix: nobody's need.
-	if (!f || (i->addr32 && !code64))
+	if (!f || (s.prefixes & ADDR && !code64))
 		return false;
 	// Another instruction, such as WBNOINVD.
-	if (op >= 0xf00 && !(f->shape & MEMORY) &&
-	    (s.lock || i->rep || s.wide16))
+	if (s.prefixes & ~ADDR && op >= 0xf00 && !(f->shape & MEMORY))
 		return false;
-	i->addr32 |= !code64;
+	i->addr32 = !code64 || s.prefixes & ADDR;
 	i->kind = f->kind;
 	i->rex = s.rex;
-	i->rep = i->rep && f->shape & STRING;
-	i->width = s.wide16 ? 2 : 4;
+	i->rep = s.prefixes & REP && f->shape & STRING;
+	i->width = s.prefixes & WIDE16 ? 2 : 4;
 	if (!(op & 1) && !(f->shape & BITS))
 		i->width = 1;
 	else if (s.rex & REX_W && i->kind >= INSN_MOV)

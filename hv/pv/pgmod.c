@@ -12,8 +12,7 @@
 struct change {
 	u64 *entry;
 	u64 old, want;
-	bool keep_ad;
-	bool compare; // old is what the guest expects
+	bool keep_ad, compare; // compare: old is what the guest expects
 };
 
 // The processor sets accessed and dirty bits meanwhile; nobody else writes, as

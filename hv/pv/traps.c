@@ -273,8 +273,7 @@ static void failsafe_deliver(struct cpu_regs *regs, struct vcpu *v)
 // By callback, or as the trap table has it.
 static u64 nmi_handler(const struct vcpu *v)
 {
-	return v->pv->nmi_address ? v->pv->nmi_address
-				  : v->pv->traps[2].address;
+	return v->pv->nmi_address ?: v->pv->traps[2].address;
 }
 
 static bool nmi_deliver(struct cpu_regs *regs, struct vcpu *v)

@@ -88,9 +88,8 @@ void __init time_init(void)
 
 	clock_init();
 	apic_timer_run_free();
-	timer = apic_timer_remaining();
 	clock_wait(CALIBRATE_NS, &from, &to);
-	timer -= apic_timer_remaining();
+	timer = ~0u - apic_timer_remaining();
 	if (to.tsc <= from.tsc)
 		panic("the time stamp counter does not count");
 	khz = (to.tsc - from.tsc) * 1000000 / (to.ns - from.ns);
