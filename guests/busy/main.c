@@ -40,8 +40,6 @@ static void tell(void)
 	char line[80];
 	u64 sum = 0;
 
-	if (seen[0] - told > SECONDS / 2)
-		told = seen[0] - 1; // was paused for long
 	for (unsigned int id = 0; id < vcpus; id++) {
 		if (seen[id] <= told)
 			return;
@@ -70,12 +68,15 @@ static void run(u64 id)
 	static struct vcpu_runstate_info use[VCPUS];
 	const struct vcpu_info *info = vcpu_info_of((unsigned int)id);
 	struct vcpu_register_runstate_memory_area area = { .addr.v = &use[id] };
-	u64 second;
+	u64 second, offline = 0;
 
 	vcpu_op(VCPUOP_stop_periodic_timer, id, NULL);
 	vcpu_op(VCPUOP_register_runstate_memory_area, id, &area);
 	for (;;) {
 		second = system_time_of(info) / SECOND;
+		if (!id && use[0].time[RUNSTATE_offline] > offline + SECOND)
+			told = second; // was paused: nothing to tell of that
+		offline = use[id].time[RUNSTATE_offline];
 		if (seen[id] < second) {
 			for (u64 s = seen[id] + 1; s <= second; s++)
 				ran[id][s % SECONDS] =
