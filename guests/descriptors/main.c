@@ -361,6 +361,15 @@ TEST(debug_control)
 	CHECK_EQ(get_debug(7), 0x400);
 }
 
+static void debug_extensions(bool on)
+{
+	u64 cr4;
+
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	cr4 = on ? cr4 | 8 : cr4 & ~8ul;
+	CHECK_NO_TRAP(__asm__ volatile("mov %0, %%cr4" : : "r"(cr4)));
+}
+
 TEST(debug_numbers)
 {
 	CHECK_EQ(set_debug(4, 0), 0);
@@ -371,4 +380,12 @@ TEST(debug_numbers)
 	CHECK_EQ(get_debug(8), -ENODEV);
 	CHECK_EQ(set_debug(0xffffffff, 0), -ENODEV);
 	CHECK_EQ(get_debug(0xffffffff), -ENODEV);
+	// Not the others' names any longer.
+	debug_extensions(true);
+	for (unsigned int reg = 4; reg < 6; reg++) {
+		CHECK_EQ(set_debug(reg, 0), -ENODEV);
+		CHECK_EQ(get_debug(reg), -ENODEV);
+	}
+	debug_extensions(false);
+	CHECK_EQ(get_debug(5), 0x400);
 }

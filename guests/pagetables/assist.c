@@ -41,6 +41,13 @@ TEST(plain_writes)
 	CHECK_EQ(*e & (PTE_P | PTE_W), PTE_P);
 	CHECK_NO_TRAP(((volatile u8 *)e)[0] = 0);
 	CHECK_EQ(*e & PTE_P, 0);
+	// A REX prefix that is not the last prefix counts for nothing.
+	CHECK_NO_TRAP(*e = ~0ul << 32 | 0x220000);
+	CHECK_NO_TRAP(__asm__ volatile(".byte 0x48, 0x66, 0x89, 0x07"
+				       :
+				       : "D"(e), "a"(0x5550)
+				       : "memory"));
+	CHECK_EQ(*e, ~0ul << 32 | 0x225550);
 	tree_drop(&t);
 	tree_free(&t);
 }
