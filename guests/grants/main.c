@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Grants of the domain to itself.
+#include "lib/domu.h"
 #include "lib/guest.h"
 
 #define FIRST_REF 16u // below are reserved ones
@@ -394,6 +395,126 @@ TEST(version_2)
 	page_free(from);
 }
 
+// The table of another domain, in version 1, with one entry for us.
+static struct grant_entry_v1 *table_of(domid_t id)
+{
+	struct xen_mem_acquire_resource r = {
+		.domid = id,
+		.type = XENMEM_resource_grant_table,
+		.id = XENMEM_resource_grant_table_id_shared,
+		.nr_frames = 1,
+	};
+	void *at = window(0);
+	xen_pfn_t frame;
+
+	set_xen_guest_handle(r.frame_list, &frame);
+	CHECK_EQ(memory_op(XENMEM_acquire_resource, &r), 0);
+	CHECK_EQ(foreign_map(0, id, frame, PTE_RW | PTE_U), 0);
+	return at;
+}
+
+// Our own entry stands for that of another domain.
+static union grant_entry_v2 *via;
+static struct grant_entry_v1 *theirs;
+static domid_t other;
+static u8 *mine, *seen; // a page to copy from and to, and the other's
+static u64 mine_mfn;
+
+static bool transitive_begin(void)
+{
+	u32 got;
+
+	other = domain_create();
+	if (other == DOMID_INVALID || !CHECK_EQ(set_version(2, &got), 0))
+		return false;
+	mine = page_alloc();
+	mine_mfn = virt_to_mfn(mine);
+	seen = window(1);
+	theirs = table_of(other) + 9;
+	*theirs = (struct grant_entry_v1){ GTF_permit_access, 0,
+					   (u32)domain_page(other, 0) };
+	CHECK_EQ(foreign_map(1, other, theirs->frame, PTE_RW | PTE_U), 0);
+	via = (union grant_entry_v2 *)table_pages + FIRST_REF;
+	via->transitive.trans_domid = other;
+	via->transitive.gref = 9;
+	via->hdr = (struct grant_entry_header){ GTF_transitive, 0 };
+	return true;
+}
+
+static void transitive_end(void)
+{
+	window(0);
+	window(1);
+	domain_destroy(other);
+	page_free(mine);
+}
+
+static int16_t copy_in(void)
+{
+	return copy(mine_mfn, 0, FIRST_REF, 100, 1, GNTCOPY_dest_gref);
+}
+
+static int16_t copy_out(void)
+{
+	return copy(FIRST_REF, 100, mine_mfn, 7, 1, GNTCOPY_source_gref);
+}
+
+TEST(transitive)
+{
+	u32 got;
+
+	if (!transitive_begin())
+		return;
+	mine[0] = 0x31;
+	CHECK_EQ(copy_in(), GNTST_okay);
+	CHECK_EQ(seen[100], 0x31);
+	CHECK_EQ(copy_out(), GNTST_okay);
+	CHECK_EQ(mine[7], 0x31);
+	CHECK_EQ(theirs->flags, GTF_permit_access);
+	// Not more than both allow.
+	theirs->flags = GTF_permit_access | GTF_readonly;
+	CHECK_EQ(copy_in(), GNTST_general_error);
+	CHECK_EQ(copy_out(), GNTST_okay);
+	theirs->flags = GTF_permit_access;
+	via->hdr.flags = GTF_transitive | GTF_readonly;
+	CHECK_EQ(copy_in(), GNTST_general_error);
+	CHECK_EQ(copy_out(), GNTST_okay);
+	// Parts are the other entry's matter.
+	via->hdr.flags = GTF_transitive | GTF_sub_page;
+	CHECK_EQ(copy_in(), GNTST_okay);
+	via->hdr.flags = 0;
+	CHECK_EQ(set_version(1, &got), 0);
+	transitive_end();
+}
+
+TEST(transitive_refused)
+{
+	u32 got;
+
+	if (!transitive_begin())
+		return;
+	CHECK_EQ(map((u64)window(2), FIRST_REF, GNTMAP_host_map).status,
+		 GNTST_general_error);
+	theirs->domid = 1234;
+	CHECK_EQ(copy_out(), GNTST_general_error);
+	theirs->domid = 0;
+	via->transitive.trans_domid = 0; // of this same table
+	CHECK_EQ(copy_out(), GNTST_general_error);
+	via->transitive.trans_domid = 1234;
+	CHECK_EQ(copy_out(), GNTST_general_error);
+	via->transitive.trans_domid = other;
+	via->transitive.gref = 1u << 20;
+	CHECK_EQ(copy_out(), GNTST_bad_gntref);
+	// Version 1 has no such thing.
+	via->hdr.flags = 0;
+	CHECK_EQ(set_version(1, &got), 0);
+	table[FIRST_REF] = (struct grant_entry_v1){ GTF_transitive, 0, other };
+	CHECK_EQ(copy_out(), GNTST_general_error);
+	table[FIRST_REF].flags = 0;
+	CHECK_EQ(mine[7], 0);
+	transitive_end();
+}
+
 TEST(transfer_refused)
 {
 	struct gnttab_transfer op = { .mfn = 1ul << 40, .domid = 77 };
@@ -404,15 +525,15 @@ TEST(transfer_refused)
 
 TEST(foreign)
 {
-	domid_t other = domain_create();
+	domid_t id = domain_create();
 	struct gnttab_map_grant_ref op = { .host_addr = (u64)window(0),
 					   .flags = GNTMAP_host_map,
 					   .ref = FIRST_REF,
-					   .dom = other };
+					   .dom = id };
 
-	if (other == DOMID_INVALID)
+	if (id == DOMID_INVALID)
 		return;
 	CHECK_EQ(grant_op(GNTTABOP_map_grant_ref, &op, 1), 0);
 	CHECK_EQ(op.status, GNTST_general_error);
-	domain_destroy(other);
+	domain_destroy(id);
 }

@@ -5,11 +5,57 @@
 #include "mm/alloc.h"
 #include "x86/tlb.h"
 
-// One end of a copy. On success h->owner is set and a reference held, for a
-// grant; for a frame of the current domain itself it is NULL.
-static int end_open(struct grant_hold *h, const struct gnttab_copy_ptr *p,
+// One end of a copy: a frame of the current domain's own, for which hold.owner
+// is NULL, or a grant, for which a reference on hold.owner is held; via is the
+// transitive grant that led to it, or via.owner is NULL.
+struct end {
+	struct grant_hold hold, via;
+};
+
+static void grant_end(const struct grant_hold *h)
+{
+	grant_release(h);
+	domain_put(h->owner);
+}
+
+// From a transitive grant to the one it stands for.
+static int end_follow(struct end *e)
+{
+	struct grant_hold *h = &e->hold;
+	int rc = GNTST_general_error;
+
+	e->via = *h;
+	*h = (struct grant_hold){
+		.owner = domain_get_by_id(e->via.next_domid),
+		.ref = e->via.next_ref,
+		.user = e->via.owner->id,
+		.write = e->via.write,
+		.refs = 1,
+	};
+	if (h->owner && h->owner != e->via.owner)
+		rc = grant_acquire(h, GRANT_PART);
+	if (!rc)
+		return GNTST_okay;
+	if (h->owner)
+		domain_put(h->owner);
+	grant_end(&e->via);
+	return rc;
+}
+
+static void end_close(const struct end *e)
+{
+	if (e->hold.owner)
+		grant_end(&e->hold);
+	else
+		grant_page_put(e->hold.page, e->hold.write);
+	if (e->via.owner)
+		grant_end(&e->via);
+}
+
+static int end_open(struct end *e, const struct gnttab_copy_ptr *p,
 		    bool is_grant, u16 len)
 {
+	struct grant_hold *h = &e->hold;
 	int rc;
 
 	h->refs = 1;
@@ -27,30 +73,23 @@ static int end_open(struct grant_hold *h, const struct gnttab_copy_ptr *p,
 	if (!h->owner)
 		return GNTST_bad_domain;
 	h->ref = p->u.ref;
-	rc = grant_acquire(h, false);
-	if (!rc &&
-	    (p->offset < h->start || p->offset + len > h->start + h->length)) {
-		grant_release(h);
-		rc = GNTST_general_error;
-	}
+	h->user = currd->id;
+	rc = grant_acquire(h, GRANT_ANY);
 	if (rc)
 		domain_put(h->owner);
-	return rc;
-}
-
-static void end_close(const struct grant_hold *h)
-{
-	if (h->owner) {
-		grant_release(h);
-		domain_put(h->owner);
-	} else {
-		grant_page_put(h->page, h->write);
-	}
+	else if (!h->page)
+		rc = end_follow(e);
+	if (rc)
+		return rc;
+	if (p->offset >= h->start && p->offset + len <= h->start + h->length)
+		return GNTST_okay;
+	end_close(e);
+	return GNTST_general_error;
 }
 
 int grant_copy(struct gnttab_copy *op)
 {
-	struct grant_hold src = { .write = false }, dst = { .write = true };
+	struct end src = {}, dst = { .hold.write = true };
 	const u8 *from;
 	u8 *to;
 	int rc;
@@ -64,8 +103,8 @@ int grant_copy(struct gnttab_copy *op)
 		return rc;
 	rc = end_open(&dst, &op->dest, op->flags & GNTCOPY_dest_gref, op->len);
 	if (!rc) {
-		from = map_frame(page_to_mfn(src.page));
-		to = map_frame(page_to_mfn(dst.page));
+		from = map_frame(page_to_mfn(src.hold.page));
+		to = map_frame(page_to_mfn(dst.hold.page));
 		memmove(to + op->dest.offset, from + op->source.offset,
 			op->len);
 		unmap_frame(to);

@@ -17,9 +17,12 @@ static bool in_use(const struct grant_active *a)
 // Are head's type and domid what somebody needs who is the first user?
 static bool head_valid(u32 head, const struct grant_want *want)
 {
-	u16 mask = GTF_type_mask | (want->whole ? GTF_sub_page : 0);
-
-	return (head & mask) == GTF_permit_access && head >> 16 == want->domid;
+	if (head >> 16 != want->domid)
+		return false;
+	if ((head & GTF_type_mask) == GTF_transitive)
+		return !want->direct;
+	return (head & GTF_type_mask) == GTF_permit_access &&
+	       !(want->whole && head & GTF_sub_page);
 }
 
 static bool head_allows(u32 head, const struct grant_active *a,
@@ -94,7 +97,8 @@ int grant_entry_claim(const struct grant_words *w, const struct grant_active *a,
 {
 	if (in_use(a) &&
 	    (a->domid != want->domid || (want->whole && a->sub_page) ||
-	     a->readers >= USERS_MAX || a->writers >= USERS_MAX))
+	     (want->direct && a->transitive) || a->readers >= USERS_MAX ||
+	     a->writers >= USERS_MAX))
 		return GNTST_general_error;
 	return w->status ? claim_v2(w, a, want, flags)
 			 : claim_v1(w, a, want, flags);

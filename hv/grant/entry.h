@@ -13,12 +13,14 @@ struct grant_active {
 	u16 readers, writers; // users, the latter not among the former
 	u16 start, length;    // bytes of the frame
 	bool sub_page;
+	bool transitive; // stands for another domain's grant: no frame here
 };
 
 struct grant_want {
 	u16 domid; // who asks
 	bool write;
-	bool whole; // the whole page, to map it
+	bool whole;  // the whole page, to map it
+	bool direct; // of a frame of the granter's, not a transitive grant
 };
 
 // flags and domid, the first word of an entry of either version; status is

@@ -43,6 +43,10 @@ static int read_target(struct grant_table *t, u32 ref, u16 flags,
 	const union grant_entry_v2 *e = grant_entry(t, ref);
 	u64 frame = grant_frame(t, ref);
 
+	a->transitive = (flags & GTF_type_mask) == GTF_transitive;
+	a->sub_page = false;
+	if (a->transitive)
+		return GNTST_okay;
 	a->start = 0;
 	a->length = PAGE_SIZE;
 	a->sub_page = t->version == 2 && flags & GTF_sub_page;
@@ -56,6 +60,17 @@ static int read_target(struct grant_table *t, u32 ref, u16 flags,
 		return GNTST_bad_page;
 	a->frame = (u32)frame;
 	return GNTST_okay;
+}
+
+// What the entry says at the time; the user finds out what it is worth.
+static void take_next(struct grant_hold *h)
+{
+	const union grant_entry_v2 *e = grant_entry(h->owner->grant, h->ref);
+
+	h->next_domid = READ_ONCE(e->transitive.trans_domid);
+	h->next_ref = READ_ONCE(e->transitive.gref);
+	h->page = NULL;
+	h->kept = h->refs;
 }
 
 static int take_pages(struct grant_hold *h, const struct grant_active *a)
@@ -81,9 +96,10 @@ static u16 *users(struct grant_active *a, bool write)
 	return write ? &a->writers : &a->readers;
 }
 
-int grant_acquire(struct grant_hold *h, bool whole)
+int grant_acquire(struct grant_hold *h, enum grant_kind most)
 {
-	struct grant_want want = { currd->id, h->write, whole };
+	struct grant_want want = { h->user, h->write, most == GRANT_PAGE,
+				   most != GRANT_ANY };
 	struct grant_table *t = h->owner->grant;
 	struct grant_words words;
 	struct grant_active *a;
@@ -101,6 +117,7 @@ int grant_acquire(struct grant_hold *h, bool whole)
 	if (!a)
 		return GNTST_general_error;
 	words = grant_words(t, h->ref);
+	want.direct |= t->version == 1;
 	rc = grant_entry_claim(&words, a, &want, &flags);
 	if (rc)
 		return rc;
@@ -108,7 +125,9 @@ int grant_acquire(struct grant_hold *h, bool whole)
 		a->domid = want.domid;
 		rc = read_target(t, h->ref, flags, a);
 	}
-	if (!rc)
+	if (!rc && a->transitive)
+		take_next(h);
+	else if (!rc)
 		rc = take_pages(h, a);
 	if (rc)
 		grant_entry_settle(&words, a);
@@ -194,9 +213,10 @@ static int map_with(struct gnttab_map_grant_ref *op, struct domain *owner,
 	struct grant_table *t = currd->grant;
 	struct grant_hold h = { .owner = owner,
 				.ref = op->ref,
+				.user = currd->id,
 				.write = !(op->flags & GNTMAP_readonly),
 				.refs = count_parts(op->flags) };
-	int rc = grant_acquire(&h, true);
+	int rc = grant_acquire(&h, GRANT_PAGE);
 
 	if (rc)
 		return rc;

@@ -57,11 +57,16 @@ struct grant_table {
 struct grant_hold {
 	struct domain *owner;
 	u32 ref;
+	u16 user; // who uses it
 	bool write;
 	u8 refs; // references (and writable types) on page
 	u8 kept; // those of them that stay with page-table entries
 	struct page_info *page;
 	u16 start, length; // bytes of the frame that may be used
+	// A transitive grant has no page and stands for this one, as if its
+	// owner used it.
+	u16 next_domid;
+	u32 next_ref;
 };
 
 static inline u32 grant_entries(const struct grant_table *t)
@@ -84,9 +89,12 @@ const struct grant_active *grant_used(struct grant_table *t, u32 ref);
 // At least n shared frames; -EINVAL (limit), -ENOMEM.
 int grant_grow(struct domain *d, u32 n);
 
-// Takes h->owner's grant h->ref, for h->write and h->refs uses of current's. GNTST_*; page
-// and the rest of h are set on success. Takes the table's lock.
-int grant_acquire(struct grant_hold *h, bool whole);
+// What a grant may be: a page, a part of one, or another grant.
+enum grant_kind { GRANT_PAGE, GRANT_PART, GRANT_ANY };
+// Takes h->owner's grant h->ref, for h->write and h->refs uses of h->user's.
+// GNTST_*; page or next_*, and the rest of h, are set on success. Takes the
+// table's lock.
+int grant_acquire(struct grant_hold *h, enum grant_kind most);
 void grant_release(const struct grant_hold *h);
 // References of a frame, outside of a hold.
 bool grant_page_get(struct page_info *pg, struct domain *owner, bool write);

@@ -37,8 +37,13 @@ static bool may(const struct world *w, const struct grant_want *want)
 			return false;
 		if (want->whole && w->a.sub_page)
 			return false;
+		if (want->direct && w->a.transitive)
+			return false;
 	} else {
-		if ((f & GTF_type_mask) != GTF_permit_access)
+		if ((f & GTF_type_mask) == GTF_transitive && want->direct)
+			return false;
+		if ((f & GTF_type_mask) != GTF_transitive &&
+		    (f & GTF_type_mask) != GTF_permit_access)
 			return false;
 		if (want->whole && f & GTF_sub_page)
 			return false;
@@ -71,18 +76,21 @@ static void one(struct world before, const struct grant_want *want)
 	       (before.a.writers ? GTF_writing : 0)));
 }
 
-/* Bits of n: version, readers, writers, who, sub-page, and what is wanted. */
+/* Bits of n: version, readers, writers, who, sub-page, what is wanted, and
+ * whether transitive grants are wanted and in use. */
 static void with_use(u16 flags, unsigned n)
 {
 	struct world w = { .v2 = n & 1, .head = flags | (n & 2 ? 7 : 9) << 16 };
 	struct grant_want want = { .domid = 7,
 				   .write = n & 64,
-				   .whole = n & 128 };
+				   .whole = n & 128,
+				   .direct = n & (128 | 256) };
 
 	w.a.readers = n & 4 ? 1 : 0;
 	w.a.writers = n & 8 ? 2 : 0;
 	w.a.domid = n & 16 ? 7 : 9;
 	w.a.sub_page = n & 32;
+	w.a.transitive = n & 512;
 	if (w.v2)
 		w.status = (w.a.readers || w.a.writers ? GTF_reading : 0) |
 			   (w.a.writers ? GTF_writing : 0);
@@ -97,14 +105,14 @@ static void with_use(u16 flags, unsigned n)
 static void every_entry(void)
 {
 	for (u32 flags = 0; flags < 0x200; flags++)
-		for (unsigned n = 0; n < 256; n++)
+		for (unsigned n = 0; n < 1024; n++)
 			with_use((u16)flags, n);
 }
 
 static void too_many(void)
 {
 	struct world w = { .head = GTF_permit_access | 7 << 16 };
-	struct grant_want want = { .domid = 7 };
+	struct grant_want want = { .domid = 7, .direct = true };
 	struct grant_words gw = words(&w);
 	u16 flags;
 
@@ -163,7 +171,9 @@ static void *granter(void *unused)
 
 static void race(bool v2)
 {
-	struct grant_want want = { .domid = 7, .write = true, .whole = true };
+	struct grant_want want = {
+		.domid = 7, .write = true, .whole = true, .direct = true
+	};
 	struct grant_active none = { 0 };
 	struct grant_words gw;
 	pthread_t thread;
