@@ -51,11 +51,12 @@ WEB_BYTES = 16 << 20
 
 def boot_script(context, script, hv, cpus, words="", arguments=(),
                 guests=False, files=None, memory="2G", before=None,
-                **options):
+                maker=Machine, **options):
     """Run the script once in a machine of its own, and collect its lines;
     guests: with what saves time where Dom0 starts some; files: more of them
     in its initramfs; before(machine) is called first, and may wait for what
-    it likes. Returns everything that the console said."""
+    it likes; maker: what kind of Machine. Returns everything that the console
+    said."""
     words = f"{WORDS} ringlet.script={script} {words}".strip()
     kernel, initrd = dom0_modules(words)
     if guests:
@@ -63,10 +64,10 @@ def boot_script(context, script, hv, cpus, words="", arguments=(),
     if files:
         initrd = (image.joined(context, INITRD,
                                image.archive(context, files)), "")
-    with Machine(context, hv=hv, cpus=cpus, memory=memory,
-                 hv_args=HV_ARGS + " dom0_mem=1024M",
-                 devices=["-nic", "none", *arguments],
-                 modules=[kernel, initrd], **options) as machine:
+    with maker(context, hv=hv, cpus=cpus, memory=memory,
+               hv_args=HV_ARGS + " dom0_mem=1024M",
+               devices=["-nic", "none", *arguments],
+               modules=[kernel, initrd], **options) as machine:
         if before:
             before(machine)
             machine.read_to = 0
