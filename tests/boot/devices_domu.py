@@ -2,11 +2,11 @@
 """Devices of guests: Linux' own backends in Dom0 and frontends in DomU."""
 import os
 
-from boot.boot import dom0_modules
 from boot.dom0 import boot_fetching, boot_script
 from lib import devices
-from lib.case import Case, Failure, need
+from lib.case import ROOT, Case, Failure, need
 from lib.machine import HV_ARGS, Machine
+from lib.terminal import Terminal, user_environment
 
 # name, hypervisor, CPUs, the machine's disk, its MiB, timeout
 BLOCK = [
@@ -49,31 +49,36 @@ def _other(script, hv, cpus):
 
 
 def _demo(context):
-    """What `make run` shows: a guest with a disk and a card, its console, and
-    the way back from there."""
-    with Machine(context, hv="ringlet", memory="1G",
-                 hv_args=HV_ARGS + " dom0_mem=512M",
-                 devices=devices.network("virtio"),
-                 modules=dom0_modules("console=hvc0 quiet")) as machine:
-        machine.expect(r"demo guest is being created")
-        machine.expect(r"dom0# ")
-        machine.send("until xenstore-exists /local/domain/1/console/tty; "
-                     "do sleep 1; done; xl console demo\n")
-        machine.expect(r"demo: disk xvda is at /mnt")
-        machine.expect(r"demo: address 10\.0\.2\.\d+\s")
-        machine.send("\n")
-        machine.expect(r"demo# ")
-        machine.send("echo kept | tee /mnt/note; sync; df /mnt | tail -n 1\n")
-        machine.expect(r"^/dev/xvda .*/mnt$")
-        machine.send("\x1d")
-        machine.expect(r"dom0# ")
-        machine.send("xl block-list demo; xl network-list demo\n")
-        machine.expect(r"^51712 +0 +\d+ +4 ")
-        machine.expect(r"^0 +0 +00:16:3e:\S+ +0 +4 ")
-        machine.send("xl shutdown -w demo && mount /var/lib/xen/demo.img /mnt "
-                     "&& cat /mnt/note; poweroff\n")
-        machine.expect(r"^kept$")
-        machine.expect_exit(30)
+    """`make run` as a user has it: a guest with a disk and a card, its
+    console, and the ways back from there."""
+    with Terminal(context, ["make", "run"], ROOT,
+                  user_environment(HV=context.hv or "ringlet")) as terminal:
+        terminal.expect(r"demo guest is being created")
+        terminal.expect(r"dom0# ")
+        terminal.send("until xenstore-exists /local/domain/1/console/tty; "
+                      "do sleep 1; done; xl console demo\n")
+        terminal.expect(r"demo: disk xvda is at /mnt")
+        terminal.expect(r"demo: address 10\.0\.2\.\d+\s")
+        terminal.send("\n")
+        terminal.expect(r"demo# ")
+        terminal.send("echo kept | tee /mnt/note; sync; "
+                      "df /mnt | tail -n 1\n")
+        terminal.expect(r"^/dev/xvda .*/mnt$")
+        terminal.send("\x1d")
+        terminal.expect(r"dom0# ")
+        terminal.send("xl list; xl block-list demo; xl network-list demo\n")
+        terminal.expect(r"^Domain-0 +0 +512 +1 ")
+        terminal.expect(r"^demo +1 +128 +1 ")
+        terminal.expect(r"^51712 +0 +\d+ +4 ")
+        terminal.expect(r"^0 +0 +00:16:3e:\S+ +0 +4 ")
+        terminal.send("xl shutdown -w demo && "
+                      "mount -t ext4 /var/lib/xen/demo.img /mnt && "
+                      "cat /mnt/note\n")
+        terminal.expect(r"^kept$")
+        terminal.expect(r"dom0# ")
+        terminal.send("\x01x")
+        if terminal.ended(30) != 0:
+            raise Failure("Ctrl-A X does not end it well")
 
 
 def _debian_guest(context):
