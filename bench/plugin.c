@@ -5,7 +5,8 @@
 // distributions ship none.
 //
 // A marker is the 7-byte NOP 0f 1f 80 ID OP b1 5e: OP 1 starts section ID, 2
-// ends it, 3 stops the machine. Options: out=FILE; until=first|init|exit; blocks=FILE.
+// ends it, 3 stops the machine. Options: out=FILE; until=first|init|exit;
+// blocks=FILE: instructions by block; section=ID: only of its last turn.
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -75,6 +76,7 @@ static struct counts {
 
 static FILE *out;
 static const char *blocks_path;
+static u64 blocks_section;
 static enum { FIRST, INIT, EXIT } until = EXIT;
 static bool kernel_seen, user_seen;
 
@@ -126,6 +128,13 @@ static void print_blocks(void)
 	fclose(to);
 }
 
+static void clear_blocks(void)
+{
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+		for (struct block *b = blocks[i]; b; b = b->next)
+			b->plain = b->rep = 0;
+}
+
 static void reached(const char *what)
 {
 	static const struct counts none;
@@ -135,7 +144,8 @@ static void reached(const char *what)
 
 static void stop(void)
 {
-	print_blocks();
+	if (!blocks_section)
+		print_blocks();
 	fclose(out);
 	_exit(0);
 }
@@ -143,12 +153,15 @@ static void stop(void)
 static void at_exit(u64 id, void *data)
 {
 	reached("exit");
-	print_blocks();
+	if (!blocks_section)
+		print_blocks();
 }
 
 static void section_start(unsigned int vcpu, void *data)
 {
 	marked = total;
+	if (blocks_section == (u64)data)
+		clear_blocks();
 }
 
 static void section_end(unsigned int vcpu, void *data)
@@ -158,6 +171,8 @@ static void section_end(unsigned int vcpu, void *data)
 
 	snprintf(what, sizeof(what), "section %lu", (u64)data);
 	print_counts(what, &from);
+	if (blocks_section == (u64)data)
+		print_blocks();
 }
 
 static void section_stop(unsigned int vcpu, void *data)
@@ -252,7 +267,7 @@ static void watch_marker(struct qemu_plugin_insn *insn)
 		return;
 	if (code[4] == 1)
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, section_start, 0,
-						       NULL);
+						       (void *)(u64)code[3]);
 	else if (code[4] == 2)
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, section_end, 0,
 						       (void *)(u64)code[3]);
@@ -312,6 +327,8 @@ EXPORT int qemu_plugin_install(u64 id, const void *info, int argc, char **argv)
 			out = fopen(argv[i] + 4, "w");
 		else if (!strncmp(argv[i], "blocks=", 7))
 			blocks_path = strdup(argv[i] + 7);
+		else if (!strncmp(argv[i], "section=", 8))
+			blocks_section = strtoul(argv[i] + 8, NULL, 10);
 		else if (!strcmp(argv[i], "until=first"))
 			until = FIRST;
 		else if (!strcmp(argv[i], "until=init"))

@@ -35,6 +35,11 @@ bool check_eq(const char *file, int line, const char *what, long got, long want)
 	return false;
 }
 
+unsigned int checks_failed(void)
+{
+	return failures;
+}
+
 void test_skip(const char *why)
 {
 	snprintf(skip_reason, sizeof(skip_reason), "%s", why);

@@ -59,11 +59,11 @@ def boot_script(context, script, hv, cpus, words="", arguments=(),
     said."""
     words = f"{WORDS} ringlet.script={script} {words}".strip()
     kernel, initrd = dom0_modules(words)
-    if guests:
-        initrd = (image.joined(context, INITRD, GUESTS), "")
+    archives = [GUESTS] if guests else []
     if files:
-        initrd = (image.joined(context, INITRD,
-                               image.archive(context, files)), "")
+        archives.append(image.archive(context, files))
+    if archives:
+        initrd = (image.joined(context, INITRD, *archives), "")
     with maker(context, hv=hv, cpus=cpus, memory=memory,
                hv_args=HV_ARGS + " dom0_mem=1024M",
                devices=["-nic", "none", *arguments],

@@ -304,6 +304,7 @@ add_xen_files() {
 	mkdir -p "$stage"/var/lib/{xen,xenstored} "$stage"/etc/xen/scripts \
 		"$stage"/var/log/xen/console "$stage"/run/{xen,xenstored,lock}
 	cp "$pkgs"/etc/xen/scripts/* "$stage/etc/xen/scripts/"
+	cp "$pkgs/etc/xen/oxenstored.conf" "$stage/etc/xen/"
 	cp "$here"/files/{xl.conf,demo.cfg,demo2.cfg,demo-full.cfg} "$stage/etc/xen/"
 	cp "$here"/files/{passwd,group,profile,bashrc,mke2fs.conf} "$stage/etc/"
 	cp "$here/files/dhcp" "$stage/etc/"

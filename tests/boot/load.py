@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""Many guests at once: the scripts load and stores in Dom0, with the guests
+peer and store."""
+from boot.dom0 import boot_script
+from lib.case import Case
+
+# name, hypervisor, MiB of the machine, guests, timeout
+LOAD = [
+    ("load/peers", "ringlet-debug", 2560, 24, 900),
+    ("soak/load-peers", "ringlet", 4096, 100, 3600),
+]
+# name, hypervisor, store daemon, timeout
+STORES = [
+    ("stores/xenstored", "ringlet", "xenstored", 900),
+    ("stores/oxenstored", "ringlet-debug", "oxenstored", 900),
+]
+
+
+def _load(hv, memory, guests):
+    def body(context):
+        boot_script(context, "load", hv, 2, guests=True, memory=f"{memory}M",
+                    files={"boot/peer": "build/guests/peer"},
+                    words=f"ringlet.guests={guests} "
+                    f"ringlet.timeout={int(context.left())}")
+    return body
+
+
+def _stores(hv, daemon):
+    def body(context):
+        boot_script(context, "stores", hv, 2, guests=True,
+                    files={"boot/store": "build/guests/store"},
+                    words=f"ringlet.store={daemon} "
+                    f"ringlet.timeout={int(context.left())}")
+    return body
+
+
+def cases():
+    return [Case(name, _load(*how), timeout)
+            for name, *how, timeout in LOAD] + [
+        Case(name, _stores(*how), timeout)
+        for name, *how, timeout in STORES]

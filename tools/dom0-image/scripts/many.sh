@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# Sourced by the scripts with many small guests, after lib.sh.
+
+# Pages that the hypervisor has free, exactly: it says so on a debug key.
+free_pages() {
+	xl dmesg -c >/dev/null
+	xl debug-keys m
+	xl dmesg | sed -n 's/.*memory: .* pages, \([0-9]*\) free.*/\1/p
+		s/.*Dom heap: \([0-9]*\)kB free.*/\1 kB/p' |
+		awk '{ print $2 == "kB" ? $1 / 4 : $1 }'
+}
+
+# small_create NAME KERNEL: 8 MiB.
+small_create() {
+	cat >"/tmp/$1.cfg" <<-END
+		name = "$1"
+		type = "pv"
+		kernel = "/boot/$2"
+		memory = 8
+	END
+	timeout 60 xl create -q "/tmp/$1.cfg"
+}
+
+# many_create PREFIX KERNEL COUNT: their numbers are in $ids then.
+many_create() {
+	local i
+	ids=()
+	for ((i = 0; i < $3; i++)); do
+		small_create "$1$i" "$2" || return 1
+		ids+=("$(xl domid "$1$i")")
+	done
+	echo "$3 guests"
+}
+
+# tell_all KEY VALUE: by their directory `data` in the store.
+tell_all() {
+	local id words=()
+	for id in "${ids[@]}"; do
+		words+=("/local/domain/$id/data/$1" "$2")
+	done
+	xenstore-write "${words[@]}"
+}
+
+all_told() {
+	local id paths=()
+	for id in "${ids[@]}"; do
+		paths+=("/local/domain/$id/data/told")
+	done
+	xenstore-read "${paths[@]}" >/tmp/told 2>/dev/null &&
+		[ "$(grep -c "^$1 " /tmp/told)" = ${#ids[@]} ]
+}
+
+# told NUMBER SECONDS: what all said, in /tmp/told.
+told() {
+	wait_for "$2" all_told "$1" && return
+	sort /tmp/told | uniq -c | sort -rn | head -n 5
+	echo "only $(grep -c "^$1 " /tmp/told) of ${#ids[@]} answered"
+	return 1
+}
+
+no_guests() {
+	[ "$(xl list | wc -l)" = 2 ] && ! pgrep -x xl >/dev/null
+}
+
+destroy_all() {
+	local id
+	for id in "${ids[@]}"; do
+		timeout 60 xl destroy "$id" || return 1
+	done
+	wait_for 30 no_guests
+}
+
+store_content() {
+	xenstore-ls -f / | sort
+}
