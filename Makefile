@@ -108,6 +108,7 @@ counts: release guests
 	@tools/dom0-image/build.sh
 	@tools/xen-oracle.sh
 	@python3 bench/boot_count.py
+	@python3 bench/xl_count.py
 
 run:
 	@tools/deps.sh build run
