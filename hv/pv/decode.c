@@ -37,13 +37,15 @@ static const struct form {
 	u16 first, last;
 	u16 kind, shape;
 } forms[] = {
-	{ 0xec, 0xed, INSN_IN, 0 }, // most of all
+	// The first three are most of all.
+	{ 0xec, 0xed, INSN_IN, 0 },
+	{ 0xf32, 0xf32, INSN_RDMSR, 0 },
+	{ 0x88, 0x89, INSN_MOV, MEMORY },
 	{ 0xee, 0xef, INSN_OUT, 0 },
 	{ 0xe4, 0xe5, INSN_IN, IMM8 },
 	{ 0xe6, 0xe7, INSN_OUT, IMM8 },
 	{ 0x6c, 0x6d, INSN_INS, STRING },
 	{ 0x6e, 0x6f, INSN_OUTS, STRING },
-	{ 0x88, 0x89, INSN_MOV, MEMORY },
 	{ 0xc6, 0xc7, INSN_MOV, MEMORY | IMM | EXT(0) },
 	{ 0xfc3, 0xfc3, INSN_MOV, MEMORY }, // movnti
 	{ 0x86, 0x87, INSN_XCHG, MEMORY },
@@ -57,7 +59,6 @@ static const struct form {
 	{ 0xf23, 0xf23, INSN_WRITE_DR, REGISTERS },
 	{ 0xf30, 0xf30, INSN_WRMSR, 0 },
 	{ 0xf31, 0xf31, INSN_RDTSC, 0 },
-	{ 0xf32, 0xf32, INSN_RDMSR, 0 },
 	{ 0xfa2, 0xfa2, INSN_CPUID, 0 },
 	{ 0xf1d1, 0xf1d1, INSN_XSETBV, 0 },
 	{ 0xf1f9, 0xf1f9, INSN_RDTSCP, 0 },

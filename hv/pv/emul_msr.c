@@ -225,6 +225,7 @@ static bool read_hwcr(struct vcpu *v, u32 msr, u64 *value)
 }
 
 static const struct msr_rule rules[] = {
+	{ MSR_FS_BASE, 3, ANY, read_base, write_base, 0 }, // at each switch
 	{ MSR_TSC, 1, ANY, read_tsc, NULL, 0 },
 	{ 0x00000017, 1, INTEL, read_host, NULL, 0 }, // platform id
 	{ MSR_APIC_BASE, 1, ANY, read_apic_base, NULL, 0 },
@@ -246,7 +247,6 @@ static const struct msr_rule rules[] = {
 	{ 0x00000400, 4 * MC_BANKS, ANY, read_mc_bank, ignore, 0 }, // MC0_CTL
 	{ 0x40000000, 1, ANY, read_fixed, write_hypercall_page, 0 },
 	{ MSR_EFER, 1, ANY, read_efer, write_same, 0 },
-	{ MSR_FS_BASE, 3, ANY, read_base, write_base, 0 },
 	{ MSR_TSC_AUX, 1, ANY, read_tsc_aux, write_tsc_aux, 0 },
 	{ MSR_SYSCFG, 1, AMD, read_amd_memory, NULL, 0 },
 	{ 0xc0010015, 1, AMD, read_hwcr, ignore, 0 },	  // HWCR

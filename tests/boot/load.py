@@ -25,11 +25,23 @@ def _load(hv, memory, guests):
     return body
 
 
+def _type(machine):
+    """At `xl console`, where the guest's shell answers; Ctrl-] ends it."""
+    machine.expect("STORES-CONSOLE-BEGINS")
+    machine.send("\n")
+    machine.expect("demo# ")
+    machine.send("echo con''sole $((6 * 7))\n")
+    machine.expect("^console 42$")
+    machine.send("\x1d")
+    machine.expect("STORES-CONSOLE-ENDS")
+
+
 def _stores(hv, daemon):
     def body(context):
         boot_script(context, "stores", hv, 2, guests=True,
                     files={"boot/store": "build/guests/store"},
-                    words=f"ringlet.store={daemon} "
+                    before=_type,
+                    words=f"ringlet.store={daemon} ringlet.typist=yes "
                     f"ringlet.timeout={int(context.left())}")
     return body
 

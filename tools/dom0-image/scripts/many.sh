@@ -61,7 +61,7 @@ told() {
 }
 
 no_guests() {
-	[ "$(xl list | wc -l)" = 2 ] && ! pgrep -x xl >/dev/null
+	[ "$(xl list | wc -l)" = 2 ] && [ -z "$(pidof xl)" ]
 }
 
 destroy_all() {
