@@ -3,14 +3,16 @@
 # make install: see README.md.
 
 VERSION := 0.1
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 ROOMS   := lib x86 con mm dom access sched evtchn grant pci pv call ctl boot
 SRC_C   := $(foreach r,$(ROOMS),$(wildcard hv/$(r)/*.c))
 SRC_S   := $(foreach r,$(ROOMS),$(wildcard hv/$(r)/*.S))
 CFLAGS  := -std=gnu11 -O2 -g -falign-functions=8 -falign-jumps=1 \
 	-falign-loops=1 -falign-labels=1 -ffreestanding -fno-common -fno-strict-aliasing \
 	-fno-builtin-printf -mno-red-zone -mgeneral-regs-only -fpie \
-	-fvisibility=hidden -mno-direct-extern-access -fno-stack-protector \
+	-fvisibility=hidden -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fcf-protection=none \
 	-fno-delete-null-pointer-checks -ffunction-sections -fdata-sections \
 	-Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
@@ -19,7 +21,6 @@ CFLAGS  := -std=gnu11 -O2 -g -falign-functions=8 -falign-jumps=1 \
 	-Wnested-externs -Wredundant-decls -Wno-unused-parameter -Wframe-larger-than=1024 \
 	 -Ihv -include lib/types.h \
 	-DRINGLET_VERSION='"$(VERSION)"'
-CFLAGS  := $(filter-out -mno-direct-extern-access,$(CFLAGS))
 
 # Rooms and files that no hot path enters are built for size.
 COLD    := boot/% con/% ctl/% dom/% lib/% pci/% mm/boot mm/stacks \
@@ -32,10 +33,16 @@ COLD    := boot/% con/% ctl/% dom/% lib/% pci/% mm/boot mm/stacks \
 OPT      = $(if $(filter $(COLD),$*),-Os) \
 	$(if $(filter boot/dom0 mm/boot,$*),-mstringop-strategy=libcall)
 
-.PHONY: all release debug clean size test soak counts run dom0-image print-cflags install uninstall guests fmt
+.DELETE_ON_ERROR:
+.PHONY: all compiler release debug clean size test soak counts run dom0-image print-cflags install uninstall guests fmt
 all: release debug
 release: build/ringlet
 debug: build/ringlet-debug
+
+# What a build needs, from the distribution where it is missing.
+compiler:
+	@printf '#include <%s>\n' xen/xen.h zlib.h lzma.h zstd.h | \
+		$(CC) -E -o /dev/null - 2>/dev/null || tools/deps.sh build
 
 build/ringlet: build/release/stage.img
 	@cp $< $@
@@ -52,9 +59,10 @@ $(1)/obj/%.o: hv/%.S $(1)/offsets.h Makefile
 	@mkdir -p $$(@D)
 	@echo "  AS    $$<"
 	@$(CC) $(filter-out -include lib/types.h,$(CFLAGS)) $(2) -I$(1) -D__ASSEMBLY__ -MMD -MP -c -o $$@ $$<
-$(1)/offsets.h: tools/offsets.c hv/dom/domain.h hv/dom/vcpu.h hv/x86/percpu.h hv/x86/regs.h Makefile
+$(1)/offsets.h: tools/offsets.c hv/dom/domain.h hv/dom/vcpu.h hv/x86/percpu.h hv/x86/regs.h Makefile | compiler
 	@mkdir -p $$(@D)
-	@$(CC) $(CFLAGS) $(2) -S -o - $$< | sed -n 's/^#define/&/p;s/.*@OFFSET \([A-Z0-9_]*\) \$$$$\?\(-\?[0-9]*\) .*/#define \1 \2/p' > $$@
+	@$(CC) $(CFLAGS) $(2) -S -o $$@.s $$<
+	@sed -n 's/^#define/&/p;s/.*@OFFSET \([A-Z0-9_]*\) \$$$$\?\(-\?[0-9]*\) .*/#define \1 \2/p' $$@.s > $$@
 $(1)/hv.elf: $(SRC_C:hv/%.c=$(1)/obj/%.o) $(SRC_S:hv/%.S=$(1)/obj/%.o) hv/boot/hv.lds tools/symbols.py
 	@echo "  LD    $$@"
 	@python3 tools/symbols.py --empty > $(1)/syms.S
