@@ -20,7 +20,7 @@ import traceback
 sys.dont_write_bytecode = True
 
 from boot import (bench, boot, console, cpus, ctrl_c, devices_domu, dom0,
-                  install, life, load, pv, timing)
+                  install, life, load, memory, pv, timing)
 from lib import local, proc
 from lib.case import (BUILD, FAIL, LOGS, PASS, ROOT, SKIP, Broken, Context,
                       Failure, Skipped)
@@ -59,7 +59,7 @@ def chosen(options):
     cases = (local.cases() + boot.cases() + install.cases() + pv.cases() +
              console.cases() + dom0.cases() + timing.cases() +
              devices_domu.cases() + cpus.cases() + life.cases() +
-             load.cases() + ctrl_c.cases() + bench.cases())
+             load.cases() + ctrl_c.cases() + memory.cases() + bench.cases())
     if options.only:
         return [case for case in cases if any(
             fnmatch.fnmatch(case.name, pattern) or pattern in case.name

@@ -73,13 +73,24 @@ const struct grant_active *grant_used(struct grant_table *t, u32 ref)
 	return a && (a->readers || a->writers) ? a : NULL;
 }
 
+static void list_shrink(struct frame_list *l, u32 want)
+{
+	while (l->n > want)
+		page_unshare(virt_to_page(l->frame[--l->n]));
+}
+
+// By all that is wanted, or not at all.
 static int list_grow(struct domain *d, struct frame_list *l, u32 want)
 {
+	u32 had = l->n;
+
 	while (l->n < want) {
 		void *p = hvpages_alloc(0);
 
-		if (!p)
+		if (!p) {
+			list_shrink(l, had);
 			return -ENOMEM;
+		}
 		page_share(&d->account, virt_to_page(p), true);
 		m2p_set(virt_to_mfn(p), M2P_INVALID);
 		l->frame[l->n++] = p;
@@ -108,6 +119,7 @@ static int grow_active(struct grant_table *t, u32 frames)
 int grant_grow(struct domain *d, u32 n)
 {
 	struct grant_table *t = d->grant;
+	u32 status = t->status.n;
 	int rc;
 
 	if (n > t->max_frames || t->dead)
@@ -115,7 +127,11 @@ int grant_grow(struct domain *d, u32 n)
 	rc = grow_active(t, n);
 	if (!rc && t->version == 2)
 		rc = list_grow(d, &t->status, STATUS_FRAMES(n));
-	return rc ? rc : list_grow(d, &t->shared, n);
+	if (!rc)
+		rc = list_grow(d, &t->shared, n);
+	if (rc)
+		list_shrink(&t->status, status);
+	return rc;
 }
 
 static struct frame_list *list_of(struct grant_table *t, bool status)
@@ -247,12 +263,6 @@ int grant_set_version(u32 version)
 	return t->dead ? -EINVAL : change_version(currd, version);
 }
 
-static void list_end(struct frame_list *l)
-{
-	while (l->n)
-		page_unshare(virt_to_page(l->frame[--l->n]));
-}
-
 static void table_dump(struct domain *d)
 {
 	struct grant_table *t = d->grant;
@@ -335,8 +345,8 @@ static int table_relinquish(struct domain *d)
 		return rc;
 	SPIN_GUARD(&t->lock);
 	t->dead = true;
-	list_end(&t->shared);
-	list_end(&t->status);
+	list_shrink(&t->shared, 0);
+	list_shrink(&t->status, 0);
 	return 0;
 }
 

@@ -205,7 +205,7 @@ int frames_claim(struct page_account *who, u64 frames)
 	// A claim counts what the domain has already (XENMEM_claim_pages).
 	if (frames > who->total)
 		want = frames - who->total;
-	if (frames && (frames < who->total || frames > who->max))
+	if (frames && (who->dying || frames < who->total || frames > who->max))
 		return -EINVAL;
 	if (want &&
 	    (want > free_frames || claimed - who->claim > free_frames - want))

@@ -41,6 +41,7 @@ static bool softirq_pending(void);
 static struct domain *dom[DOMAINS];
 static struct vcpu vcpus[DOMAINS];
 static u32 used_frames, locks_held;
+static u32 most_frames = FRAMES; // that there are
 u64 max_mfn = FRAMES;
 u64 frame_chunks[1] = { 1 };
 u32 tlb_clock = 1;
@@ -127,7 +128,7 @@ struct page_info *frames_alloc(unsigned order, unsigned width, unsigned flags)
 	(void)order;
 	(void)width;
 	(void)flags;
-	for (u32 i = 1; i < FRAMES; i++) {
+	for (u32 i = 1; i < FRAMES && used_frames < most_frames; i++) {
 		if (frame_table[i].prev != ~0u) {
 			struct page_info *pg = &frame_table[i];
 
@@ -449,11 +450,39 @@ static void *area(u64 at, size_t size)
 	return p;
 }
 
-static void storm(void)
+/* A table grows by all that is wanted, or not at all. */
+static void refused_growth(u32 version)
+{
+	u32 had, status, used;
+
+	for (u16 i = 0; i < DOMAINS; i++)
+		make(i);
+	current = &vcpus[0];
+	CHECK(!grant_set_version(version));
+	had = grant_size(dom[0]).frames;
+	status = dom[0]->grant->status.n;
+	used = used_frames;
+	for (most_frames = used; grant_setup(dom[0], 4); most_frames++) {
+		CHECK(used_frames == used && most_frames < used + 4);
+		CHECK(dom[0]->grant->status.n == status);
+		CHECK(grant_size(dom[0]).frames == had);
+	}
+	CHECK(most_frames > used && grant_size(dom[0]).frames == 4);
+	most_frames = FRAMES;
+	destroy_all();
+}
+
+static void refused(void)
 {
 	area(FRAMES_START, FRAMES * sizeof(struct page_info));
 	area(DIRECT_START, FRAMES * PAGE_SIZE);
 	area(M2P_START, FRAMES * sizeof(u64));
+	for (u32 i = 0; i < 20; i++)
+		refused_growth(1 + i % 2);
+}
+
+static void storm(void)
+{
 	for (u32 round = 0; round < 100; round++) {
 		memset(mapped, 0, sizeof(mapped));
 		for (u16 i = 0; i < DOMAINS; i++)
@@ -464,4 +493,4 @@ static void storm(void)
 	}
 }
 
-UNIT_MAIN(UNIT(storm))
+UNIT_MAIN(UNIT(refused), UNIT(storm))

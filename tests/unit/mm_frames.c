@@ -144,6 +144,11 @@ static void claims(void)
 	spin_unlock(&account.lock);
 	CHECK(frames_claimed() == all - 8 && !frames_alloc(0, 0, 0));
 	CHECK(!frames_claim(&account, 0));
+	// What nobody would give back.
+	account.dying = true;
+	CHECK(frames_claim(&account, 20) == -EINVAL && !frames_claimed());
+	CHECK(!frames_claim(&account, 0));
+	account.dying = false;
 	frames_free(pg, 3);
 	account.total = 0;
 	CHECK(frames_free_count() == all);

@@ -79,7 +79,7 @@ inputs_stamp() {
 		cd "$root"
 		echo "pack $PACK $disk $kernel ${add[*]-}"
 		find tools/dom0-image tools/debs.sh guests/guests.mk \
-			guests/lib guests/mortal -type f -print0 |
+			guests/lib guests/mortal guests/tenant -type f -print0 |
 			LC_ALL=C sort -z | xargs -0 sha256sum
 		stat -c %a tools/dom0-image/files/* tools/dom0-image/scripts/*
 		# shellcheck disable=SC2046 # a list of names
@@ -337,10 +337,11 @@ add_domu_tools() {
 	done
 }
 
-# Programs of our own that watch a guest from inside and from Dom0.
+# add_own_programs FOLDER FILE...: programs of our own that watch a guest from
+# inside and from Dom0.
 add_own_programs() {
 	local file
-	for file in "$here"/programs/*.c; do
+	for file in "${@:2}"; do
 		"${CC:-gcc}" -O2 -static -s -Wall -Wextra -Werror \
 			-o "$1/$(basename "$file" .c)" "$file"
 	done
@@ -354,7 +355,7 @@ build_domu() {
 	cp "$here/files/domu-init" "$dir/init"
 	cp "$here/files/dhcp" "$dir/etc/"
 	add_domu_tools "$dir/usr/bin"
-	add_own_programs "$dir/usr/bin"
+	add_own_programs "$dir/usr/bin" "$here"/programs/*.c
 	add_modules domu "$dir"
 	pack "$dir" "$out/demo.img"
 	cp "$out/demo.img" "$stage/boot/"
@@ -372,9 +373,9 @@ build_guests() {
 	}
 	cp "$pkgs/usr/lib/grub-xen/grub-x86_64-xen.bin" "$dir/boot/"
 	add_programs "$dir" binaries-guests
-	add_own_programs "$dir/usr/bin"
-	make -s -f guests/guests.mk build/guests/mortal
-	cp build/guests/mortal "$dir/boot/"
+	add_own_programs "$dir/usr/bin" "$here"/programs/{,dom0/}*.c
+	make -s -f guests/guests.mk build/guests/{mortal,tenant}
+	cp build/guests/{mortal,tenant} "$dir/boot/"
 	pack "$dir" "$out/guests.img"
 	rm -rf "$dir"
 }
