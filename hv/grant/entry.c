@@ -7,7 +7,7 @@
 #include "lib/abi.h"
 
 #define CLAIM_TRIES 5
-#define USERS_MAX   0xfff0
+#define USERS_MAX   0xf0
 
 static bool in_use(const struct grant_active *a)
 {
@@ -21,14 +21,14 @@ static bool head_valid(u32 head, const struct grant_want *want)
 		return false;
 	if ((head & GTF_type_mask) == GTF_transitive)
 		return !want->direct;
-	return (head & GTF_type_mask) == GTF_permit_access &&
-	       !(want->whole && head & GTF_sub_page);
+	return (head & GTF_type_mask) == GTF_permit_access;
 }
 
 static bool head_allows(u32 head, const struct grant_active *a,
 			const struct grant_want *want)
 {
-	if (want->write && head & GTF_readonly)
+	if ((want->write && head & GTF_readonly) ||
+	    (want->whole && head & GTF_sub_page))
 		return false;
 	return in_use(a) || head_valid(head, want);
 }
@@ -96,9 +96,8 @@ int grant_entry_claim(const struct grant_words *w, const struct grant_active *a,
 		      const struct grant_want *want, u16 *flags)
 {
 	if (in_use(a) &&
-	    (a->domid != want->domid || (want->whole && a->sub_page) ||
-	     (want->direct && a->transitive) || a->readers >= USERS_MAX ||
-	     a->writers >= USERS_MAX))
+	    (a->domid != want->domid || (want->direct && a->transitive) ||
+	     a->readers >= USERS_MAX || a->writers >= USERS_MAX))
 		return GNTST_general_error;
 	return w->status ? claim_v2(w, a, want, flags)
 			 : claim_v1(w, a, want, flags);

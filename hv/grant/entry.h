@@ -8,13 +8,13 @@
 
 // What is in use. With no reader and no writer the rest means nothing.
 struct grant_active {
-	u32 frame;	      // machine frame
-	u16 domid;	      // who uses it
-	u16 readers, writers; // users, the latter not among the former
-	u16 start, length;    // bytes of the frame
-	bool sub_page;
-	bool transitive; // stands for another domain's grant: no frame here
+	u32 frame;	     // machine frame
+	u16 domid      : 15; // who uses it
+	u16 transitive : 1;  // stands for another domain's grant: no frame here
+	u8 readers, writers; // users, the latter not among the former
 };
+
+_Static_assert(sizeof(struct grant_active) == 8, "512 in a page");
 
 struct grant_want {
 	u16 domid; // who asks

@@ -36,30 +36,35 @@ void grant_page_put(struct page_info *pg, bool write)
 		page_put(pg);
 }
 
-// What the first user uses, from the guest's part of the entry.
-static int read_target(struct grant_table *t, u32 ref, u16 flags,
-		       struct grant_active *a)
+// The first user's frame is that of all others until the last one is through.
+static int read_frame(struct grant_hold *h, u16 flags, struct grant_active *a)
 {
-	const union grant_entry_v2 *e = grant_entry(t, ref);
-	u64 frame = grant_frame(t, ref);
+	u64 frame = grant_frame(h->owner->grant, h->ref);
 
-	a->transitive = (flags & GTF_type_mask) == GTF_transitive;
-	a->sub_page = false;
-	if (a->transitive)
+	if (a->readers || a->writers)
 		return GNTST_okay;
-	a->start = 0;
-	a->length = PAGE_SIZE;
-	a->sub_page = t->version == 2 && flags & GTF_sub_page;
-	if (a->sub_page) {
-		a->start = READ_ONCE(e->sub_page.page_off);
-		a->length = READ_ONCE(e->sub_page.length);
-	}
-	if ((u32)a->start + a->length > PAGE_SIZE)
-		return GNTST_general_error;
-	if (!mfn_valid(mfn(frame)))
+	a->domid = h->user & 0x7fff; // there is no domain above
+	a->transitive = (flags & GTF_type_mask) == GTF_transitive;
+	if (!a->transitive && !mfn_valid(mfn(frame)))
 		return GNTST_bad_page;
 	a->frame = (u32)frame;
 	return GNTST_okay;
+}
+
+// The bytes that may be used, from the guest's part of the entry.
+static int read_range(struct grant_hold *h, u16 flags)
+{
+	struct grant_table *t = h->owner->grant;
+	const union grant_entry_v2 *e = grant_entry(t, h->ref);
+
+	h->start = 0;
+	h->length = PAGE_SIZE;
+	if (t->version == 2 && flags & GTF_sub_page) {
+		h->start = READ_ONCE(e->sub_page.page_off);
+		h->length = READ_ONCE(e->sub_page.length);
+	}
+	return (u32)h->start + h->length > PAGE_SIZE ? GNTST_general_error
+						     : GNTST_okay;
 }
 
 // What the entry says at the time; the user finds out what it is worth.
@@ -85,13 +90,11 @@ static int take_pages(struct grant_hold *h, const struct grant_active *a)
 		return grant_page_error(pg, h->owner);
 	}
 	h->page = pg;
-	h->start = a->start;
-	h->length = a->length;
 	return GNTST_okay;
 }
 
 // What a's users are counted by.
-static u16 *users(struct grant_active *a, bool write)
+static u8 *users(struct grant_active *a, bool write)
 {
 	return write ? &a->writers : &a->readers;
 }
@@ -114,21 +117,18 @@ int grant_acquire(struct grant_hold *h, enum grant_kind most)
 			       : GNTST_bad_gntref;
 	h->ref = (u32)index_nospec(h->ref, grant_entries(t));
 	a = grant_active(t, h->ref);
-	if (!a)
-		return GNTST_general_error;
 	words = grant_words(t, h->ref);
 	want.direct |= t->version == 1;
 	rc = grant_entry_claim(&words, a, &want, &flags);
 	if (rc)
 		return rc;
-	if (!a->readers && !a->writers) {
-		a->domid = want.domid;
-		rc = read_target(t, h->ref, flags, a);
-	}
-	if (!rc && a->transitive)
+	rc = read_frame(h, flags, a);
+	if (!rc && a->transitive) {
 		take_next(h);
-	else if (!rc)
-		rc = take_pages(h, a);
+	} else if (!rc) {
+		rc = read_range(h, flags);
+		rc = rc ? rc : take_pages(h, a);
+	}
 	if (rc)
 		grant_entry_settle(&words, a);
 	else

@@ -12,8 +12,6 @@
 #define V1_PER_FRAME	      (PAGE_SIZE / sizeof(struct grant_entry_v1))
 #define V2_PER_FRAME	      (PAGE_SIZE / sizeof(union grant_entry_v2))
 #define STATUS_PER_FRAME      (PAGE_SIZE / sizeof(u16))
-#define ACTIVE_PER_CHUNK      64
-#define CHUNKS(frames)	      ((frames)*V1_PER_FRAME / ACTIVE_PER_CHUNK)
 #define STATUS_FRAMES(frames) DIV_UP((frames)*V2_PER_FRAME, STATUS_PER_FRAME)
 #define MAPS_PER_FRAME	      (PAGE_SIZE / sizeof(struct grant_mapping))
 #define NO_HANDLE	      (~0u)
@@ -43,8 +41,8 @@ struct grant_table {
 	// Entries follow from the shared frames. Status frames, of u16, are
 	// kept once they are there: the guest may map them.
 	struct frame_list shared, status;
-	struct grant_active **active; // a chunk where one was needed, or NULL
-	u32 chunks;
+	struct grant_active **active; // a page for each shared frame
+	u32 active_pages;
 
 	struct spinlock map_lock;    // RANK_MAPTRACK: what follows
 	struct grant_mapping **maps; // max_map_frames pages; NULL before use
@@ -82,7 +80,6 @@ struct grant_words grant_words(struct grant_table *t, u32 ref);
 // Its frame number, of which a version 1 has 32 bits.
 u64 grant_frame(struct grant_table *t, u32 ref);
 void grant_frame_set(struct grant_table *t, u32 ref, u64 frame);
-// NULL: no memory.
 struct grant_active *grant_active(struct grant_table *t, u32 ref);
 // NULL: nobody uses it.
 const struct grant_active *grant_used(struct grant_table *t, u32 ref);

@@ -58,19 +58,14 @@ void grant_frame_set(struct grant_table *t, u32 ref, u64 frame)
 
 struct grant_active *grant_active(struct grant_table *t, u32 ref)
 {
-	struct grant_active **chunk = &t->active[ref / ACTIVE_PER_CHUNK];
-
-	if (!*chunk)
-		*chunk = heap_alloc_array(ACTIVE_PER_CHUNK, sizeof(**chunk));
-	return *chunk ? &(*chunk)[ref % ACTIVE_PER_CHUNK] : NULL;
+	return &t->active[ref / V1_PER_FRAME][ref % V1_PER_FRAME];
 }
 
 const struct grant_active *grant_used(struct grant_table *t, u32 ref)
 {
-	const struct grant_active *a = t->active[ref / ACTIVE_PER_CHUNK];
+	const struct grant_active *a = grant_active(t, ref);
 
-	a = a ? &a[ref % ACTIVE_PER_CHUNK] : NULL;
-	return a && (a->readers || a->writers) ? a : NULL;
+	return a->readers || a->writers ? a : NULL;
 }
 
 static void list_shrink(struct frame_list *l, u32 want)
@@ -98,21 +93,22 @@ static int list_grow(struct domain *d, struct frame_list *l, u32 want)
 	return 0;
 }
 
-// Active entries for so many shared frames can be told.
-static int grow_active(struct grant_table *t, u32 frames)
+static void active_shrink(struct grant_table *t, u32 want)
 {
-	struct grant_active **active;
+	while (t->active_pages > want)
+		hvpages_free(t->active[--t->active_pages], 0);
+}
 
-	if (CHUNKS(frames) <= t->chunks)
-		return 0;
-	active = heap_alloc_array(CHUNKS(frames), sizeof(*active));
-	if (!active)
-		return -ENOMEM;
-	if (t->chunks)
-		memcpy(active, t->active, t->chunks * sizeof(*active));
-	heap_free(t->active);
-	t->active = active;
-	t->chunks = CHUNKS(frames);
+// What using a grant takes is there beforehand: nobody who maps one is refused
+// because memory ran out.
+static int active_grow(struct grant_table *t, u32 want)
+{
+	while (t->active_pages < want) {
+		t->active[t->active_pages] = hvpages_alloc(0);
+		if (!t->active[t->active_pages])
+			return -ENOMEM;
+		t->active_pages++;
+	}
 	return 0;
 }
 
@@ -124,13 +120,15 @@ int grant_grow(struct domain *d, u32 n)
 
 	if (n > t->max_frames || t->dead)
 		return -EINVAL;
-	rc = grow_active(t, n);
+	rc = active_grow(t, n);
 	if (!rc && t->version == 2)
 		rc = list_grow(d, &t->status, STATUS_FRAMES(n));
 	if (!rc)
 		rc = list_grow(d, &t->shared, n);
-	if (rc)
+	if (rc) {
 		list_shrink(&t->status, status);
+		active_shrink(t, t->shared.n);
+	}
 	return rc;
 }
 
@@ -293,8 +291,7 @@ static void table_exit(struct domain *d)
 
 	if (!t)
 		return;
-	for (u32 i = 0; i < t->chunks; i++)
-		heap_free(t->active[i]);
+	active_shrink(t, 0);
 	for (u32 i = 0; i < t->map_frames; i++)
 		hvpages_free(t->maps[i], 0);
 	heap_free(t->maps);
@@ -328,10 +325,11 @@ static int table_init(struct domain *d, const struct domain_config *cfg)
 	t->max_frames = frames;
 	t->max_map_frames = maps;
 	t->map_free = NO_HANDLE;
+	t->active = heap_alloc_array(frames, sizeof(void *));
 	t->shared.frame = heap_alloc_array(frames, sizeof(void *));
 	t->status.frame =
 		heap_alloc_array(STATUS_FRAMES(frames), sizeof(void *));
-	return t->shared.frame && t->status.frame ? 0 : -ENOMEM;
+	return t->active && t->shared.frame && t->status.frame ? 0 : -ENOMEM;
 }
 
 // Others may still have mapped what it grants: that stays until they unmap it,

@@ -32,10 +32,10 @@ static bool may(const struct world *w, const struct grant_want *want)
 {
 	u16 f = (u16)w->head;
 
+	if (want->whole && f & GTF_sub_page)
+		return false;
 	if (w->a.readers || w->a.writers) {
 		if (w->a.domid != want->domid)
-			return false;
-		if (want->whole && w->a.sub_page)
 			return false;
 		if (want->direct && w->a.transitive)
 			return false;
@@ -44,8 +44,6 @@ static bool may(const struct world *w, const struct grant_want *want)
 			return false;
 		if ((f & GTF_type_mask) != GTF_transitive &&
 		    (f & GTF_type_mask) != GTF_permit_access)
-			return false;
-		if (want->whole && f & GTF_sub_page)
 			return false;
 		if (w->head >> 16 != want->domid)
 			return false;
@@ -76,21 +74,20 @@ static void one(struct world before, const struct grant_want *want)
 	       (before.a.writers ? GTF_writing : 0)));
 }
 
-/* Bits of n: version, readers, writers, who, sub-page, what is wanted, and
+/* Bits of n: version, readers, writers, who, what is wanted, and
  * whether transitive grants are wanted and in use. */
 static void with_use(u16 flags, unsigned n)
 {
 	struct world w = { .v2 = n & 1, .head = flags | (n & 2 ? 7 : 9) << 16 };
 	struct grant_want want = { .domid = 7,
-				   .write = n & 64,
-				   .whole = n & 128,
-				   .direct = n & (128 | 256) };
+				   .write = n & 32,
+				   .whole = n & 64,
+				   .direct = n & (64 | 128) };
 
 	w.a.readers = n & 4 ? 1 : 0;
 	w.a.writers = n & 8 ? 2 : 0;
 	w.a.domid = n & 16 ? 7 : 9;
-	w.a.sub_page = n & 32;
-	w.a.transitive = n & 512;
+	w.a.transitive = !!(n & 256);
 	if (w.v2)
 		w.status = (w.a.readers || w.a.writers ? GTF_reading : 0) |
 			   (w.a.writers ? GTF_writing : 0);
@@ -105,7 +102,7 @@ static void with_use(u16 flags, unsigned n)
 static void every_entry(void)
 {
 	for (u32 flags = 0; flags < 0x200; flags++)
-		for (unsigned n = 0; n < 1024; n++)
+		for (unsigned n = 0; n < 512; n++)
 			with_use((u16)flags, n);
 }
 

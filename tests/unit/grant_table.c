@@ -463,7 +463,7 @@ static void refused_growth(u32 version)
 	status = dom[0]->grant->status.n;
 	used = used_frames;
 	for (most_frames = used; grant_setup(dom[0], 4); most_frames++) {
-		CHECK(used_frames == used && most_frames < used + 4);
+		CHECK(used_frames == used && most_frames < used + 8);
 		CHECK(dom[0]->grant->status.n == status);
 		CHECK(grant_size(dom[0]).frames == had);
 	}
