@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// A disk: some of it is written and read again, many requests at a time.
+// A disk: some of it is written and read again, many requests at a time. Its
+// pages are granted several times; data/set says which grants are used.
 #include "tenant/tenant.h"
 #include <xen/io/blkif.h>
 
 #define REQUESTS 8u
 #define SEGMENTS BLKIF_MAX_SEGMENTS_PER_REQUEST
 #define SECTORS	 8u // of a page
+#define SETS	 4u
 
 static u8 data[REQUESTS][SEGMENTS][PAGE_SIZE] __page_aligned;
-static u32 refs[REQUESTS][SEGMENTS];
+static u32 refs[SETS][REQUESTS][SEGMENTS], set;
 static u8 ring_page[PAGE_SIZE] __page_aligned;
 static struct blkif_front_ring ring;
 static struct front front = { .path = "device/vbd/51712" };
@@ -20,9 +22,10 @@ static void start(void)
 	front_begin(&front);
 	SHARED_RING_INIT(shared_ring);
 	FRONT_RING_INIT(&ring, shared_ring, PAGE_SIZE);
-	for (u32 i = 0; i < REQUESTS; i++)
+	for (u32 i = 0; i < SETS * REQUESTS; i++)
 		for (u32 j = 0; j < SEGMENTS; j++)
-			refs[i][j] = grant_page(data[i][j], front.domid, 0);
+			refs[i / REQUESTS][i % REQUESTS][j] = grant_page(
+				data[i % REQUESTS][j], front.domid, 0);
 	front_write(&front, "ring-ref", grant_page(ring_page, front.domid, 0));
 	front_connect(&front);
 }
@@ -38,7 +41,7 @@ static void ask(u8 operation, u32 i)
 				     .sector_number = i * SEGMENTS * SECTORS };
 	for (u32 j = 0; j < SEGMENTS; j++)
 		r->seg[j] = (struct blkif_request_segment){
-			.gref = refs[i][j], .last_sect = SECTORS - 1
+			.gref = refs[set][i][j], .last_sect = SECTORS - 1
 		};
 	ring.req_prod_pvt++;
 }
@@ -72,9 +75,11 @@ u64 disk_round(void)
 {
 	static u64 round;
 	u64 *words = (u64 *)data, n = sizeof(data) / sizeof(*words), wrong;
+	long asked = store_read_number("data/set");
 
 	if (!round++)
 		start();
+	set = asked > 0 ? (u32)asked % SETS : 0;
 	for (u64 i = 0; i < n; i++)
 		words[i] = round * n + i;
 	wrong = transfer(BLKIF_OP_WRITE);
