@@ -67,18 +67,20 @@ data() {
 	xenstore-read "/local/domain/$(xl domid "$1")/data/$2" 2>/dev/null
 }
 
-data_least() {
+# rounds_least FOLDER N
+rounds_least() {
 	local n
-	n=$(data "$1" "$2") && [ "$n" -ge "$3" ]
+	n=$(xenstore-read "$1/rounds") && [ "$n" -ge "$2" ]
 }
 
 # traffic GUEST ROUNDS: so many rounds more, and nothing wrong in any.
 traffic() {
-	local n
-	n=$(data "$1" rounds)
-	wait_for 60 data_least "$1" rounds $((${n:-0} + $2)) || return 1
-	n=$(data "$1" wrong)
-	echo "$(data "$1" rounds) rounds, $n wrong"
+	local n folder
+	folder=/local/domain/$(xl domid "$1")/data
+	n=$(xenstore-read "$folder/rounds" 2>/dev/null)
+	wait_for 60 rounds_least "$folder" $((${n:-0} + $2)) || return 1
+	n=$(xenstore-read "$folder/wrong")
+	echo "$(xenstore-read "$folder/rounds") rounds, $n wrong"
 	[ "$n" = 0 ]
 }
 
