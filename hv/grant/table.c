@@ -141,15 +141,14 @@ int grant_frame_get(struct domain *d, u32 idx, bool status, mfn_t *out)
 {
 	struct grant_table *t = d->grant;
 	u32 per = status ? STATUS_PER_FRAME / V2_PER_FRAME : 1;
-	int rc;
 
 	SPIN_GUARD(&t->lock);
-	if ((status && t->version != 2) || idx >= DIV_UP(t->max_frames, per))
+	// Also when memory runs out, as on Xen.
+	if ((status && t->version != 2) || idx >= DIV_UP(t->max_frames, per) ||
+	    grant_grow(d, MIN((idx + 1) * per, t->max_frames)))
 		return -EINVAL;
-	rc = grant_grow(d, MIN((idx + 1) * per, t->max_frames));
-	if (!rc)
-		*out = virt_to_mfn(list_of(t, status)->frame[idx]);
-	return rc;
+	*out = virt_to_mfn(list_of(t, status)->frame[idx]);
+	return 0;
 }
 
 int grant_setup(struct domain *d, u32 frames)
