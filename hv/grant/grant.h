@@ -10,7 +10,7 @@
 extern const struct domain_unit grant_unit;
 
 // domctl/acquire_resource and tools: the shared or status frame, growing the
-// table as needed; 0 or -EINVAL/-ENOMEM.
+// table as needed; 0 or -EINVAL.
 int grant_frame_get(struct domain *d, u32 idx, bool status, mfn_t *out);
 int grant_map(struct gnttab_map_grant_ref *op);
 int grant_copy(struct gnttab_copy *op);
