@@ -6,6 +6,7 @@
 #include "lib/errno.h"
 #include "mm/alloc.h"
 #include "pv/private.h"
+#include "sched/sched.h"
 
 #define MISC_FEATURES_FAULTING 1UL
 #define APIC_BASE_VALUE	       0xfee00800UL // enabled
@@ -34,12 +35,7 @@ static DEFINE_PERCPU(u64, loaded_faulting);
 
 u64 emul_tsc(const struct domain *d)
 {
-	u64 ns, khz = d->tsc_khz;
-
-	if (!d->vtsc)
-		return rdtsc();
-	ns = time_now() - d->vtsc_offset_ns;
-	return ns / NS_PER_MS * khz + ns % NS_PER_MS * khz / NS_PER_MS;
+	return d->vtsc ? domain_tsc_at(d, time_now()) : rdtsc();
 }
 
 void emul_switch_to(const struct vcpu *v)

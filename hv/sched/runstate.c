@@ -108,19 +108,22 @@ void vcpu_runstate_publish(struct vcpu *v)
 	view_end(v);
 }
 
+// A guest may be older than this machine's clock, or younger than its last time
+// stamp: what lies between is signed.
+u64 domain_tsc_at(const struct domain *d, u64 ns)
+{
+	s64 since = (s64)(ns - d->vtsc_offset_ns), ms = NS_PER_MS;
+
+	return (u64)(since / ms * d->tsc_khz + since % ms * d->tsc_khz / ms);
+}
+
 // The guest of an emulated TSC reads that one: its scale follows from the
 // frequency alone.
 static void emulated_scale(const struct domain *d, struct vcpu_time_info *t)
 {
 	struct time_scale scale;
-	u64 since = 0;
 
-	if (!d->tsc_khz)
-		return;
-	if (t->system_time > d->vtsc_offset_ns)
-		since = t->system_time - d->vtsc_offset_ns;
-	t->tsc_timestamp = since / 1000000 * d->tsc_khz +
-			   since % 1000000 * d->tsc_khz / 1000000;
+	t->tsc_timestamp = domain_tsc_at(d, t->system_time);
 	time_rate(&scale, NS_PER_S, (u64)d->tsc_khz * 1000);
 	t->tsc_to_system_mul = scale.mul;
 	t->tsc_shift = scale.shift;

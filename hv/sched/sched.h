@@ -79,6 +79,9 @@ u64 cpu_idle_time(unsigned int cpu);
 // the caller (which paused v) may read it.
 void sched_sync_vcpu(struct vcpu *v);
 
+// What the guest of an emulated TSC reads at a time of the hypervisor's.
+u64 domain_tsc_at(const struct domain *d, u64 ns);
+
 // Time areas of the guest (public header vcpu.h, xen.h vcpu_time_info).
 void vcpu_time_update(struct vcpu *v, bool force); // v is current, or paused
 void vcpu_runstate_publish(struct vcpu *v);	   // current only
