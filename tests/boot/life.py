@@ -11,8 +11,10 @@ from lib.case import Case, Failure
 
 DISK_MIB = 1024
 GUEST_MIB = 112
-SLOT_BYTES = 128 << 20
+SLOT_BYTES = 120 << 20
 WITNESS_PAGES = 16 * 256
+# Core dumps on life-save's disk, behind the guests.
+CORES = 2
 
 
 def _slot(path, number, size):
@@ -22,16 +24,19 @@ def _slot(path, number, size):
         return file.read(size)
 
 
-def _check_core(path):
+def _check_cores(path, guests):
+    """Cores: of a guest that goes on, and of a guest that crashed."""
     with open(path, "rb") as file:
         header = file.read(512).rstrip(b"\0").decode()
-    name, size = header.splitlines()[0].split()
-    if name != "core":
+    lines = header.splitlines()
+    if len(lines) != guests + CORES:
         raise Failure(f"the disk's header is {header!r}")
-    problem = core.problem(_slot(path, 0, int(size)), vcpus=1,
-                           pages=GUEST_MIB * 256, witness=WITNESS_PAGES)
-    if problem:
-        raise Failure(f"the core dump: {problem}")
+    for slot in range(guests, len(lines)):
+        name, size = lines[slot].split()[:2]
+        problem = core.problem(_slot(path, slot, int(size)), vcpus=1,
+                               pages=GUEST_MIB * 256, witness=WITNESS_PAGES)
+        if problem:
+            raise Failure(f"the core dump {name}: {problem}")
 
 
 def _check_list(said):
@@ -45,8 +50,8 @@ def _check_list(said):
         raise Failure(f"xl list -l: {error}") from None
     configs = {one["config"]["c_info"]["name"]: one["config"]
                for one in listed if one["domid"]}
-    for name, vcpus, mode in (("w1", 1, "default"), ("w4", 4, "native"),
-                              ("we", 1, "always_emulate")):
+    for mode, vcpus in (("default", 1), ("native", 4), ("always_emulate", 1)):
+        name = f"{mode}{vcpus}"
         info = configs[name]["b_info"]
         found = (configs[name]["c_info"]["type"], info["max_memkb"],
                  info["max_vcpus"], info.get("tsc_mode", "default"),
@@ -55,17 +60,20 @@ def _check_list(said):
             raise Failure(f"xl list -l says of {name}: {found}")
 
 
-def _save(context):
-    """Saved in one machine, restored in another one: less memory, one CPU
-    less, and a TSC of another rate."""
-    disk = devices.disk(context, "virtio", DISK_MIB)
-    said = boot_script(context, "life-save", "ringlet", 2, guests=True,
-                       arguments=disk)
-    _check_list(said)
-    _check_core(os.path.join(context.folder, "disk.img"))
-    boot_script(context, "life-save", "ringlet-debug", 1, guests=True,
-                memory="1600M",
-                arguments=disk + ["-icount", "shift=0,sleep=off"])
+def _save(words, guests):
+    """So many guests are saved in one machine, and restored in another one:
+    less memory, one CPU less, and a TSC of another rate."""
+    def body(context):
+        disk = devices.disk(context, "virtio", DISK_MIB)
+        limit = f"{words} ringlet.timeout={int(context.left())}"
+        said = boot_script(context, "life-save", "ringlet", 2, words=limit,
+                           guests=True, arguments=disk)
+        _check_list(said)
+        _check_cores(os.path.join(context.folder, "disk.img"), guests)
+        boot_script(context, "life-save", "ringlet-debug", 1, words=limit,
+                    guests=True, memory="1600M",
+                    arguments=disk + ["-icount", "shift=0,sleep=off"])
+    return body
 
 
 def _script(script, hv, words=""):
@@ -79,7 +87,8 @@ def cases():
     return [
         Case("life/ends", _script("life-ends", "ringlet-debug"), 600),
         Case("life/killed", _script("life-killed", "ringlet"), 900),
-        Case("life/save", _save, 1200),
+        Case("life/save", _save("", 3), 1800),
+        Case("soak/life-save", _save("ringlet.modes=all", 6), 3600),
         Case("soak/life-ends", _script("life-ends", "ringlet-debug",
                                        "ringlet.actions=all"), 1800),
         Case("soak/life-killed", _script("life-killed", "ringlet-debug",

@@ -34,7 +34,9 @@
 // A page is granted anew so often, as a restored guest's old grants are void;
 // the last one stays for as long.
 #define GRANT_NS (4 * NS_PER_S)
-#define SAMPLES	 50u
+// Of a comparison: what it needs, and what it ends at.
+#define SAMPLES 50u
+#define ENOUGH	5000u
 // Each page of the memory begins with it and its own number.
 #define SIGNATURE 0x5249474e4c455431ull
 
@@ -135,7 +137,7 @@ static int64_t compare(struct shown *page)
 	unsigned int n = 0;
 
 	page->wanted = 1;
-	while (now(CLOCK_MONOTONIC) < until) {
+	while (n < ENOUGH && now(CLOCK_MONOTONIC) < until) {
 		int64_t real = page->real, behind = now(CLOCK_REALTIME) - real;
 
 		if (real == seen)

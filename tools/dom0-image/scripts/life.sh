@@ -53,9 +53,10 @@ witness_passed() {
 # Two more passes over all its memory, nothing wrong with it, and no clock
 # stepped back.
 witness_goes_on() {
-	local passes rc
-	passes=$(witness_value "$1" passes)
-	wait_for 90 witness_passed "$1" $((${passes:-0} + 2))
+	local rc
+	wait_for 90 witness_passed "$1" 0 &&
+		wait_for 90 witness_passed "$1" \
+			$(($(witness_value "$1" passes) + 2))
 	rc=$?
 	witness_line "$1"
 	[ $rc = 0 ] && [ "$(witness_value "$1" bad)" = 0 ] &&
