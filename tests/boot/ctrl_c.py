@@ -68,7 +68,8 @@ def _body(context):
             terminal.expect(moment, SECONDS)
             terminal.send("\x03")
         terminal.expect(r"dom0# ", SECONDS)
-        terminal.send("until xl list demo; do sleep 1; done; xl list\n")
+        terminal.send("until xl list demo | grep ' 128 *1 '; do sleep 1; "
+                      "done; xl list\n")
         terminal.expect(r"^demo +1 +128 +1 ", SECONDS)
         terminal.send("\x01x")
         if terminal.ended(SECONDS) != 0:
