@@ -55,6 +55,15 @@ deb_file() {
 	return 1
 }
 
+# apt writes a file under its final name from the first byte on, so one is taken
+# over only when all of them are whole.
+debs_download() {
+	rm -rf "$debs/new"
+	mkdir -p "$debs/new"
+	(cd "$debs/new" && apt_run apt-get -q download "$@") &&
+		mv "$debs"/new/*.deb "$debs/" && rmdir "$debs/new"
+}
+
 # debs_fetch PACKAGE...: downloads (apt checks signatures and hashes) what is
 # not in the cache yet. Nothing is installed.
 debs_fetch() {
@@ -64,14 +73,12 @@ debs_fetch() {
 	done
 	[ ${#need[@]} -gt 0 ] || return 0
 	command -v apt-get >/dev/null || die "needs apt-get (Debian 12)"
-	mkdir -p "$debs"
 	say "downloading ${#need[@]} package(s) into cache/debs"
 	apt_known "${need[@]}" || apt_update_own
-	(cd "$debs" && apt_run apt-get -q download "${need[@]}") && return
+	debs_download "${need[@]}" && return
 	# The lists named a version that the mirror has replaced meanwhile.
 	apt_update_own
-	(cd "$debs" && apt_run apt-get -q download "${need[@]}") ||
-		die "download failed: ${need[*]}"
+	debs_download "${need[@]}" || die "download failed: ${need[*]}"
 }
 
 # dep_of PACKAGE PREFIX: the first dependency whose name begins with PREFIX.

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: MIT
 """`make run` by somebody who presses Ctrl-C in the middle of it, again and
 again, and in the end lets it go on."""
+import glob
 import os
 import shutil
+import time
 
 from boot.boot import dom0_modules
 from lib.case import ROOT, Case, Failure, need
 from lib.terminal import Terminal, user_environment
 
 COPIED = ("hv", "guests", "tools", "Makefile")
-# Of the packages that are there this one is not: a small one.
-FETCHED = "libkeyutils1_"
+# Of the packages that are there this one is not: one that takes a moment.
+FETCHED = "linux-image-*.deb"
+DOWNLOADING = r"downloading 1 package"
 # What is on the screen when Ctrl-C is pressed.
 MOMENTS = (
     r"^  CC    hv/lib/", r"^  CC    hv/pv/", r"^  LD    build/release/hv\.elf",
-    r"downloading 1 package", r"unpacking packages", r"unpacking linux-image",
+    DOWNLOADING, r"unpacking packages", r"unpacking linux-image",
     r"programs and libraries", r"kernel modules", r"guest image",
     r"^  LD    build/guests/mortal", r"packing \(none\)")
 # While QEMU runs the key goes to the machine, which does not mind.
@@ -36,14 +39,27 @@ def _copy(context):
         os.makedirs(tree, exist_ok=True)
         copy(source, os.path.join(tree, name))
     shutil.copytree(need("cache/debs"), os.path.join(tree, "cache", "debs"),
-                    ignore=shutil.ignore_patterns(FETCHED + "*"))
+                    ignore=shutil.ignore_patterns(FETCHED))
     return tree
+
+
+def _wait_for_a_part(tree):
+    """Until something of the package has come."""
+    pattern = os.path.join(tree, "cache", "debs", "**", FETCHED)
+    until = time.monotonic() + SECONDS
+    while not any(os.path.getsize(path)
+                  for path in glob.glob(pattern, recursive=True)):
+        if time.monotonic() > until:
+            raise Failure("nothing of the package has come")
+        time.sleep(0.01)
 
 
 def _interrupt(context, tree, moment):
     with Terminal(context, ["make", "run"], tree,
                   user_environment()) as terminal:
         terminal.expect(moment, SECONDS)
+        if moment == DOWNLOADING:
+            _wait_for_a_part(tree)
         terminal.send("\x03")
         if terminal.ended(SECONDS) == 0:
             raise Failure(f"Ctrl-C at '{moment}' did not end it")
