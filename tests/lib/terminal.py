@@ -27,8 +27,11 @@ class Terminal(Machine):
 
     def __init__(self, context, command, folder, environment):
         self._watch(context)
-        # The program leads the terminal's foreground group.
-        self.command = ["setsid", "-c", "-w", *command]
+        # A shell leads the session as it does a user's: it ends on a hang-up,
+        # and then everything in front of the terminal is told (make alone
+        # would wait for what it started).
+        self.command = ["setsid", "-c", "-w", "sh", "-c", '"$@"; exit $?',
+                        "sh", *command]
         self.folder = folder
         self.environment = environment
 
@@ -74,7 +77,7 @@ class Terminal(Machine):
 
     def ended(self, timeout):
         """Wait until the program has ended, leaving the terminal as it was
-        before; returns its exit status, 128 and the number for a signal."""
+        before; returns its exit status, negative for a signal."""
         self.expect_exit(timeout)
         if termios.tcgetattr(self.slave) != self.modes:
             raise Failure("the terminal is not as it was before")
