@@ -9,10 +9,12 @@ LOAD = [
     ("load/peers", "ringlet-debug", 2560, 24, 900),
     ("soak/load-peers", "ringlet", 4096, 100, 3600),
 ]
-# name, hypervisor, store daemon, timeout
+# name, hypervisor, store daemon, guests, timeout
 STORES = [
-    ("stores/xenstored", "ringlet", "xenstored", 900),
-    ("stores/oxenstored", "ringlet-debug", "oxenstored", 900),
+    ("stores/xenstored", "ringlet", "xenstored", 16, 900),
+    ("stores/oxenstored", "ringlet-debug", "oxenstored", 16, 900),
+    ("soak/stores-xenstored", "ringlet-debug", "xenstored", 50, 3600),
+    ("soak/stores-oxenstored", "ringlet", "oxenstored", 50, 3600),
 ]
 
 
@@ -36,12 +38,13 @@ def _type(machine):
     machine.expect("STORES-CONSOLE-ENDS")
 
 
-def _stores(hv, daemon):
+def _stores(hv, daemon, guests):
     def body(context):
         boot_script(context, "stores", hv, 2, guests=True,
                     files={"boot/store": "build/guests/store"},
                     before=_type,
                     words=f"ringlet.store={daemon} ringlet.typist=yes "
+                    f"ringlet.guests={guests} "
                     f"ringlet.timeout={int(context.left())}")
     return body
 
