@@ -27,7 +27,7 @@ class Terminal(Machine):
 
     def __init__(self, context, command, folder, environment):
         self._watch(context)
-        # A shell leads the session as it does a user's: it ends on a hang-up,
+        # A shell comes first, as at a user's terminal: it ends on a hang-up,
         # and then everything in front of the terminal is told (make alone
         # would wait for what it started).
         self.command = ["setsid", "-c", "-w", "sh", "-c", '"$@"; exit $?',
