@@ -35,8 +35,10 @@ bool check_eq(const char *file, int line, const char *what, long got, long want)
 	return false;
 }
 
-unsigned int checks_failed(void)
+unsigned int checks_failed(const char **first)
 {
+	if (first)
+		*first = failure;
 	return failures;
 }
 

@@ -23,7 +23,8 @@ void check_failed(const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 bool check_eq(const char *file, int line, const char *what, long got,
 	      long want);
-unsigned int checks_failed(void); // of the test that runs
+// How many, of the test that runs, and what the first one said (if first).
+unsigned int checks_failed(const char **first);
 // Ends the test as skipped.
 void test_skip(const char *why);
 

@@ -183,7 +183,8 @@ static void tell(void)
 		return;
 	snprintf(text, sizeof(text),
 		 "%u asked=%lu served=%lu copies=%lu maps=%lu wrong=%lu",
-		 ++told, asked, served, copies, maps, wrong + checks_failed());
+		 ++told, asked, served, copies, maps,
+		 wrong + checks_failed(NULL));
 	CHECK_EQ(store_write(0, "data/told", text), 0);
 	tell_at = 0;
 }

@@ -76,6 +76,7 @@ static void check_own(void)
 {
 	char text[STORE_TEXT], list[2];
 	u32 transaction;
+	long rc;
 
 	CHECK_EQ(store_write(0, "data/a/b", "1"), 0);
 	CHECK_EQ(store_read(0, "data/a/b", text), 1);
@@ -85,7 +86,9 @@ static void check_own(void)
 	CHECK_EQ(store_read(0, "data/a/b", text), 1);
 	CHECK_EQ(store_end(transaction, false), 0);
 	CHECK_EQ(store_read(0, "data/a/b", text), 1);
-	CHECK_EQ(store_end(transaction, true), -ENOENT);
+	// It has ended. The daemon in OCaml has its own word for that.
+	rc = store_end(transaction, true);
+	CHECK(rc == -ENOENT || rc == -EIO);
 	CHECK_EQ(store_call(XS_DIRECTORY, 0, "data/a", 7, text), 2);
 	memcpy(list, text, sizeof(list));
 	CHECK_EQ(list[0], 'b');
@@ -129,9 +132,13 @@ static void obey(const char *order)
 	if (!strcmp(order, "data/watch"))
 		watch(number);
 	if (!strcmp(order, "data/check")) {
+		const char *first;
+
 		check_own();
 		check_others();
-		tell("checked", checks_failed(), 0);
+		if (checks_failed(&first))
+			store_write(0, "data/failure", first);
+		tell("checked", checks_failed(NULL), 0);
 	}
 }
 
