@@ -16,7 +16,7 @@ BLOCK = [
 ]
 # name, hypervisor, CPUs, the machine's card, MiB to send, timeout
 BRIDGE = [
-    ("devices/bridge", "ringlet-debug", 1, "e1000", 16, 900),
+    ("devices/bridge", "ringlet-debug", 1, "e1000", 8, 900),
     ("soak/bridge", "ringlet", 2, "virtio", 1024, 3600),
 ]
 # name, script, hypervisor, CPUs, timeout
