@@ -300,7 +300,9 @@ TEST(switch_and_map)
 	at = window(8);
 	map_grants();
 	wins = mapped = 0;
-	race(switch_version, map_unmap, TIME);
+	// On a busy machine a turn may find the entry empty each time.
+	for (int i = 0; i < 10 && !(wins && mapped); i++)
+		race(switch_version, map_unmap, TIME);
 	CHECK(wins > 0);
 	CHECK(mapped > 0);
 	CHECK_EQ(grant_op(GNTTABOP_set_version, &op, 1), 0);
