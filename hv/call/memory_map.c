@@ -211,19 +211,24 @@ static long resource_list(struct sub *s,
 	mfn_t m;
 	int rc;
 
-	for (; s->done < x->nr_frames; s->done++) {
+	// All of them, or none: the last one first.
+	rc = x->nr_frames > first
+		     ? grant_frame_get(s->d, (u32)(x->frame + x->nr_frames - 1),
+				       status, &m)
+		     : 0;
+	for (; !rc && s->done < x->nr_frames; s->done++) {
 		if (s->done != first && preempt_check())
 			return -ERESTART;
 		rc = grant_frame_get(s->d, (u32)(x->frame + s->done), status,
 				     &m);
 		if (rc)
-			return rc;
+			break;
 		frame = mfn_val(m);
 		if (copy_element_to_guest(handle_gva(x->frame_list), s->done,
 					  &frame))
 			return -EFAULT;
 	}
-	return 0;
+	return rc;
 }
 
 static long op_acquire_resource(struct sub *s,

@@ -165,16 +165,18 @@ int grant_swap(struct gnttab_swap_grant_ref *op)
 	u8 save[sizeof(union grant_entry_v2)];
 	void *a, *b;
 	size_t size;
-	u32 n;
+	u32 n, ref_a, ref_b;
 
 	SPIN_GUARD(&t->lock);
 	n = grant_entries(t);
 	if (op->ref_a >= n || op->ref_b >= n)
 		return GNTST_bad_gntref;
-	if (grant_used(t, op->ref_a) || grant_used(t, op->ref_b))
+	ref_a = (u32)index_nospec(op->ref_a, n);
+	ref_b = (u32)index_nospec(op->ref_b, n);
+	if (grant_used(t, ref_a) || grant_used(t, ref_b))
 		return GNTST_eagain;
-	a = grant_entry(t, (u32)index_nospec(op->ref_a, n));
-	b = grant_entry(t, (u32)index_nospec(op->ref_b, n));
+	a = grant_entry(t, ref_a);
+	b = grant_entry(t, ref_b);
 	size = t->version == 1 ? sizeof(struct grant_entry_v1) : sizeof(save);
 	memcpy(save, a, size);
 	memmove(a, b, size);

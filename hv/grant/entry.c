@@ -7,30 +7,28 @@
 #include "lib/abi.h"
 
 #define CLAIM_TRIES 5
-#define USERS_MAX   0xf0
+#define USERS_MAX   0xfe // two more at once
 
 static bool in_use(const struct grant_active *a)
 {
 	return a->readers || a->writers;
 }
 
-// Are head's type and domid what somebody needs who is the first user?
-static bool head_valid(u32 head, const struct grant_want *want)
-{
-	if (head >> 16 != want->domid)
-		return false;
-	if ((head & GTF_type_mask) == GTF_transitive)
-		return !want->direct;
-	return (head & GTF_type_mask) == GTF_permit_access;
-}
-
+// Does the entry grant now what is wanted? Later users are asked like the first:
+// it may have been taken back meanwhile. A granter that changes more than that
+// while it is in use does not make one kind the other.
 static bool head_allows(u32 head, const struct grant_active *a,
 			const struct grant_want *want)
 {
-	if ((want->write && head & GTF_readonly) ||
-	    (want->whole && head & GTF_sub_page))
+	bool transitive = (head & GTF_type_mask) == GTF_transitive;
+
+	if (head >> 16 != want->domid || (want->write && head & GTF_readonly) ||
+	    (in_use(a) && a->transitive != transitive))
 		return false;
-	return in_use(a) || head_valid(head, want);
+	if (transitive)
+		return !want->direct;
+	return (head & GTF_type_mask) == GTF_permit_access &&
+	       !(want->whole && head & GTF_sub_page);
 }
 
 static u16 marks_for(const struct grant_want *want)
@@ -95,9 +93,8 @@ static int claim_v2(const struct grant_words *w, const struct grant_active *a,
 int grant_entry_claim(const struct grant_words *w, const struct grant_active *a,
 		      const struct grant_want *want, u16 *flags)
 {
-	if (in_use(a) &&
-	    (a->domid != want->domid || (want->direct && a->transitive) ||
-	     a->readers >= USERS_MAX || a->writers >= USERS_MAX))
+	if (in_use(a) && (a->domid != want->domid || a->readers >= USERS_MAX ||
+			  a->writers >= USERS_MAX))
 		return GNTST_general_error;
 	return w->status ? claim_v2(w, a, want, flags)
 			 : claim_v1(w, a, want, flags);

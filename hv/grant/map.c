@@ -47,7 +47,7 @@ static int read_frame(struct grant_hold *h, u16 flags, struct grant_active *a)
 	a->transitive = (flags & GTF_type_mask) == GTF_transitive;
 	if (!a->transitive && !mfn_valid(mfn(frame)))
 		return GNTST_bad_page;
-	a->frame = (u32)frame;
+	a->frame = a->transitive ? 0 : (u32)frame;
 	return GNTST_okay;
 }
 

@@ -58,7 +58,7 @@ struct grant_hold {
 	u16 user; // who uses it
 	bool write;
 	u8 refs; // references (and writable types) on page
-	u8 kept; // those of them that stay with page-table entries
+	u8 kept; // those of them that release leaves alone
 	struct page_info *page;
 	u16 start, length; // bytes of the frame that may be used
 	// A transitive grant has no page and stands for this one, as if its

@@ -68,29 +68,29 @@ const struct grant_active *grant_used(struct grant_table *t, u32 ref)
 	return a->readers || a->writers ? a : NULL;
 }
 
-static void list_shrink(struct frame_list *l, u32 want)
+// Frames up to `want` behind those that the guest has, which cannot reach them
+// yet; returns how many there are now.
+static u32 list_prepare(struct frame_list *l, u32 want)
 {
-	while (l->n > want)
-		page_unshare(virt_to_page(l->frame[--l->n]));
+	u32 n = l->n;
+
+	while (n < want && (l->frame[n] = hvpages_alloc(0)))
+		n++;
+	return n;
 }
 
-// By all that is wanted, or not at all.
-static int list_grow(struct domain *d, struct frame_list *l, u32 want)
+static void list_drop(struct frame_list *l, u32 prepared)
 {
-	u32 had = l->n;
+	while (prepared > l->n)
+		hvpages_free(l->frame[--prepared], 0);
+}
 
-	while (l->n < want) {
-		void *p = hvpages_alloc(0);
-
-		if (!p) {
-			list_shrink(l, had);
-			return -ENOMEM;
-		}
-		page_share(&d->account, virt_to_page(p), true);
-		m2p_set(virt_to_mfn(p), M2P_INVALID);
-		l->frame[l->n++] = p;
+static void list_give(struct domain *d, struct frame_list *l, u32 prepared)
+{
+	for (; l->n < prepared; l->n++) {
+		page_share(&d->account, virt_to_page(l->frame[l->n]), true);
+		m2p_set(virt_to_mfn(l->frame[l->n]), M2P_INVALID);
 	}
-	return 0;
 }
 
 static void active_shrink(struct grant_table *t, u32 want)
@@ -115,21 +115,22 @@ static int active_grow(struct grant_table *t, u32 want)
 int grant_grow(struct domain *d, u32 n)
 {
 	struct grant_table *t = d->grant;
-	u32 status = t->status.n;
-	int rc;
+	u32 want = t->version == 2 ? (u32)STATUS_FRAMES(n) : 0;
+	u32 shared, status;
 
 	if (n > t->max_frames || t->dead)
 		return -EINVAL;
-	rc = active_grow(t, n);
-	if (!rc && t->version == 2)
-		rc = list_grow(d, &t->status, STATUS_FRAMES(n));
-	if (!rc)
-		rc = list_grow(d, &t->shared, n);
-	if (rc) {
-		list_shrink(&t->status, status);
+	shared = list_prepare(&t->shared, n);
+	status = list_prepare(&t->status, want);
+	if (active_grow(t, n) || shared < n || status < want) {
+		list_drop(&t->shared, shared);
+		list_drop(&t->status, status);
 		active_shrink(t, t->shared.n);
+		return -ENOMEM;
 	}
-	return rc;
+	list_give(d, &t->shared, shared);
+	list_give(d, &t->status, status);
+	return 0;
 }
 
 static struct frame_list *list_of(struct grant_table *t, bool status)
@@ -227,6 +228,7 @@ static int change_version(struct domain *d, u32 version)
 {
 	struct grant_table *t = d->grant;
 	struct grant_entry_v1 save[GNTTAB_NR_RESERVED_ENTRIES];
+	u32 status, prepared;
 	int rc = 0;
 
 	for (u32 i = GNTTAB_NR_RESERVED_ENTRIES; i < grant_entries(t); i++)
@@ -234,10 +236,15 @@ static int change_version(struct domain *d, u32 version)
 			return -EBUSY;
 	for (u32 i = 0; !rc && t->shared.n && i < ARRAY_SIZE(save); i++)
 		rc = save_reserved(t, &save[i], i);
-	if (!rc && version == 2)
-		rc = list_grow(d, &t->status, STATUS_FRAMES(t->shared.n));
 	if (rc)
 		return rc;
+	status = version == 2 ? (u32)STATUS_FRAMES(t->shared.n) : 0;
+	prepared = list_prepare(&t->status, status);
+	if (prepared < status) {
+		list_drop(&t->status, prepared);
+		return -ENOMEM;
+	}
+	list_give(d, &t->status, prepared);
 	list_clear(&t->shared);
 	list_clear(&t->status);
 	t->version = version;
@@ -260,6 +267,12 @@ int grant_set_version(u32 version)
 	return t->dead ? -EINVAL : change_version(currd, version);
 }
 
+static void list_end(struct frame_list *l)
+{
+	while (l->n)
+		page_unshare(virt_to_page(l->frame[--l->n]));
+}
+
 static void table_dump(struct domain *d)
 {
 	struct grant_table *t = d->grant;
@@ -271,8 +284,10 @@ static void table_dump(struct domain *d)
 		const struct grant_active *a = grant_used(t, i);
 
 		if (a)
-			printk("  %u: d%u, mfn %#x, %u reading, %u writing\n",
-			       i, a->domid, a->frame, a->readers, a->writers);
+			printk("  %u: d%u, mfn %#x%s, %u reading, %u writing\n",
+			       i, a->domid, a->frame,
+			       a->transitive ? " (another's)" : "", a->readers,
+			       a->writers);
 	}
 }
 
@@ -342,8 +357,8 @@ static int table_relinquish(struct domain *d)
 		return rc;
 	SPIN_GUARD(&t->lock);
 	t->dead = true;
-	list_shrink(&t->shared, 0);
-	list_shrink(&t->status, 0);
+	list_end(&t->shared);
+	list_end(&t->status);
 	return 0;
 }
 

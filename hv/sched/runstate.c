@@ -114,7 +114,8 @@ u64 domain_tsc_at(const struct domain *d, u64 ns)
 {
 	s64 since = (s64)(ns - d->vtsc_offset_ns), ms = NS_PER_MS;
 
-	return (u64)(since / ms * d->tsc_khz + since % ms * d->tsc_khz / ms);
+	return (u64)(since / ms) * d->tsc_khz +
+	       (u64)(since % ms * d->tsc_khz / ms);
 }
 
 // The guest of an emulated TSC reads that one: its scale follows from the

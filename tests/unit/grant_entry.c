@@ -32,22 +32,23 @@ static bool may(const struct world *w, const struct grant_want *want)
 {
 	u16 f = (u16)w->head;
 
-	if (want->whole && f & GTF_sub_page)
-		return false;
+	u16 type = f & GTF_type_mask;
+
 	if (w->a.readers || w->a.writers) {
 		if (w->a.domid != want->domid)
 			return false;
-		if (want->direct && w->a.transitive)
-			return false;
-	} else {
-		if ((f & GTF_type_mask) == GTF_transitive && want->direct)
-			return false;
-		if ((f & GTF_type_mask) != GTF_transitive &&
-		    (f & GTF_type_mask) != GTF_permit_access)
-			return false;
-		if (w->head >> 16 != want->domid)
+		if (w->a.transitive != (type == GTF_transitive))
 			return false;
 	}
+	/* Granted now, whoever uses it already. */
+	if (type != GTF_transitive && type != GTF_permit_access)
+		return false;
+	if (type == GTF_transitive && want->direct)
+		return false;
+	if (type == GTF_permit_access && want->whole && f & GTF_sub_page)
+		return false;
+	if (w->head >> 16 != want->domid)
+		return false;
 	return !(want->write && f & GTF_readonly);
 }
 
