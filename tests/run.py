@@ -55,11 +55,12 @@ def enabled_patterns():
 
 
 def chosen(options):
-    """The cases to run, in order."""
-    cases = (local.cases() + boot.cases() + install.cases() + pv.cases() +
-             console.cases() + dom0.cases() + timing.cases() +
-             devices_domu.cases() + cpus.cases() + life.cases() +
-             load.cases() + ctrl_c.cases() + memory.cases() + bench.cases())
+    """The cases to run, in order: what fails at once, then long ones, and
+    short ones in the end, when there is little left to share out."""
+    cases = (local.cases() + boot.cases() + install.cases() + cpus.cases() +
+             life.cases() + memory.cases() + load.cases() + bench.cases() +
+             devices_domu.cases() + ctrl_c.cases() + dom0.cases() +
+             timing.cases() + console.cases() + pv.cases())
     if options.only:
         return [case for case in cases if any(
             fnmatch.fnmatch(case.name, pattern) or pattern in case.name
