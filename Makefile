@@ -100,7 +100,7 @@ soak:
 	@tools/dom0-image/build.sh
 	@tools/dom0-image/debian.sh domu build/debian
 	@tools/dom0-image/build.sh --name debian --disk
-	@python3 tests/run.py --only 'soak/*' --only dom0/domu-rounds \
+	@python3 tests/run.py --only 'soak/*' --only life/killed --only dom0/domu-rounds \
 		--only dom0/domu-sched --only devices/block-debug --limit 14400
 
 # NAME=mine, then KERNEL=package, ADD="package package" or DISK=1 make another
