@@ -100,8 +100,9 @@ soak:
 	@tools/dom0-image/build.sh
 	@tools/dom0-image/debian.sh domu build/debian
 	@tools/dom0-image/build.sh --name debian --disk
-	@python3 tests/run.py --only 'soak/*' --only life/killed --only dom0/domu-rounds \
-		--only dom0/domu-sched --only devices/block-debug --limit 14400
+	@python3 tests/run.py --only 'soak/*' --only life/killed \
+		--only load/peers --only memory/rounds --only stores/oxenstored \
+		--only dom0/domu-sched --only devices/block-debug --limit 21600
 
 # NAME=mine, then KERNEL=package, ADD="package package" or DISK=1 make another
 # image than that of the tests, build/dom0-mine: docs/dom0-image.md.
