@@ -101,7 +101,7 @@ soak:
 	@tools/dom0-image/debian.sh domu build/debian
 	@tools/dom0-image/build.sh --name debian --disk
 	@python3 tests/run.py --only 'soak/*' --only life/killed \
-		--only load/peers --only memory/rounds --only stores/oxenstored \
+		--only load/peers --only memory/rounds \
 		--only dom0/domu-sched --only devices/block-debug --limit 21600
 
 # NAME=mine, then KERNEL=package, ADD="package package" or DISK=1 make another
