@@ -125,8 +125,8 @@ long sysctl_getcpuinfo(struct sub *s, struct xen_sysctl_getcpuinfo *a)
 	return 0;
 }
 
-// CPU + 1 that a call waits for which will be issued again.
-static u32 cpu_switching;
+// CPUs that a call waits for which will be issued again.
+static cpumask_t cpu_switching;
 
 // Its vcpus, and this call if it is one of theirs, go elsewhere first.
 static long cpu_empty(u32 cpu)
@@ -146,7 +146,7 @@ static long cpu_request(u32 cpu, bool on, bool again)
 	if (on && !again && !cpumask_test(smp_parked, cpu))
 		rc = -EINVAL;
 	if (!rc) {
-		cpu_switching = cpu + 1;
+		cpu_switching |= cpumask_of(cpu);
 		smp_park_set(cpu, !on);
 	}
 	return rc;
@@ -154,11 +154,12 @@ static long cpu_request(u32 cpu, bool on, bool again)
 
 long cpu_switch(u32 cpu, bool on)
 {
-	bool again = cpu_switching == cpu + 1;
+	bool again;
 	long rc = 0;
 
 	if (cpu >= nr_cpus || (!cpu && !on))
 		return -EINVAL;
+	again = cpumask_test(cpu_switching, cpu);
 	if (cpumask_test(cpu_online, cpu) != on)
 		rc = cpu_request(cpu, on, again);
 	else if (!again)
@@ -170,7 +171,7 @@ long cpu_switch(u32 cpu, bool on)
 	}
 	if (rc)
 		return rc;
-	cpu_switching = 0;
+	cpu_switching &= ~cpumask_of(cpu);
 	if (!on) {
 		timers_take(cpu);
 		pirqs_leave(cpu);

@@ -32,7 +32,8 @@ typedef long pool_fn(struct xen_sysctl_cpupool_op *a, struct cpupool *p);
 
 static cpumask_t free_cpus(void)
 {
-	return sched_free.cpus & ~smp_parked;
+	// One that comes back is online only when pool 0 has it.
+	return sched_free.cpus & READ_ONCE(cpu_online) & ~smp_parked;
 }
 
 static long pool_create(struct xen_sysctl_cpupool_op *a, struct cpupool *p)

@@ -198,17 +198,17 @@ u64 frames_claimed(void)
 
 int frames_claim(struct page_account *who, u64 frames)
 {
-	u64 want = 0;
+	u64 want;
 
 	SPIN_GUARD(&who->lock);
 	SPIN_GUARD(&lock);
-	// A claim counts what the domain has already (XENMEM_claim_pages).
-	if (frames > who->total)
-		want = frames - who->total;
-	if (frames && (who->dying || frames < who->total || frames > who->max))
+	// One at a time, of more than the domain has: that counts too
+	// (XENMEM_claim_pages). 0 ends it.
+	if (frames && (who->dying || who->claim || frames <= who->total ||
+		       frames > who->max))
 		return -EINVAL;
-	if (want &&
-	    (want > free_frames || claimed - who->claim > free_frames - want))
+	want = frames ? frames - who->total : 0;
+	if (want && (want > free_frames || claimed > free_frames - want))
 		return -ENOMEM;
 	claimed = claimed - who->claim + want;
 	who->claim = want;

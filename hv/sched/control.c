@@ -277,6 +277,8 @@ static int domain_relinquish(struct domain *d)
 	struct vcpu *v;
 
 	sched_domain_stop(d);
+	// Who maps its frames still keeps the domain, but not a pool busy.
+	__atomic_store_n(&d->sched->pool, &sched_pools[0], __ATOMIC_SEQ_CST);
 	for_each_vcpu(d, v)
 		vcpu_timers_exit(v);
 	return 0;

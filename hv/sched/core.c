@@ -299,7 +299,7 @@ static void balance(struct thief *t)
 		f = &per_cpu(run_queue, cpu).fair;
 		if (!READ_ONCE(f->seen_waiting))
 			continue;
-		if (t->idle && (steal_from(cpu, t)))
+		if (t->idle && steal_from(cpu, t))
 			return;
 		if (heap_before(READ_ONCE(f->seen_first), lowest)) {
 			lowest = READ_ONCE(f->seen_first);
@@ -352,11 +352,14 @@ static struct vcpu *first_waiting(struct run_queue *q)
 static void prepare(struct run_queue *q, struct vcpu *prev)
 {
 	struct thief t = { .cpu = smp_cpu_id() };
-	u64 ahead = sched_foremost_clock(READ_ONCE(q->pool));
+	u64 ahead = sched_foremost_clock(READ_ONCE(q->pool)), followed;
 
 	spin_lock(&q->lock);
 	charge(q, time_now());
-	fair_follow(&q->fair, ahead);
+	followed = fair_follow(&q->fair, ahead);
+	// What came with another pool has that one's clock.
+	if (!prev->is_idle && prev->domain->sched->pool != q->pool)
+		prev->sched->unit.node.key -= followed;
 	t.idle = !first_waiting(q);
 	if (!t.idle)
 		t.next = q->fair.root->key;

@@ -67,14 +67,15 @@ void fair_forgive(struct fair_queue *q, struct fair_unit *u, u64 slept_ns)
 		u->node.key -= MIN(debt, slept_ns);
 }
 
-void fair_follow(struct fair_queue *q, u64 clock)
+u64 fair_follow(struct fair_queue *q, u64 clock)
 {
-	u64 own = q->base + q->clock;
+	u64 by = clock - FAIR_LAG_MAX - (q->base + q->clock);
 
-	if (heap_before(own, clock - FAIR_LAG_MAX)) {
-		q->base += clock - FAIR_LAG_MAX - own;
-		publish(q);
-	}
+	if ((s64)by <= 0)
+		return 0;
+	q->base += by;
+	publish(q);
+	return by;
 }
 
 void fair_set_weight(struct fair_queue *q, struct fair_unit *u, u32 weight)

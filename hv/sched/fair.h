@@ -54,8 +54,8 @@ void fair_charge(struct fair_queue *q, struct fair_unit *u, u64 ns);
 void fair_yield(struct fair_queue *q, struct fair_unit *u);
 // A debt from before sleeping is forgiven by the time slept.
 void fair_forgive(struct fair_queue *q, struct fair_unit *u, u64 slept_ns);
-// Lets a queue follow the one that is farthest ahead.
-void fair_follow(struct fair_queue *q, u64 clock);
+// Lets a queue follow the one that is farthest ahead; returns how far it went.
+u64 fair_follow(struct fair_queue *q, u64 clock);
 void fair_set_weight(struct fair_queue *q, struct fair_unit *u, u32 weight);
 
 // Length of u's turn in ns, unless somebody wakes.

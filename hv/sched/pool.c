@@ -28,7 +28,6 @@ cpumask_t sched_pool_cpus(const struct domain *d)
 	return READ_ONCE(READ_ONCE(d->sched->pool)->cpus);
 }
 
-// Dying ones too.
 u32 sched_pool_domains(const struct cpupool *p)
 {
 	u32 n = 0;

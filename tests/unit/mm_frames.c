@@ -77,9 +77,10 @@ static void claim_some(void)
 {
 	u64 want = random_below(3) ? random_below(400) : 0;
 	u64 now = frames_free_count();
+	u64 had = account.claim;
 	int rc = frames_claim(&account, want);
 
-	CHECK(rc == (want > now ? -ENOMEM : 0));
+	CHECK(rc == (want && had ? -EINVAL : want > now ? -ENOMEM : 0));
 	CHECK(rc || (account.claim == want && frames_claimed() == want));
 }
 
@@ -133,8 +134,9 @@ static void claims(void)
 	account.total = 10;
 	CHECK(frames_claim(&account, 5) == -EINVAL);
 	CHECK(frames_claim(&account, RAM_FRAMES + 1) == -EINVAL);
-	CHECK(!frames_claim(&account, 10) && !frames_claimed());
+	CHECK(frames_claim(&account, 10) == -EINVAL && !frames_claimed());
 	CHECK(!frames_claim(&account, 10 + all) && frames_claimed() == all);
+	CHECK(frames_claim(&account, 11) == -EINVAL && frames_claimed() == all);
 	CHECK(!frames_alloc(0, 0, 0));
 	// What the claimer takes counts twice until it is assigned.
 	pg = frames_alloc(3, 0, ALLOC_NOCLAIM);
