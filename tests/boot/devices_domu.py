@@ -2,7 +2,7 @@
 """Devices of guests: Linux' own backends in Dom0 and frontends in DomU."""
 import os
 
-from boot.dom0 import boot_fetching, boot_script
+from boot.dom0 import boot_fetching, boot_script, script_body
 from lib import devices
 from lib.case import ROOT, Case, Failure, need
 from lib.machine import HV_ARGS, Machine
@@ -29,7 +29,6 @@ OTHERS = [
 def _block(hv, cpus, kind, mebibytes):
     def body(context):
         boot_script(context, "block", hv, cpus, guests=True,
-                    words=f"ringlet.timeout={int(context.left())}",
                     arguments=devices.disk(context, kind, mebibytes))
     return body
 
@@ -37,14 +36,7 @@ def _block(hv, cpus, kind, mebibytes):
 def _bridge(hv, cpus, kind, mebibytes):
     def body(context):
         boot_fetching(context, "bridge", hv, cpus, kind=kind, times=2,
-                      guests=True, words=f"ringlet.mib={mebibytes} "
-                      f"ringlet.timeout={int(context.left())}")
-    return body
-
-
-def _other(script, hv, cpus):
-    def body(context):
-        boot_script(context, script, hv, cpus, guests=True)
+                      guests=True, words=f"ringlet.mib={mebibytes}")
     return body
 
 
@@ -90,8 +82,7 @@ def _debian_guest(context):
     with devices.web_server(os.path.dirname(disk)) as port:
         boot_script(context, "debian", "ringlet", 2, guests=True,
                     memory="3G", arguments=arguments,
-                    words=f"ringlet.port={port} "
-                    f"ringlet.timeout={int(context.left())}")
+                    words=f"ringlet.port={port}")
 
 
 def _debian_dom0(context):
@@ -132,7 +123,7 @@ def cases():
             for name, *how, timeout in BLOCK] + [
         Case(name, _bridge(*how), timeout)
         for name, *how, timeout in BRIDGE] + [
-        Case(name, _other(*how), timeout)
+        Case(name, script_body(*how, guests=True), timeout)
         for name, *how, timeout in OTHERS] + [
         Case("devices/demo", _demo, 400),
         Case("soak/debian-guest", _debian_guest, 3600),

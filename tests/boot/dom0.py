@@ -57,7 +57,8 @@ def boot_script(context, script, hv, cpus, words="", arguments=(),
     in its initramfs; before(machine) is called first, and may wait for what
     it likes; maker: what kind of Machine. Returns everything that the console
     said."""
-    words = f"{WORDS} ringlet.script={script} {words}".strip()
+    words = (f"{WORDS} ringlet.script={script} "
+             f"ringlet.timeout={int(context.left())} {words}").strip()
     kernel, initrd = dom0_modules(words)
     archives = [GUESTS] if guests else []
     if files:
@@ -72,8 +73,15 @@ def boot_script(context, script, hv, cpus, words="", arguments=(),
             before(machine)
             machine.read_to = 0
         _verdicts(context, machine)
-        machine.expect_exit(30)
+        machine.expect_exit()
     return machine.text.decode("utf-8", "replace")
+
+
+def script_body(script, hv, cpus=2, **options):
+    """The body of a case that runs a script and needs nothing else."""
+    def body(context):
+        boot_script(context, script, hv, cpus, **options)
+    return body
 
 
 def _verdicts(context, machine):
@@ -124,12 +132,11 @@ def _net(context, how, kind):
 
 def _script(how, kind):
     special = {"disk": _disk, "net": _net}.get(how[0])
+    if not special:
+        return script_body(*how)
 
     def body(context):
-        if special:
-            special(context, how, kind[0])
-        else:
-            boot_script(context, *how)
+        special(context, how, kind[0])
     return body
 
 

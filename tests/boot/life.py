@@ -5,7 +5,7 @@ import json
 import os
 import re
 
-from boot.dom0 import boot_script
+from boot.dom0 import boot_script, script_body
 from lib import core, devices
 from lib.case import Case, Failure
 
@@ -65,22 +65,18 @@ def _save(words, guests):
     less memory, one CPU less, and a TSC of another rate."""
     def body(context):
         disk = devices.disk(context, "virtio", DISK_MIB)
-        limit = f"{words} ringlet.timeout={int(context.left())}"
-        said = boot_script(context, "life-save", "ringlet", 2, words=limit,
+        said = boot_script(context, "life-save", "ringlet", 2, words=words,
                            guests=True, arguments=disk)
         _check_list(said)
         _check_cores(os.path.join(context.folder, "disk.img"), guests)
-        boot_script(context, "life-save", "ringlet-debug", 1, words=limit,
+        boot_script(context, "life-save", "ringlet-debug", 1, words=words,
                     guests=True, memory="1600M",
                     arguments=disk + ["-icount", "shift=0,sleep=off"])
     return body
 
 
 def _script(script, hv, words=""):
-    def body(context):
-        boot_script(context, script, hv, 2, guests=True,
-                    words=f"{words} ringlet.timeout={int(context.left())}")
-    return body
+    return script_body(script, hv, guests=True, words=words)
 
 
 def cases():

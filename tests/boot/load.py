@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Many guests at once: the scripts load and stores in Dom0, with the guests
 peer and store."""
-from boot.dom0 import boot_script
+from boot.dom0 import script_body
 from lib.case import Case
 
 # name, hypervisor, MiB of the machine, guests, timeout
@@ -19,12 +19,9 @@ STORES = [
 
 
 def _load(hv, memory, guests):
-    def body(context):
-        boot_script(context, "load", hv, 2, guests=True, memory=f"{memory}M",
-                    files={"boot/peer": "build/guests/peer"},
-                    words=f"ringlet.guests={guests} "
-                    f"ringlet.timeout={int(context.left())}")
-    return body
+    return script_body("load", hv, guests=True, memory=f"{memory}M",
+                       files={"boot/peer": "build/guests/peer"},
+                       words=f"ringlet.guests={guests}")
 
 
 def _type(machine):
@@ -39,14 +36,11 @@ def _type(machine):
 
 
 def _stores(hv, daemon, guests):
-    def body(context):
-        boot_script(context, "stores", hv, 2, guests=True,
-                    files={"boot/store": "build/guests/store"},
-                    before=_type,
-                    words=f"ringlet.store={daemon} ringlet.typist=yes "
-                    f"ringlet.guests={guests} "
-                    f"ringlet.timeout={int(context.left())}")
-    return body
+    return script_body("stores", hv, guests=True,
+                       files={"boot/store": "build/guests/store"},
+                       before=_type,
+                       words=f"ringlet.store={daemon} ringlet.typist=yes "
+                       f"ringlet.guests={guests}")
 
 
 def cases():

@@ -2,7 +2,7 @@
 """Memory under Debian's xl: ballooning, claims and limits to the page, guests
 that come and go with traffic, and requests when there is none. The scripts
 memory* run in Dom0."""
-from boot.dom0 import boot_script
+from boot.dom0 import script_body
 from lib.case import Case
 
 # name, script, hypervisor, rounds, timeout
@@ -14,14 +14,7 @@ SCRIPTS = [
 ]
 
 
-def _script(script, hv, rounds):
-    def body(context):
-        boot_script(context, script, hv, 2, guests=True,
-                    words=f"ringlet.rounds={rounds} "
-                    f"ringlet.timeout={int(context.left())}")
-    return body
-
-
 def cases():
-    return [Case(name, _script(*how), timeout)
-            for name, *how, timeout in SCRIPTS]
+    return [Case(name, script_body(script, hv, guests=True,
+                                   words=f"ringlet.rounds={rounds}"), timeout)
+            for name, script, hv, rounds, timeout in SCRIPTS]

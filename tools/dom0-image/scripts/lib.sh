@@ -47,8 +47,17 @@ now_ms() {
 	echo $((10#${up/./} * 10))
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds.
+# Seconds. What is waited for takes one or two, on a loaded machine some more;
+# this ends what hangs.
+PATIENCE=300
+
+# wait_for COMMAND...: until the command succeeds.
 wait_for() {
+	wait_most $PATIENCE "$@"
+}
+
+# wait_most SECONDS COMMAND...: a limit of another kind.
+wait_most() {
 	local end=$(($(now_ms) + $1 * 1000))
 	shift
 	until "$@" >/dev/null 2>&1; do
@@ -56,6 +65,19 @@ wait_for() {
 		read -rt 0.3 <>/run/nothing # sleeps, without another process
 	done
 	return 0
+}
+
+# settled COMMAND...: what it prints when that is the same a second later. A
+# domain that is gone still gives its memory back.
+settled() {
+	local was now
+	now=$("$@")
+	until [ "$now" = "${was-}" ]; do
+		was=$now
+		sleep 1
+		now=$("$@")
+	done
+	echo "$now"
 }
 
 # digest FILE: its MD5, and nothing else.
@@ -124,10 +146,10 @@ guest_create() {
 	shift
 	start=$(now_ms)
 	ups=$(guest_ups "$name")
-	check "$name-create" timeout 240 xl create "/etc/xen/$name.cfg" "$@" ||
+	check "$name-create" timeout $PATIENCE xl create "/etc/xen/$name.cfg" "$@" ||
 		return 1
 	echo "RINGLET-TIME $name-create $(($(now_ms) - start)) ms"
-	if ! wait_for 120 guest_said_up "$name" $((ups + 1)); then
+	if ! wait_for guest_said_up "$name" $((ups + 1)); then
 		guest_explain "$name"
 		result "$name-up" 1 "said nothing in time"
 		return 1
@@ -139,8 +161,8 @@ guest_create() {
 }
 
 guest_shutdown() {
-	check "$1-shutdown" timeout 120 xl shutdown -w "$1"
-	wait_for 20 guest_gone "$1"
+	check "$1-shutdown" timeout $PATIENCE xl shutdown -w "$1"
+	wait_for guest_gone "$1"
 	result "$1-gone" $? "$(xl list | tail -n +2 | wc -l) domain(s) left"
 }
 
@@ -151,7 +173,7 @@ free_is() {
 # free_same NAME MIB: what guests used must come back (freeing takes a while).
 free_same() {
 	local rc=0
-	wait_for 30 free_is "$2" || rc=1
+	wait_for free_is "$2" || rc=1
 	result "$1" $rc "free MiB before $2, after $(xl_info free_memory)"
 }
 
@@ -183,14 +205,14 @@ guest_obeys() {
 		"/local/domain/$(xl domid "$1")/console/tty")
 }
 
-# guest_run NAME COMMAND: its output, and its status; 300 seconds at most
-# (124), or $guest_limit.
+# guest_run NAME COMMAND: its output, and its status; after $PATIENCE seconds, or
+# $guest_limit, 124.
 guest_run() {
 	local name=$1 word log
 	word=$(now_ms)-$BASHPID
 	log=$(guest_log "$name")
 	printf '%s %s\n' "$word" "${2//$'\n'/ }" >"${guest_tty[$name]}"
-	if ! wait_for "${guest_limit:-300}" guest_said "$name" "$word"; then
+	if ! wait_most "${guest_limit:-$PATIENCE}" guest_said "$name" "$word"; then
 		guest_explain "$name" >&2
 		return 124
 	fi
@@ -206,7 +228,7 @@ run_ended() {
 }
 
 # shell_run NAME COMMAND...: types it at the shell on the guest's console;
-# prints what it prints and returns what it returns. A minute at most.
+# prints what it prints and returns what it returns, or 99 if it does not end.
 shell_run() {
 	local name=$1 mark=${EPOCHREALTIME/./} log rc
 	shift
@@ -214,7 +236,7 @@ shell_run() {
 	printf "echo r''un-%s; { %s\n}; echo r''an-%s=\$?\n" \
 		"$mark" "$*" "$mark" >"$(xenstore-read \
 			"/local/domain/$(xl domid "$name")/console/tty")"
-	wait_for 60 run_ended "$mark" "$name" || return 99
+	wait_for run_ended "$mark" "$name" || return 99
 	tr -d '\r' <"$log" | awk -v mark="$mark" '
 		index($0, "ran-" mark "=") == 1 { exit }
 		on

@@ -54,8 +54,8 @@ witness_passed() {
 # stepped back.
 witness_goes_on() {
 	local rc
-	wait_for 90 witness_passed "$1" 0 &&
-		wait_for 90 witness_passed "$1" \
+	wait_for witness_passed "$1" 0 &&
+		wait_for witness_passed "$1" \
 			$(($(witness_value "$1" passes) + 2))
 	rc=$?
 	witness_line "$1"
@@ -66,16 +66,9 @@ witness_goes_on() {
 # By how much the guest's clock is ahead of Dom0's (ns). What the guest grants
 # is another page after a while, so this may take another try.
 clock_ahead() {
-	local try
-	for try in 1 2 3 4 5 6; do
-		witness -c "$(xl domid "$1")" "$(witness_value "$1" ref)" &&
-			return
-		sleep 1
-	done
-	echo "no clock to compare with after $try tries" >&2
-	return 1
+	wait_for clock_compared "$1" && cat /tmp/ahead
 }
 
-domains_listed() {
-	xl list | tail -n +2 | wc -l
+clock_compared() {
+	witness -c "$(xl domid "$1")" "$(witness_value "$1" ref)" >/tmp/ahead
 }

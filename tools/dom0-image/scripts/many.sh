@@ -20,7 +20,7 @@ small_create() {
 		kernel = "/boot/$2"
 		memory = 8
 	END
-	timeout 60 xl create -q "/tmp/$1.cfg"
+	timeout $PATIENCE xl create -q "/tmp/$1.cfg"
 }
 
 # many_create PREFIX KERNEL COUNT: their numbers are in $ids then.
@@ -52,9 +52,9 @@ all_told() {
 		[ "$(grep -c "^$1 " /tmp/told)" = ${#ids[@]} ]
 }
 
-# told NUMBER SECONDS: what all said, in /tmp/told.
+# told NUMBER: what all said, in /tmp/told.
 told() {
-	wait_for "$2" all_told "$1" && return
+	wait_most $((PATIENCE + 10 * ${#ids[@]})) all_told "$1" && return
 	sort /tmp/told | uniq -c | sort -rn | head -n 5
 	echo "only $(grep -c "^$1 " /tmp/told) of ${#ids[@]} answered"
 	return 1
@@ -67,9 +67,9 @@ no_guests() {
 destroy_all() {
 	local id
 	for id in "${ids[@]}"; do
-		timeout 60 xl destroy "$id" || return 1
+		timeout $PATIENCE xl destroy "$id" || return 1
 	done
-	wait_for 30 no_guests
+	wait_for no_guests
 }
 
 store_content() {

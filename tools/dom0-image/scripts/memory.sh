@@ -39,7 +39,7 @@ host_has() {
 # pages_same NAME PAGES: free to the page, once all is freed.
 pages_same() {
 	local rc=0
-	wait_for 30 host_has free "$2" || rc=1
+	wait_for host_has free "$2" || rc=1
 	result "$1" $rc "free pages before $2, after $(host free)"
 }
 
@@ -78,23 +78,21 @@ traffic() {
 	local n folder
 	folder=/local/domain/$(xl domid "$1")/data
 	n=$(xenstore-read "$folder/rounds" 2>/dev/null)
-	wait_for 60 rounds_least "$folder" $((${n:-0} + $2)) || return 1
+	wait_for rounds_least "$folder" $((${n:-0} + $2)) || return 1
 	n=$(xenstore-read "$folder/wrong")
 	echo "$(xenstore-read "$folder/rounds") rounds, $n wrong"
 	[ "$n" = 0 ]
 }
 
-# fails WORDS COMMAND...: it does, soon, and says so; the last line has what.
+# fails WORDS COMMAND...: it does and says so; the last line has what.
 fails() {
-	local words=$1 text rc start
+	local words=$1 text rc
 	shift
-	start=$(now_ms)
-	text=$(timeout 60 "$@" 2>&1)
+	text=$(timeout $PATIENCE "$@" 2>&1)
 	rc=$?
 	echo "$text"
 	echo "status $rc: $(grep -m 1 -i -- "$words" <<<"$text")"
-	[ $rc != 0 ] && [ $rc != 124 ] && grep -qi -- "$words" <<<"$text" &&
-		[ $(($(now_ms) - start)) -lt 15000 ]
+	[ $rc != 0 ] && [ $rc != 124 ] && grep -qi -- "$words" <<<"$text"
 }
 
 alone() {
