@@ -39,6 +39,7 @@ REFUSED = {
     "MMUEXT_MARK_SUPER": "-EOPNOTSUPP", "MMUEXT_UNMARK_SUPER": "-EOPNOTSUPP",
     "XENMEM_add_to_physmap": "-EACCES",
     "XENMEM_add_to_physmap_batch": "-EACCES",
+    "XENMEM_remove_from_physmap": "-EACCES",
     "XENMEM_get_vnumainfo": "-EOPNOTSUPP",
     "XENMEM_access_op": "-EINVAL", "GNTTABOP_cache_flush": "-EOPNOTSUPP",
 }
@@ -53,8 +54,9 @@ HEAD = """<!-- SPDX-License-Identifier: MIT -->
 What Ringlet answers, out of the tables that dispatch. Numbers, structures and
 error codes are those of the public headers of Xen 4.17 (`/usr/include/xen`,
 interface version 0x15 of domctl and sysctl). A number or sub-operation that is
-not listed answers `-ENOSYS`. What *refused* lists is known and answers the
-error beside it. Callers are 64-bit PV guests.
+not listed answers `-ENOSYS` (`vm_assist`: `-EINVAL`) to those who may ask; who
+may not gets `-EPERM`. What *refused* lists is known and answers the error
+beside it. Callers are 64-bit PV guests.
 
 | number | name | what it is |
 | --- | --- | --- |
