@@ -81,7 +81,8 @@ static __init bool option_dom0_max_vcpus(const char *value)
 		if (end == from)
 			high = 0;
 	}
-	if (*end || (high && low > high) || high > 128 || (!low && !high))
+	if (*end || (high && low > high) || MAX(low, high) > MAX_VCPUS ||
+	    (!low && !high))
 		return false;
 	boot_options.dom0_vcpus_min = (u32)low;
 	boot_options.dom0_vcpus_max = (u32)high;

@@ -118,7 +118,10 @@ static void vcpus(void)
 		{ "dom0_max_vcpus=", 0, 0, false },
 		{ "dom0_max_vcpus", 0, 0, false },
 		{ "dom0_max_vcpus=0", 0, 0, false },
+		{ "dom0_max_vcpus=128-", 128, 0, true },
 		{ "dom0_max_vcpus=129", 0, 0, false },
+		{ "dom0_max_vcpus=129-", 0, 0, false },
+		{ "dom0_max_vcpus=-129", 0, 0, false },
 		{ "dom0_max_vcpus=4x", 0, 0, false },
 		{ "dom0_max_vcpus=1-2-3", 0, 0, false },
 	};
