@@ -41,8 +41,8 @@ void dom0_permissions(struct domain *d);
 void dom0_build(const struct handover *h);
 __noreturn void boot_fail(const char *fmt, ...) __fmt(1, 2);
 
-// Debug builds and tests: walks the live tables; panics when a frame is
-// writable in one mapping and executable in the same or another.
+// Walks the live tables; panics when a frame is writable in one mapping and
+// executable in the same or another.
 void wx_check(void);
 
 #endif

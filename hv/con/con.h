@@ -18,8 +18,7 @@ extern void (*panic_show_guest)(const struct cpu_regs *r);
 // Name and offset of the function that holds addr; "?" when unknown.
 const char *symbol_lookup(u64 addr, u64 *offset);
 
-// Text of a guest's own (console_io, debug port): raw, to serial and VGA
-// and, for Dom0's, not into the log ring.
+// Dom0's text (console_io): raw, to serial and VGA, not into the log ring.
 void con_write_guest(const char *text, size_t n);
 // Input for Dom0: copies up to n waiting characters, returns how many.
 size_t con_read(char *buf, size_t n);

@@ -13,7 +13,7 @@
 
 #define MAX_VCPUS 128 // of one domain
 
-// What differs by the kind of guest; filled by pv/ (and hvm/ later).
+// What differs by the kind of guest; filled by pv/.
 struct guest_ops {
 	int (*vcpu_init)(struct vcpu *v);
 	void (*vcpu_exit)(struct vcpu *v);

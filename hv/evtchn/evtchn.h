@@ -52,7 +52,7 @@ void pirqs_leave(unsigned int cpu);	  // device interrupts go to other CPUs
 int pirq_irq(struct domain *d, u32 pirq); // -1: not mapped
 int pirq_set_eoi_map(struct domain *d, u64 gmfn, bool auto_unmask);
 // Writes an MSI's present message and mask state into its device: set by
-// pci/ at boot (up-call 3). Under the event-channel lock.
+// pci/ at boot. Under the event-channel lock.
 extern void (*pirq_msi_update)(unsigned int irq, bool masked);
 
 #endif

@@ -96,7 +96,7 @@ void vcpu_timers_init(struct vcpu *v);
 void vcpu_timers_exit(struct vcpu *v);
 // SCHEDOP_watchdog: id 0 takes a free one and returns its id; -ENOSPC, -EINVAL.
 int domain_watchdog_set(struct domain *d, u32 id, u32 seconds);
-// The event that a vcpu timer sends: set by evtchn/ at boot (up-call 3).
+// The event that a vcpu timer sends: set by evtchn/ at boot.
 extern void (*sched_send_virq)(struct vcpu *v, u32 virq);
 // True when an unmasked event is pending for v (no lock needed).
 static inline bool vcpu_event_pending(const struct vcpu *v)

@@ -14,9 +14,7 @@ enum lock_rank {
 	RANK_DOMLIST,
 	RANK_DOMAIN,	  // d->lock: slow state of one domain
 	RANK_LDT,	  // a vcpu's LDT window
-	RANK_GRANT_TABLE, // read side of two tables: by domid
-	RANK_GRANT_TABLE2,
-	RANK_GRANT_ENTRY,
+	RANK_GRANT_TABLE, // one domain's grant table
 	RANK_MAPTRACK,
 	RANK_PCI,
 	RANK_EVTCHN,   // port tables and bindings of all domains

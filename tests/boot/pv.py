@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """PV guests: each folder of guests/ with a main.c builds to a PV kernel
-build/guests/NAME, which runs in Dom0's place and prints
+build/guests/NAME; all but those of NOT_HERE run in Dom0's place and print
 
     TEST name PASS|SKIP|FAIL detail
     END pass=N fail=N"""
