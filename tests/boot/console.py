@@ -6,6 +6,7 @@ guests/console runs in Dom0's place and does what the words on its command
 line say. QEMU's monitor shows the screen and the CPUs, injects a machine check
 and says whether the machine was reset."""
 import re
+import select
 import subprocess
 import time
 
@@ -232,7 +233,7 @@ def _restart_key(context):
 PORT2 = "com1=115200,8n1,0x2f8,3 console=com1"
 BURST = "".join(f"burst {i:03} 56789012345678901234567890123\n"
                 for i in range(200))
-PAUSE = 1  # s in which nobody reads
+PAUSE = 3  # s in which nobody reads
 
 
 def _read_line(near, pattern):
@@ -260,6 +261,7 @@ def _slow(options, least, most):
         with near, machine:
             _read_line(near, rb"echo starts\n")
             near.sendall(b"q")
+            select.select([near], [], [], context.left())
             time.sleep(PAUSE)
             text = _read_line(near, rb"burst took (\d+) us\n")
             took = int(re.search(r"took (\d+) us", text).group(1)) / 1000
@@ -617,8 +619,8 @@ def cases():
         ("screen-keep", _screen_keep), ("screen-only", _screen_only),
         ("none", _nowhere), ("input", _input("")),
         ("input-polled", _input("com1=115200,8n1,0x3f8,0")),
-        ("slow-line", _slow("", 0, 700)),
-        ("slow-line-sync", _slow("sync_console", 700, 20000)),
+        ("slow-line", _slow("", 0, 2000)),
+        ("slow-line-sync", _slow("sync_console", 2000, 20000)),
         ("slow-panic", _slow_panic), ("restart-key", _restart_key),
         ("dropped", _dropped),
         ("guest_loglvl", _guest_level("", 20, 60, 100)),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`make run` by somebody who presses Ctrl-C in the middle of it, again and
 again, and in the end lets it go on."""
+import contextlib
 import glob
 import os
 import shutil
@@ -43,11 +44,18 @@ def _copy(context):
     return tree
 
 
+def _size(path):
+    """It may be moved to its place meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.getsize(path)
+    return 0
+
+
 def _wait_for_a_part(tree):
     """Until something of the package has come."""
     pattern = os.path.join(tree, "cache", "debs", "**", FETCHED)
     until = time.monotonic() + SECONDS
-    while not any(os.path.getsize(path)
+    while not any(_size(path)
                   for path in glob.glob(pattern, recursive=True)):
         if time.monotonic() > until:
             raise Failure("nothing of the package has come")

@@ -6,7 +6,7 @@ import select
 import subprocess
 import time
 
-from . import image, proc
+from . import hostcpus, image, proc
 from .case import ROOT, Broken, Crash, Failure, Skipped, need
 
 HV_ARGS = "com1=115200 console=com1"
@@ -65,6 +65,8 @@ class Machine:
         self.command += (["-cdrom", iso, "-boot", "d"] if iso else
                          self._boot(via, hv, hv_args, modules))
         self.command += list(devices) or ["-nic", "none"]
+        # By counted instructions QEMU runs its CPUs in turn.
+        self.threads = 1 if "-icount" in devices else cpus
 
     def _watch(self, context):
         self.context = context
@@ -74,6 +76,7 @@ class Machine:
         self.wrong = [re.compile(pattern) for pattern in ALWAYS_WRONG]
         self.child = None
         self.pass_fds = ()
+        self.threads = 1
 
     def _boot(self, via, hv, hv_args, modules):
         if via in ("mb1", "mb2"):
@@ -96,16 +99,23 @@ class Machine:
     def __enter__(self):
         words = " ".join(self.command) + "\n"
         self.context.log.write(words.encode())
-        self.child = proc.spawn(
-            self.command, self.context.left(), bufsize=0,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, pass_fds=self.pass_fds)
+        self.taken, waited = hostcpus.take(self.threads)
+        self.context.wait_was(waited)
+        try:
+            self.child = proc.spawn(
+                self.command, self.context.left(), bufsize=0,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, pass_fds=self.pass_fds)
+        except BaseException:
+            hostcpus.give(self.taken)
+            raise
         return self
 
     def __exit__(self, *_):
         proc.end(self.child)
         self.child.stdin.close()
         self.child.stdout.close()
+        hostcpus.give(self.taken)
 
     def must_not(self, pattern):
         """From now on, fail as soon as this is printed."""

@@ -110,11 +110,15 @@ class Monitored(Machine):
     def __enter__(self):
         self.pass_fds = tuple(given.fileno() for given in self.given)
         super().__enter__()
-        for given in self.given:
-            given.close()
-        self.qmp.settimeout(self.context.left())
-        self._line()
-        self.ask("qmp_capabilities")
+        try:
+            for given in self.given:
+                given.close()
+            self.qmp.settimeout(self.context.left())
+            self._line()
+            self.ask("qmp_capabilities")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *how):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A program on a terminal of its own, as a user has it before him."""
+import contextlib
 import os
 import pty
 import select
+import subprocess
 import termios
 import time
 
@@ -49,10 +51,9 @@ class Terminal(Machine):
         """Hanging up ends whatever runs there."""
         os.close(self.slave)
         os.close(self.master)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.child.wait(GRACE_SECONDS)
-        finally:
-            proc.end(self.child)
+        proc.end(self.child)
 
     def send(self, text):
         os.write(self.master, text.encode())
