@@ -55,10 +55,11 @@ def enabled_patterns():
 
 
 def chosen(options):
-    """The cases to run, in order: what fails at once, then long ones, and
-    short ones in the end, when there is little left to share out."""
-    cases = (local.cases() + boot.cases() + install.cases() + cpus.cases() +
-             life.cases() + memory.cases() + load.cases() + bench.cases() +
+    """The cases to run, in order: what fails at once, then long ones, those
+    that keep one CPU busy beside each other, and short ones in the end, when
+    there is little left to share out."""
+    cases = (local.cases() + boot.cases() + install.cases() + bench.cases() +
+             cpus.cases() + life.cases() + memory.cases() + load.cases() +
              devices_domu.cases() + ctrl_c.cases() + dom0.cases() +
              timing.cases() + console.cases() + pv.cases())
     if options.only:
