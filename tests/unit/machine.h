@@ -27,6 +27,8 @@
 #define SLOT_END	  272
 #define GDT_GUEST_PAGES	  14
 #define SEL_LDT		  0xe050
+#define SEL_RING3_CS64	  0xe033
+#define SEL_RING3_DS	  0xe02b
 #define PERDOM_VCPU_SHIFT 17
 #define PERDOM_GDT(v)	  (PERDOM_START + ((u64)(v) << PERDOM_VCPU_SHIFT))
 #define PERDOM_LDT(v)	  (PERDOM_GDT(v) + 0x10000)
