@@ -357,6 +357,8 @@ static int domain_relinquish(struct domain *d)
 
 	if (rc || !e)
 		return rc;
+	if (e->active) // below where an interrupted reset stood
+		return -ERESTART;
 	virq_forget_domain(d);
 	guest_page_unmap(e->eoi_map); // all ports are closed, no vcpu runs
 	e->eoi_map = NULL;

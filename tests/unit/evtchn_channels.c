@@ -131,6 +131,26 @@ static void port_limits(void)
 	finish();
 }
 
+// The end of a domain whose reset was interrupted and never went on: all ports
+// are closed, also those before that, bound since.
+static void cut_reset(void)
+{
+	struct evtchn_status s = { .dom = DOMID_SELF };
+	u32 theirs;
+
+	start();
+	running = &vcpus[1][0];
+	the_cpu.softirq_pending = 1;
+	CHECK(evtchn_reset(&dom[1], false) == -ERESTART);
+	the_cpu.softirq_pending = 0;
+	s.port = connect(&theirs);
+	dom[1].state = DOM_DYING;
+	relinquish(&dom[1]);
+	CHECK(!dom[1].evtchn->active);
+	CHECK(!evtchn_status(&s) && s.status == EVTCHNSTAT_unbound);
+	finish();
+}
+
 static void fifo(void)
 {
 	struct evtchn_init_control c = { .control_gfn = 1, .offset = 8 };
@@ -250,4 +270,4 @@ static void cpu_leaves(void)
 }
 
 UNIT_MAIN(UNIT(interdomain), UNIT(virqs), UNIT(polling), UNIT(port_limits),
-	  UNIT(fifo), UNIT(pirqs), UNIT(cpu_leaves))
+	  UNIT(cut_reset), UNIT(fifo), UNIT(pirqs), UNIT(cpu_leaves))
