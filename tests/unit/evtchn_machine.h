@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What evtchn/ stands on, for tests: two domains of cardboard, locks that are
-// counted, frames, interrupts.
+// What evtchn/ stands on, for tests: locks that are counted, frames, lines.
 #ifndef UNIT_EVTCHN_MACHINE_H
 #define UNIT_EVTCHN_MACHINE_H
 
@@ -78,9 +77,12 @@ static void heap_free(void *p)
 #include "unit.h"
 
 static int locks;
-static void (*unlock_hook)(void); // what another CPU does in between
+// What another CPU does, before a lock is taken and after it was let go.
+static void (*lock_hook)(void);
 void spin_lock(struct spinlock *l)
 {
+	if (lock_hook)
+		lock_hook();
 	if (l->next++)
 		abort();
 	locks++;
@@ -89,8 +91,8 @@ void spin_unlock(struct spinlock *l)
 {
 	l->next--;
 	locks--;
-	if (unlock_hook)
-		unlock_hook();
+	if (lock_hook)
+		lock_hook();
 }
 int page_get_writable(struct page_info *pg, const struct page_account *who)
 {

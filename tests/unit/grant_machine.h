@@ -41,8 +41,9 @@ static bool softirq_pending(void);
 static struct domain *dom[DOMAINS];
 static struct vcpu vcpus[DOMAINS];
 static u32 used_frames, locks_held;
-static u32 most_frames = FRAMES;  // that there are
-static void (*unlock_hook)(void); // what another vcpu does in between
+static u32 most_frames = FRAMES; // that there are
+// What another vcpu does, before a lock is taken and after it was let go.
+static void (*lock_hook)(void);
 u64 max_mfn = FRAMES;
 u64 frame_chunks[1] = { 1 };
 u32 tlb_clock = 1;
@@ -55,6 +56,8 @@ static bool softirq_pending(void)
 
 void spin_lock(struct spinlock *l)
 {
+	if (lock_hook && !locks_held)
+		lock_hook();
 	CHECK(!l->holder);
 	l->holder = 1;
 	locks_held++;
@@ -65,8 +68,8 @@ void spin_unlock(struct spinlock *l)
 	CHECK(l->holder);
 	l->holder = 0;
 	locks_held--;
-	if (unlock_hook && !locks_held)
-		unlock_hook();
+	if (lock_hook && !locks_held)
+		lock_hook();
 }
 
 void tlb_flush_mask(cpumask_t mask)
