@@ -34,7 +34,7 @@ OPT      = $(if $(filter $(COLD),$*),-Os) \
 	$(if $(filter boot/dom0 mm/boot,$*),-mstringop-strategy=libcall)
 
 .DELETE_ON_ERROR:
-.PHONY: all compiler release debug clean size test soak counts run dom0-image print-cflags install uninstall guests fmt
+.PHONY: all compiler release debug clean size test fuzz-host soak counts run dom0-image print-cflags install uninstall guests fmt
 all: release debug
 release: build/ringlet
 debug: build/ringlet-debug
@@ -92,6 +92,11 @@ test:
 	@$(MAKE) --no-print-directory all size guests
 	@tools/dom0-image/build.sh
 	@python3 tests/run.py
+
+# Host fuzzers, TIME seconds each, or one of them: ONLY=elf. docs/fuzzing.md
+fuzz-host:
+	@tools/deps.sh build fuzz
+	@tests/fuzz/run.sh $(or $(TIME),60) $(ONLY)
 
 # What takes longer than a test may: real amounts of data, a whole Debian.
 soak:

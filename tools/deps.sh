@@ -3,7 +3,7 @@
 #
 # Makes sure that the Debian packages Ringlet needs are installed.
 #
-#   tools/deps.sh [-p] [build] [run] [test] [disk]   (default: build run)
+#   tools/deps.sh [-p] [build] [run] [test] [disk] [fuzz]   (default: build run)
 #
 # As root it installs what is missing. As anybody else it prints the one
 # command that does it, and ends with 1. With -p it only prints the command.
@@ -16,6 +16,7 @@ RUN="qemu-system-x86 binutils cpio gzip xz-utils"
 TEST="python3 bochs bochs-term bochsbios vgabios clang-format grub-pc-bin
 grub-common xorriso mtools"
 
+FUZZ="clang libclang-rt-dev llvm"
 DISK="mmdebstrap e2fsprogs openssh-client"
 [ "$(id -u)" = 0 ] || DISK="$DISK fakeroot uidmap"
 
@@ -49,6 +50,7 @@ for arg in "$@"; do
 	run) wanted="$wanted $BUILD $RUN" ;;
 	test) wanted="$wanted $BUILD $RUN $TEST" ;;
 	disk) wanted="$wanted $DISK" ;;
+	fuzz) wanted="$wanted $BUILD $FUZZ" ;;
 	*) usage ;;
 	esac
 done

@@ -9,6 +9,8 @@ from .case import BUILD, ROOT, Broken, Case, Failure
 UNIT_FLAGS = ["-std=gnu11", "-g", "-O1", "-fno-sanitize-recover=all",
               "-fsanitize=address,undefined", "-I", "hv", "-I", "tests/unit",
               "-I", "/usr/include"]
+FUZZ_FLAGS = ["-DFUZZ_REPLAY", "-I", "tests/fuzz"]
+FUZZ_LIBRARIES = ["-lz", "-llzma", "-lzstd"]
 
 
 def _name(path):
@@ -31,15 +33,31 @@ def _judge(code):
         raise Failure(f"exit code {code}")
 
 
+def _compile(context, name, *arguments):
+    program = os.path.join(BUILD, "unit", name)
+    os.makedirs(os.path.dirname(program), exist_ok=True)
+    compiler = os.environ.get("CC", "gcc")
+    if _command(context, [compiler, *UNIT_FLAGS, *arguments, "-o", program]):
+        raise Broken("does not compile")
+    return program
+
+
 def _unit(path):
     def body(context):
-        program = os.path.join(BUILD, "unit", _name(path))
-        os.makedirs(os.path.dirname(program), exist_ok=True)
-        compiler = os.environ.get("CC", "gcc")
-        if _command(context, [compiler, *UNIT_FLAGS, path, "-o", program]):
-            raise Broken("does not compile")
-        _judge(_command(context, [program]))
+        _judge(_command(context, [_compile(context, _name(path), path)]))
     return Case("unit/" + _name(path), body, timeout=180)
+
+
+def _fuzz(path):
+    """The host fuzzer's corpus, once."""
+    name = "fuzz_" + _name(path)
+
+    def body(context):
+        program = _compile(context, name, *FUZZ_FLAGS, path, *FUZZ_LIBRARIES)
+        corpus = glob.glob(os.path.join(ROOT, "tests/fuzz/corpus",
+                                        _name(path), "*"))
+        _judge(_command(context, [program, *sorted(corpus)]))
+    return Case("unit/" + name, body, timeout=180)
 
 
 def _check(path):
@@ -52,6 +70,8 @@ def _check(path):
 
 def cases():
     units = sorted(glob.glob(os.path.join(ROOT, "tests/unit/*.c")))
+    fuzzers = sorted(glob.glob(os.path.join(ROOT, "tests/fuzz/*.c")))
     checks = sorted(glob.glob(os.path.join(ROOT, "tests/check_*.sh")) +
                     glob.glob(os.path.join(ROOT, "tests/check_*.py")))
-    return [_check(path) for path in checks] + [_unit(path) for path in units]
+    return ([_check(path) for path in checks] +
+            [_unit(path) for path in units] + [_fuzz(path) for path in fuzzers])
