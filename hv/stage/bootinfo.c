@@ -2,8 +2,8 @@
 /*
  * Multiboot 0.6.96, Multiboot2 2.0 and PVH (Xen's public start_info.h)
  * information, read into struct boot_info. Addresses are dereferenced as they
- * are: the memory is mapped one to one. Loaders are trusted not to lie, but a
- * tag or an entry of size 0 must not hang the machine.
+ * are: the memory is mapped one to one. Loaders are trusted with addresses and
+ * counts, but no size of a tag or an entry leads outside or hangs the machine.
  */
 #include <stdint.h>
 
@@ -104,7 +104,7 @@ static bool is_grub2(const char *name)
 static void parse_mb1(const struct mb1_info *mb, struct boot_info *bi)
 {
 	const struct mb1_module *mod = at(mb->mods_addr);
-	uint32_t step;
+	uint64_t step;
 
 	bi->loader = "multiboot1";
 	if (mb->flags & MB1_CMDLINE)
@@ -120,8 +120,9 @@ static void parse_mb1(const struct mb1_info *mb, struct boot_info *bi)
 			   string_at(mod[i].cmdline));
 	if (!(mb->flags & MB1_MMAP))
 		return;
-	for (uint32_t off = 0; off < mb->mmap_length; off += step) {
-		const struct mb1_range *r = at((uint64_t)mb->mmap_addr + off);
+	for (uint64_t off = 0;
+	     off + sizeof(struct mb1_range) <= mb->mmap_length; off += step) {
+		const struct mb1_range *r = at(mb->mmap_addr + off);
 
 		step = r->size + sizeof(r->size);
 		add_range(bi, r->start, r->length, r->type);
@@ -130,11 +131,11 @@ static void parse_mb1(const struct mb1_info *mb, struct boot_info *bi)
 
 static void parse_mb2_mmap(const struct mb2_tag *tag, struct boot_info *bi)
 {
-	uint32_t step = tag->arg[0];
+	uint64_t step = tag->arg[0];
 
-	if (step < sizeof(struct mb2_range))
+	if (step < sizeof(struct mb2_range) || step % 8)
 		return;
-	for (uint32_t off = 16; off + step <= tag->size; off += step) {
+	for (uint64_t off = 16; off + step <= tag->size; off += step) {
 		const struct mb2_range *r = at((uintptr_t)tag + off);
 
 		add_range(bi, r->start, r->length, r->type);
@@ -182,17 +183,24 @@ static void parse_mb2_tag(const struct mb2_tag *tag, struct boot_info *bi)
 
 static void parse_mb2(const uint8_t *info, struct boot_info *bi)
 {
-	uint32_t total = *(const uint32_t *)(const void *)info;
-	uint32_t off = 8;
+	/* What is read of each; a shorter one says nothing. */
+	static const uint8_t shortest[] = {
+		[MB2_MODULE] = 16, [MB2_MMAP] = 16, [MB2_FRAMEBUFFER] = 30
+	};
+	uint64_t total = *(const uint32_t *)(const void *)info;
+	uint64_t off = 8;
 
 	bi->loader = "multiboot2";
 	while (off + sizeof(struct mb2_tag) <= total) {
 		const struct mb2_tag *tag = (const void *)(info + off);
 
-		if (tag->type == MB2_END || tag->size < sizeof(*tag))
+		if (tag->type == MB2_END || tag->size < sizeof(*tag) ||
+		    tag->size > total - off)
 			break;
-		parse_mb2_tag(tag, bi);
-		off += (tag->size + 7) & ~7U;
+		if (tag->type >= sizeof(shortest) ||
+		    tag->size >= shortest[tag->type])
+			parse_mb2_tag(tag, bi);
+		off += ROUND_UP((uint64_t)tag->size, 8);
 	}
 }
 
