@@ -60,13 +60,14 @@ static __init void layout_make(struct dom0_layout *l,
 		va += l->p2m_bytes;
 	l->start_info = va;
 	l->tables = va + PAGE_SIZE;
-	// The tables map themselves: the number settles in a few rounds.
+	// The tables map themselves: the number settles in a few rounds. Past
+	// the end of the address space it falls, and is refused as too large.
 	do {
 		n = tables;
 		l->stack = l->tables + n * PAGE_SIZE;
 		l->end = ROUND_UP(l->stack + PAGE_SIZE + (512UL << 10), MB4);
 		tables = 1 + tables_for(l->base, l->end);
-	} while (tables != n);
+	} while (tables > n);
 	l->nr_tables = tables;
 	// Behind the mapped region: the p2m list with its tables, the initrd.
 	l->p2m_pfn = (l->end - l->base) >> PAGE_SHIFT;
@@ -79,6 +80,17 @@ static __init void layout_make(struct dom0_layout *l,
 					 : l->p2m_pfn + l->p2m_frames;
 	l->frames = l->p2m_pfn + l->p2m_frames +
 		    (l->initrd_mapped ? 0 : PAGES_UP(h->initrd_size));
+}
+
+// Whole pages, all where guests may be; a p2m list of its own address apart.
+static __init bool layout_possible(const struct dom0_layout *l)
+{
+	u64 p2m_end = l->p2m + l->p2m_bytes;
+
+	return !((l->base | l->p2m) % PAGE_SIZE) && l->base < l->end &&
+	       va_is_guest(l->base) && va_is_guest(l->end - 1) &&
+	       va_is_guest(l->p2m) && va_is_guest(p2m_end - 1) &&
+	       (!l->p2m_outside || l->p2m >= l->end || p2m_end <= l->base);
 }
 
 // The layout's frames in one piece, so that pfn and mfn differ by a constant.
@@ -317,6 +329,9 @@ __init void dom0_build(const struct handover *h)
 	if (l.frames > frames)
 		boot_fail("Dom0 needs at least %lu MiB (dom0_mem)",
 			  (l.frames >> 8) + 1);
+	if (!layout_possible(&l))
+		boot_fail("the Dom0 kernel cannot be used: its notes ask for "
+			  "impossible addresses");
 	frames_first(&l, d);
 	memcpy(frame_of(&l, l.initrd_pfn), maddr_to_virt(h->initrd_maddr),
 	       h->initrd_size);

@@ -219,8 +219,6 @@ static const char *place(struct elf_image *img)
 	    (img->hypercall_page != ELF_NONE &&
 	     img->hypercall_page % PAGE_SIZE))
 		return "the kernel's hypercall page is outside of it";
-	if (img->init_p2m != ELF_NONE && inside(img, img->init_p2m))
-		return "the kernel overlaps its own p2m list";
 	if (img->xen_version[0] && strcmp(img->xen_version, "xen-3.0"))
 		return "the kernel is for another version of the Xen ABI";
 	return NULL;
