@@ -213,7 +213,7 @@ static const char *place(struct elf_image *img)
 	}
 	if (img->virt_start < img->virt_base)
 		return "it is linked below its VIRT_BASE";
-	if (!inside(img, img->entry))
+	if (img->entry == ELF_NONE || !inside(img, img->entry))
 		return "the kernel's entry point is outside of it";
 	if (!inside(img, img->hypercall_page) ||
 	    (img->hypercall_page != ELF_NONE &&
