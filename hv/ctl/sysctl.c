@@ -39,7 +39,7 @@ long sysctl_debug_keys(struct sub *s, struct xen_sysctl_debug_keys *a)
 		if (copy_struct_from_guest(&key, handle_gva(a->keys)))
 			return -EFAULT;
 		debug_key_handle(key);
-		a->keys.p++;
+		a->keys.p = (typeof(a->keys.p))(handle_gva(a->keys) + 1);
 		a->nr_keys--;
 		if (a->nr_keys && preempt_check()) {
 			s->copy_back = true;

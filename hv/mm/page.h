@@ -147,17 +147,16 @@ static inline void page_mark_foreign(struct page_info *pg)
 static inline struct page_info *frame_get(mfn_t m,
 					  const struct page_account *who)
 {
-	struct page_info *pg = mfn_to_page(m);
-
-	return mfn_valid(m) && page_get(pg, who) ? pg : NULL;
+	return mfn_valid(m) && page_get(mfn_to_page(m), who) ? mfn_to_page(m)
+							     : NULL;
 }
 
 static inline struct page_info *frame_get_writable(
 	mfn_t m, const struct page_account *who)
 {
-	struct page_info *pg = mfn_to_page(m);
-
-	return mfn_valid(m) && !page_get_writable(pg, who) ? pg : NULL;
+	return mfn_valid(m) && !page_get_writable(mfn_to_page(m), who)
+		       ? mfn_to_page(m)
+		       : NULL;
 }
 
 // Lock of a page table's entries. False when the frame is no table of any

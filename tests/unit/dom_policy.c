@@ -7,20 +7,10 @@
 
 #include "../../hv/lib/types.h"
 #include "../../hv/dom/policy_leaves.c"
+#include "cpuid_words.h"
 #include "unit.h"
 
 #define HEADER "/usr/include/xen/arch-x86/cpufeatureset.h"
-
-/* As in hv/x86/cpuid.c, which needs the machine. */
-const struct cpuid_word cpuid_words[CPU_WORDS] = {
-	{ 1, 0, 3 },	      { 1, 0, 2 },	    { 0x80000001, 0, 3 },
-	{ 0x80000001, 0, 2 }, { 0xd, 1, 0 },	    { 7, 0, 1 },
-	{ 7, 0, 2 },	      { 0x80000007, 0, 3 }, { 0x80000008, 0, 1 },
-	{ 7, 0, 3 },	      { 7, 1, 0 },	    { 0x80000021, 0, 0 },
-	{ 7, 1, 1 },	      { 7, 2, 3 },	    { 7, 1, 2 },
-	{ 7, 1, 3 },	      { 0, 0, 0 },	    { 0, 0, 0 },
-	{ 0x80000021, 0, 2 },
-};
 
 static void header_marks(void)
 {
