@@ -83,11 +83,13 @@ static __init void layout_make(struct dom0_layout *l,
 }
 
 // Whole pages, all where guests may be; a p2m list of its own address apart.
-static __init bool layout_possible(const struct dom0_layout *l)
+static __init bool layout_possible(const struct dom0_layout *l,
+				   const struct elf_image *img)
 {
 	u64 p2m_end = l->p2m + l->p2m_bytes;
 
-	return !((l->base | l->p2m) % PAGE_SIZE) && l->base < l->end &&
+	return !((l->base | l->p2m) % PAGE_SIZE) &&
+	       img->virt_end <= l->start_info && l->start_info < l->end &&
 	       va_is_guest(l->base) && va_is_guest(l->end - 1) &&
 	       va_is_guest(l->p2m) && va_is_guest(p2m_end - 1) &&
 	       (!l->p2m_outside || l->p2m >= l->end || p2m_end <= l->base);
@@ -329,7 +331,7 @@ __init void dom0_build(const struct handover *h)
 	if (l.frames > frames)
 		boot_fail("Dom0 needs at least %lu MiB (dom0_mem)",
 			  (l.frames >> 8) + 1);
-	if (!layout_possible(&l))
+	if (!layout_possible(&l, img))
 		boot_fail("the Dom0 kernel cannot be used: its notes ask for "
 			  "impossible addresses");
 	frames_first(&l, d);

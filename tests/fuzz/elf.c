@@ -101,7 +101,7 @@ static void build(size_t initrd)
 	struct dom0_layout l = { 0 };
 
 	layout_make(&l, &img, &h, FRAMES_OF_DOM0);
-	if (l.frames > FRAMES_OF_DOM0 || !layout_possible(&l))
+	if (l.frames > FRAMES_OF_DOM0 || !layout_possible(&l, &img))
 		return;
 	// At the end of the machine, so that nothing is behind it.
 	l.mfn = RAM_FRAMES - l.frames;
