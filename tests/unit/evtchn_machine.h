@@ -74,6 +74,7 @@ static void heap_free(void *p)
 #include "../../hv/evtchn/words.c"
 #include "lib/rangeset.h"
 #include "../../hv/lib/rangeset.c"
+#include "quiet.h"
 #include "unit.h"
 
 static int locks;
@@ -139,19 +140,6 @@ void domain_get(struct domain *d)
 void domain_put(struct domain *d)
 {
 	d->ref--;
-}
-void printk(const char *fmt, ...)
-{
-	(void)fmt;
-}
-void domains_visit(void (*fn)(struct domain *d))
-{
-	(void)fn;
-}
-
-void debug_key_register(char key, void (*fn)(char key), const char *what)
-{
-	(void)key, (void)fn, (void)what;
 }
 void (*con_input_hook)(u32 virq);
 void (*sched_send_virq)(struct vcpu *v, u32 virq);

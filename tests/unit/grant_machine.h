@@ -33,6 +33,7 @@ static bool softirq_pending(void);
 #include "../../hv/grant/copy.c"
 #define cas page_cas
 #include "../../hv/mm/page.c"
+#include "quiet.h"
 #include "unit.h"
 
 #define FRAMES	2048
@@ -86,21 +87,6 @@ bool trace_on;
 void trace_record(u32 event, const u32 *extra, unsigned int words)
 {
 	(void)event, (void)extra, (void)words;
-}
-
-void printk(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void domains_visit(void (*fn)(struct domain *d))
-{
-	(void)fn;
-}
-
-void debug_key_register(char key, void (*fn)(char key), const char *what)
-{
-	(void)key, (void)fn, (void)what;
 }
 
 void panic(const char *fmt, ...)
