@@ -552,20 +552,20 @@ def _panic_own(hv):
 
 # key, what it prints, on Xen
 KEYS = [
-    ("d", [r"\(RL\) Key d: ", r"^\(RL\) (CPU 0: idle|d0v\d on CPU 0)",
-           r"^\(RL\) (CPU 1: idle|d0v\d on CPU 1)"],
+    ("d", [r"\(RL\) Key d: ", r"\(RL\) (CPU 0: idle|d0v\d on CPU 0)",
+           r"\(RL\) (CPU 1: idle|d0v\d on CPU 1)"],
      [r"'d' pressed -> dumping registers", r"host CPU0", r"host CPU1"]),
-    ("0", [r"\(RL\) Key 0: ", r"^\(RL\) d0v\d on CPU", r"^\(RL\) stack",
-           r"^\(RL\) d0v\d on CPU", r"^\(RL\) stack"],
+    ("0", [r"\(RL\) Key 0: ", r"\(RL\) d0v\d on CPU", r"\(RL\) stack",
+           r"\(RL\) d0v\d on CPU", r"\(RL\) stack"],
      [r"'0' pressed -> dumping Dom0", r"vcpu#0", r"vcpu#1"]),
-    ("q", [r"\(RL\) Key q: ", r"^\(RL\) d0: 131072 of \d+ frames",
-           r"^\(RL\)   d0v0: CPU \d", r"^\(RL\)   d0v1: CPU \d"],
+    ("q", [r"\(RL\) Key q: ", r"\(RL\) d0: 131072 of \d+ frames",
+           r"\(RL\)   d0v0: CPU \d", r"\(RL\)   d0v1: CPU \d"],
      [r"'q' pressed -> dumping domain info", r"nr_pages=131072", r"VCPU0:",
       r"VCPU1:"]),
-    ("r", [r"\(RL\) Key r: ", r"^\(RL\) CPU 0: (idle|runs)",
-           r"^\(RL\) CPU 1: (idle|runs)"],
+    ("r", [r"\(RL\) Key r: ", r"\(RL\) CPU 0: (idle|runs)",
+           r"\(RL\) CPU 1: (idle|runs)"],
      [r"Scheduler: ", r"CPUs info", r"CPU\[01\]"]),
-    ("h", [r"\(RL\) Key h: ", r"^\(RL\)   R: "],
+    ("h", [r"\(RL\) Key h: ", r"\(RL\)   R: "],
      [r"'h' pressed -> showing", r"key 'R' "]),
 ]
 
@@ -591,7 +591,9 @@ def _linux(context):
                                         "ringlet.guest=no")) as machine:
         machine.expect(r"^dom0# ")
         machine.send("echo $((6 * 7))a\n")
+        # The shell's prompt comes in its own time: not between the keys' lines.
         machine.expect(r"^42a\n", 20)
+        machine.expect(r"^dom0# ", 20)
         _keys(context, machine)
         machine.send("echo $((6 * 7))b\n")
         machine.expect(r"^42b\n", 20)
