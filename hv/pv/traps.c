@@ -4,18 +4,15 @@
 // lie below the processor's frame, as the way back is sysret); and the last
 // steps before the guest goes on.
 #include "access/access.h"
+#include "dom/shared.h"
 #include "dom/trace.h"
 #include "pv/private.h"
 #include "sched/sched.h"
 #include "x86/entry.h"
 #include "x86/softirq.h"
 
-#define MORE_MAX 4 // words between R11 and the processor's frame
 // Exceptions that come with an error code, a bit each.
 #define ERROR_CODE_VECTORS 0x60227d00UL
-
-// Flags that the handler starts without.
-#define FLAGS_CLEARED (FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC)
 
 // A guest that asked for it finds its IOPL in RFLAGS, as on hardware.
 static bool shows_iopl(const struct domain *d)
@@ -23,17 +20,23 @@ static bool shows_iopl(const struct domain *d)
 	return d->vm_assist & BIT(VMASST_TYPE_architectural_iopl);
 }
 
+u64 bounce_flags(const struct vcpu *v, const struct cpu_regs *regs, u8 mask)
+{
+	return (regs->rflags & ~(FLAG_IF | FLAG_IOPL)) | (mask ? 0 : FLAG_IF) |
+	       (shows_iopl(v->domain) ? v->pv->iopl : 0);
+}
+
 // Puts RCX, R11, n words more and the processor's frame on the kernel's stack,
 // and lets the guest go on at rip.
-static void bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
-		   const u64 *more, unsigned int n)
+static bool bounce64(struct cpu_regs *regs, u64 rip, const u64 *more,
+		     unsigned int n)
 {
 	struct vcpu *v = current;
 	u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
 	u64 frame[2 + MORE_MAX + 5], *next = frame;
 	u64 sp = v->hot.kernel_sp, cs = regs->cs | 3;
 
-	if (pv_kernel_mode(v)) {
+	if (v->hot.mode_kernel) {
 		sp = regs->rsp;
 		cs &= ~3UL; // the guest's kernel sees itself in ring 0
 	} else {
@@ -45,27 +48,37 @@ static void bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
 		*next++ = *more++;
 	*next++ = regs->rip;
 	*next++ = cs | (u64)mask << 32;
-	*next++ = (regs->rflags & ~(FLAG_IF | FLAG_IOPL)) |
-		  (mask ? 0 : FLAG_IF) |
-		  (shows_iopl(v->domain) ? v->pv->iopl : 0);
+	*next++ = bounce_flags(v, regs, mask);
 	*next++ = regs->rsp;
 	*next++ = regs->ss;
 	n = (unsigned int)(next - frame) * 8;
 	sp = (sp & ~15UL) - n;
-	if (!rip || copy_to_guest(sp, frame, n)) {
-		domain_crash(v->domain,
-			     "no frame for handler %#lx at stack %#lx", rip,
-			     sp);
-		return;
-	}
-	if (masks_events)
-		WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
+	if (copy_to_guest(sp, frame, n))
+		return false;
 	regs->rip = rip;
 	regs->rsp = sp;
 	regs->cs = SEL_RING3_CS64;
 	regs->ss = SEL_RING3_DS;
 	regs->rflags &= ~FLAGS_CLEARED;
 	regs->entry_vector = EV_SYSCALL;
+	return true;
+}
+
+static void bounce(struct cpu_regs *regs, u64 entry, bool masks_events,
+		   const u64 *more, unsigned int n)
+{
+	struct vcpu *v = current;
+	bool ok = entry;
+
+	if (ok)
+		ok = unlikely(v->hot.pv32) ? bounce32(regs, entry, more, n)
+					   : bounce64(regs, entry, more, n);
+	if (!ok)
+		domain_crash(v->domain,
+			     "no frame for handler %#lx at stack %#lx", entry,
+			     pv_kernel_mode(v) ? regs->rsp : v->hot.kernel_sp);
+	else if (masks_events)
+		WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
 }
 
 void pv_inject(u8 vector, u32 error_code)
@@ -77,7 +90,7 @@ void pv_inject(u8 vector, u32 error_code)
 
 	if (vector == 14)
 		TRACE(TRC_PV_PAGE_FAULT | TRC_64_FLAG, TRACE_64(regs->rip),
-		      TRACE_64(current->info->arch.cr2), error_code);
+		      TRACE_64(vcpu_cr2(current)), error_code);
 	else
 		TRACE(TRC_PV_TRAP | TRC_64_FLAG, TRACE_64(regs->rip),
 		      vector | (u32)has_error << 15 | error_code << 16);
@@ -93,7 +106,7 @@ void pv_inject_page_fault(u64 address, u32 error_code)
 {
 	struct vcpu *v = current;
 
-	v->info->arch.cr2 = address;
+	vcpu_cr2_set(v, address);
 	// Its kernel runs in ring 3; it shall not see that.
 	error_code &= ~4u;
 	if (!pv_kernel_mode(v))
@@ -247,6 +260,8 @@ void guest_syscall(struct cpu_regs *regs)
 		hypercall(regs);
 		return;
 	}
+	if (unlikely(h->pv32))
+		syscall32_enter(regs);
 	if (callback) {
 		bounce(regs, callback, h->cb_flags & masks, NULL, 0);
 		return;

@@ -114,7 +114,12 @@ leave_to_guest:
 	sysretq
 
 leave_iret:
-	RESTORE_REGS
+	mov REGS_CS(%rsp), %al
+	inc %al
+	testb $2, %al
+	jz 1f
+	call ring1_leave
+1:	RESTORE_REGS
 	add $8, %rsp
 	.globl entry_iret_to_guest
 	.hidden entry_iret_to_guest

@@ -32,6 +32,7 @@ static bool softirq_pending(void);
 #define cas page_cas
 #include "../../hv/mm/page.c"
 #include "unit.h"
+#include "no_pv32.h"
 
 #define FRAMES	2048
 #define OWN	16 /* frames of a domain */

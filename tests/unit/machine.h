@@ -40,6 +40,7 @@ static u64 ram_base, records_base, m2p_base;
 #include "x86/regs.h"
 struct vcpu;
 struct cpu_info {
+	struct cpu_regs regs;
 	struct vcpu *vcpu;
 	u32 cpu, softirq_pending;
 };
@@ -58,6 +59,7 @@ cpumask_t cpu_online = 1;
 #include "x86/panic.h"
 #include "x86/tlb.h"
 #include "unit.h"
+#include "no_pv32.h"
 
 u64 max_mfn = RAM_FRAMES, frame_chunks[RAM_FRAMES / 65536 / 64 + 1];
 u32 tlb_clock = 1;
