@@ -56,12 +56,10 @@ void compat_narrow(enum layout32 layout, const void *wide, void *narrow)
 	convert(layout, (u8 *)(u64)wide, narrow, NARROW);
 }
 
-int compat_from_guest(enum layout32 layout, void *arg, u64 gva, u32 size)
+int compat32_from_guest(enum layout32 layout, void *arg, u64 gva, u32 size)
 {
 	u64 narrow[32];
 
-	if (likely(!layout || !currd->pv32))
-		return copy_from_guest(arg, gva, size);
 	if (copy_from_guest(narrow, gva, compat_size(layout)))
 		return -EFAULT;
 	memset(arg, 0, size);
@@ -69,12 +67,10 @@ int compat_from_guest(enum layout32 layout, void *arg, u64 gva, u32 size)
 	return 0;
 }
 
-int compat_to_guest(enum layout32 layout, u64 gva, const void *arg, u32 size)
+int compat32_to_guest(enum layout32 layout, u64 gva, const void *arg)
 {
 	u64 narrow[32] = { 0 };
 
-	if (likely(!layout || !currd->pv32))
-		return copy_to_guest(gva, arg, size);
 	compat_narrow(layout, arg, narrow);
 	return copy_to_guest(gva, narrow, compat_size(layout));
 }

@@ -5,6 +5,7 @@
 #ifndef CALL_COMPAT_H
 #define CALL_COMPAT_H
 
+#include "access/access.h"
 #include "dom/domain.h"
 
 // Structures as sequences of fields: a digit is a field of so many bytes, l one
@@ -53,8 +54,25 @@ void compat_narrow(enum layout32 layout, const void *wide, void *narrow);
 
 // An argument of `size` bytes, 256 at most, of current's at gva; as
 // copy_from_guest and copy_to_guest.
-int compat_from_guest(enum layout32 layout, void *arg, u64 gva, u32 size);
-int compat_to_guest(enum layout32 layout, u64 gva, const void *arg, u32 size);
+int compat32_from_guest(enum layout32 layout, void *arg, u64 gva, u32 size);
+int compat32_to_guest(enum layout32 layout, u64 gva, const void *arg);
+
+static inline int compat_from_guest(enum layout32 layout, void *arg, u64 gva,
+				    u32 size)
+{
+	return likely(!layout || !currd->pv32)
+		       ? copy_from_guest(arg, gva, size)
+		       : compat32_from_guest(layout, arg, gva, size);
+}
+
+static inline int compat_to_guest(enum layout32 layout, u64 gva,
+				  const void *arg, u32 size)
+{
+	return likely(!layout || !currd->pv32)
+		       ? copy_to_guest(gva, arg, size)
+		       : compat32_to_guest(layout, gva, arg);
+}
+
 // Bytes from one element of an array to the next.
 static inline u32 compat_stride(enum layout32 layout, u32 size)
 {

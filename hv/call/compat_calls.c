@@ -10,6 +10,13 @@ static u64 pair(u64 low, u64 high)
 	return low | high << 32;
 }
 
+long call32_stack_switch(u64 ss, u64 sp, u64 a3, u64 a4, u64 a5)
+{
+	current->hot.kernel_ss = pv_selector(currd, ss);
+	current->hot.kernel_sp = sp;
+	return 0;
+}
+
 long call32_set_callbacks(u64 event_cs, u64 event, u64 failsafe_cs,
 			  u64 failsafe, u64 a5)
 {

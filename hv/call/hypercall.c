@@ -47,35 +47,33 @@ static __noinline void trace_call(u32 event, u64 nr, u64 a1, u64 a2, u64 a3)
 	trace_record(event, words, n);
 }
 
-static inline hypercall_t *find(hypercall_t *const *calls, u64 nr)
+static inline long dispatch(hypercall_t *const *calls, u64 nr, u64 a1, u64 a2,
+			    u64 a3, u64 a4, u64 a5)
 {
-	return nr < ARRAY_SIZE(table)
-		       ? calls[index_nospec(nr, ARRAY_SIZE(table))]
-		       : NULL;
+	hypercall_t *fn = NULL;
+
+	if (nr < ARRAY_SIZE(table))
+		fn = calls[index_nospec(nr, ARRAY_SIZE(table))];
+	return fn ? fn(a1, a2, a3, a4, a5) : -ENOSYS;
 }
 
 void hypercall(struct cpu_regs *regs)
 {
-	hypercall_t *fn = find(table, regs->rax);
-
 	if (unlikely(READ_ONCE(trace_on)))
 		trace_call(TRC_PV_HYPERCALL_V2, regs->rax, regs->rdi, regs->rsi,
 			   regs->rdx);
-	regs->rax = fn ? (u64)fn(regs->rdi, regs->rsi, regs->rdx, regs->r10,
-				 regs->r8)
-		       : (u64)-ENOSYS;
+	regs->rax = (u64)dispatch(table, regs->rax, regs->rdi, regs->rsi,
+				  regs->rdx, regs->r10, regs->r8);
 }
 
 void hypercall32(struct cpu_regs *regs)
 {
-	hypercall_t *fn = find(table32, (u32)regs->rax);
-
 	if (unlikely(READ_ONCE(trace_on)))
 		trace_call(TRC_PV_HYPERCALL_V2, (u32)regs->rax, regs->rbx,
 			   regs->rcx, regs->rdx);
-	regs->rax = fn ? (u32)fn((u32)regs->rbx, (u32)regs->rcx, (u32)regs->rdx,
-				 (u32)regs->rsi, (u32)regs->rdi)
-		       : (u32)-ENOSYS;
+	regs->rax = (u32)dispatch(table32, (u32)regs->rax, (u32)regs->rbx,
+				  (u32)regs->rcx, (u32)regs->rdx,
+				  (u32)regs->rsi, (u32)regs->rdi);
 }
 
 long call_again_with(u32 nr, const u64 *args, unsigned int n)
@@ -101,12 +99,12 @@ long call_again_with(u32 nr, const u64 *args, unsigned int n)
 
 long call_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
 {
-	hypercall_t *const *calls = currd->pv32 ? table32 : table;
-	u32 stride = compat_stride(LAYOUT32_multicall,
-				   sizeof(struct multicall_entry));
+	bool pv32 = currd->pv32;
+	hypercall_t *const *calls = pv32 ? table32 : table;
+	u64 stride = pv32 ? compat_size(LAYOUT32_multicall)
+			  : sizeof(struct multicall_entry);
 	struct batch *b = &this_cpu(batch);
 	struct multicall_entry e;
-	hypercall_t *fn;
 
 	n = (u32)n;
 	if (b->entry)
@@ -114,16 +112,16 @@ long call_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
 	for (u64 i = 0; i < n; i++, list += stride) {
 		if (i && preempt_check())
 			return call_again(__HYPERVISOR_multicall, list, n - i);
-		if (compat_from_guest(LAYOUT32_multicall, &e, list, sizeof(e)))
+		if (pv32 ? compat_from_guest(LAYOUT32_multicall, &e, list,
+					     sizeof(e))
+			 : copy_struct_from_guest(&e, list))
 			return -EFAULT;
 		if (unlikely(READ_ONCE(trace_on)))
 			trace_call(TRC_PV_HYPERCALL_SUBCALL, e.op, e.args[0],
 				   e.args[1], e.args[2]);
 		*b = (struct batch){ .entry = &e };
-		fn = find(calls, e.op);
-		e.result = fn ? (u64)fn(e.args[0], e.args[1], e.args[2],
-					e.args[3], e.args[4])
-			      : (u64)-ENOSYS;
+		e.result = (u64)dispatch(calls, e.op, e.args[0], e.args[1],
+					 e.args[2], e.args[3], e.args[4]);
 		b->entry = NULL;
 		if (b->again) {
 			// Its arguments have moved on.
@@ -137,7 +135,7 @@ long call_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
 		if (e.op == __HYPERVISOR_iret)
 			return (long)e.result;
 		// The second of 8 words.
-		if (pfn_to_guest(list + stride / 8, 0, e.result))
+		if (copy_to_guest(list + stride / 8, &e.result, stride / 8))
 			return -EFAULT;
 	}
 	return 0;

@@ -61,7 +61,7 @@ long call_set_gdt(u64 list, u64 entries, u64 a3, u64 a4, u64 a5)
 
 long call_stack_switch(u64 ss, u64 sp, u64 a3, u64 a4, u64 a5)
 {
-	current->hot.kernel_ss = pv_selector(currd, ss);
+	current->hot.kernel_ss = ss | 3;
 	current->hot.kernel_sp = sp;
 	return 0;
 }

@@ -31,21 +31,17 @@ static inline u32 shared_ports(const struct domain *d)
 	return d->pv32 ? 32 * 32 : EVTCHN_2L_NR_CHANNELS;
 }
 
-static inline u64 *shared_evtchn_mask(const struct domain *d)
+// 32-bit kernels: mask bits, the word with the bit that says where port is
+// pending, and that bit.
+static inline u64 *shared_mask32(const struct domain *d)
 {
-	return unlikely(d->pv32) ? (u64 *)shared_info32(d)->evtchn_mask
-				 : (u64 *)d->shared->evtchn_mask;
+	return (u64 *)shared_info32(d)->evtchn_mask;
 }
 
-// The word with the bit that says where port is pending, and that bit.
-static inline u64 *vcpu_selector(const struct vcpu *v, u32 port, u32 *bit)
+static inline u64 *vcpu_selector32(const struct vcpu *v, u32 port, u32 *bit)
 {
-	if (unlikely(v->domain->pv32)) {
-		*bit = 32 + port / 32;
-		return (u64 *)v->info;
-	}
-	*bit = port / 64;
-	return (u64 *)&v->info->evtchn_pending_sel;
+	*bit = 32 + port / 32;
+	return (u64 *)v->info;
 }
 
 static inline void vcpu_select_all(struct vcpu *v)
@@ -60,12 +56,12 @@ static inline void vcpu_select_all(struct vcpu *v)
 
 static inline u64 vcpu_cr2(const struct vcpu *v)
 {
-	return v->domain->pv32 ? vcpu_info32(v)->arch.cr2 : v->info->arch.cr2;
+	return v->hot.pv32 ? vcpu_info32(v)->arch.cr2 : v->info->arch.cr2;
 }
 
 static inline void vcpu_cr2_set(struct vcpu *v, u64 cr2)
 {
-	if (unlikely(v->domain->pv32))
+	if (unlikely(v->hot.pv32))
 		vcpu_info32(v)->arch.cr2 = (u32)cr2;
 	else
 		v->info->arch.cr2 = cr2;

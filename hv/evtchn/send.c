@@ -45,21 +45,34 @@ void evtchn_poll_set(struct vcpu *v, int port)
 		__atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST);
 }
 
-static bool raise_2l(struct domain *d, struct vcpu *v, u32 port)
+static __noinline bool raise32(struct domain *d, struct vcpu *v, u32 port)
 {
 	u32 bit;
-	u64 *selector = vcpu_selector(v, port, &bit);
+	u64 *selector = vcpu_selector32(v, port, &bit);
 
-	return level2_raise(d->shared->evtchn_pending, shared_evtchn_mask(d),
+	return level2_raise(d->shared->evtchn_pending, shared_mask32(d),
 			    selector, bit, port);
+}
+
+static bool raise_2l(struct domain *d, struct vcpu *v, u32 port)
+{
+	return unlikely(d->pv32) ? raise32(d, v, port)
+				 : level2_raise(d->shared->evtchn_pending,
+						d->shared->evtchn_mask,
+						&v->info->evtchn_pending_sel,
+						port / 64, port);
 }
 
 static bool unmask_2l(struct domain *d, struct vcpu *v, u32 port)
 {
-	u32 bit;
-	u64 *selector = vcpu_selector(v, port, &bit);
+	u32 bit = port / 64;
+	u64 *selector = &v->info->evtchn_pending_sel;
 
-	return level2_unmask(d->shared->evtchn_pending, shared_evtchn_mask(d),
+	if (d->pv32)
+		selector = vcpu_selector32(v, port, &bit);
+	return level2_unmask(d->shared->evtchn_pending,
+			     d->pv32 ? shared_mask32(d)
+				     : d->shared->evtchn_mask,
 			     selector, bit, port);
 }
 

@@ -89,16 +89,33 @@ bool guest_l1e_read(const struct vcpu *v, u64 va, u64 *e);
 
 // traps.c
 void pv_inject_page_fault(u64 address, u32 error_code);
-// RFLAGS as a frame of the guest's shows them.
-u64 bounce_flags(const struct vcpu *v, const struct cpu_regs *regs, u8 mask);
-#define MORE_MAX 4 // words of a bounce frame beside the processor's
+// A frame with n words more on the guest kernel's stack; it goes on at entry.
+#define MORE_MAX 4
+void pv_bounce(struct cpu_regs *regs, u64 entry, bool masks_events,
+	       const u64 *more, unsigned int n);
+void bounce_failed(const struct vcpu *v, u64 entry, u64 sp);
+void syscall_deliver(struct cpu_regs *regs, u64 callback, bool masks_events);
 // Flags that the handler starts without.
 #define FLAGS_CLEARED (FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC)
 
-// pv32.c
-bool bounce32(struct cpu_regs *regs, u64 entry, const u64 *more,
-	      unsigned int n);
-void syscall32_enter(struct cpu_regs *regs);
+// A guest that asked for it finds its IOPL in RFLAGS, as on hardware.
+static inline bool pv_shows_iopl(const struct domain *d)
+{
+	return d->vm_assist & BIT(VMASST_TYPE_architectural_iopl);
+}
+
+// RFLAGS as such a frame shows them.
+static inline u64 bounce_flags(const struct vcpu *v,
+			       const struct cpu_regs *regs, u8 mask)
+{
+	return (regs->rflags & ~(FLAG_IF | FLAG_IOPL)) | (mask ? 0 : FLAG_IF) |
+	       (pv_shows_iopl(v->domain) ? v->pv->iopl : 0);
+}
+
+// pv32.c: the same for 32-bit kernels.
+void bounce32(struct cpu_regs *regs, u64 entry, bool masks_events,
+	      const u64 *more, unsigned int n);
+void syscall32(struct cpu_regs *regs, u64 callback, bool masks_events);
 int pv32_vcpu_init(struct vcpu *v);
 
 // emulate.c: what a guest kernel may not execute itself; true when done.

@@ -45,7 +45,8 @@ int pv_set_address_size(struct domain *d, u32 bits)
 // Words more, EIP, CS with the event mask in its upper half, EFLAGS; out of
 // ring 3 also ESP and SS, on the stack that stack_switch named. Its segments are
 // taken as flat.
-bool bounce32(struct cpu_regs *regs, u64 entry, const u64 *more, unsigned int n)
+void bounce32(struct cpu_regs *regs, u64 entry, bool masks_events,
+	      const u64 *more, unsigned int n)
 {
 	struct vcpu *v = current;
 	u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
@@ -66,24 +67,28 @@ bool bounce32(struct cpu_regs *regs, u64 entry, const u64 *more, unsigned int n)
 	}
 	n = (unsigned int)(next - frame) * sizeof(*frame);
 	sp = (u32)(sp - n);
-	if (!(u32)entry || copy_to_guest(sp, frame, n))
-		return false;
+	if (!(u32)entry || copy_to_guest(sp, frame, n)) {
+		bounce_failed(v, entry, sp);
+		return;
+	}
+	if (masks_events)
+		WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
 	regs->rip = (u32)entry;
 	regs->cs = (u16)(entry >> 32);
 	regs->rsp = sp;
 	regs->ss = ss;
 	regs->rflags &= ~FLAGS_CLEARED;
 	regs->entry_vector = 0;
-	return true;
 }
 
 // SYSCALL and SYSENTER do not tell which ring they came from: the outer one, but
 // ring 1 can execute them as well.
-void syscall32_enter(struct cpu_regs *regs)
+void syscall32(struct cpu_regs *regs, u64 callback, bool masks_events)
 {
 	ring1_entered();
 	regs->cs = SEL32_RING3_CS;
 	regs->ss = SEL32_RING3_DS;
+	syscall_deliver(regs, callback, masks_events);
 }
 
 void guest_hypercall32(struct cpu_regs *regs)
@@ -109,7 +114,7 @@ long call32_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 		domain_crash(v->domain, "iret frame at %#lx", at);
 		return 0;
 	}
-	if (v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl))
+	if (pv_shows_iopl(v->domain))
 		v->pv->iopl = f.eflags & (u32)FLAG_IOPL;
 	regs->entry_vector = 0;
 	regs->rip = f.eip;

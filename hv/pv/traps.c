@@ -14,28 +14,26 @@
 // Exceptions that come with an error code, a bit each.
 #define ERROR_CODE_VECTORS 0x60227d00UL
 
-// A guest that asked for it finds its IOPL in RFLAGS, as on hardware.
-static bool shows_iopl(const struct domain *d)
+__noinline void bounce_failed(const struct vcpu *v, u64 entry, u64 sp)
 {
-	return d->vm_assist & BIT(VMASST_TYPE_architectural_iopl);
-}
-
-u64 bounce_flags(const struct vcpu *v, const struct cpu_regs *regs, u8 mask)
-{
-	return (regs->rflags & ~(FLAG_IF | FLAG_IOPL)) | (mask ? 0 : FLAG_IF) |
-	       (shows_iopl(v->domain) ? v->pv->iopl : 0);
+	domain_crash(v->domain, "no frame for handler %#lx at stack %#lx",
+		     entry, sp);
 }
 
 // Puts RCX, R11, n words more and the processor's frame on the kernel's stack,
 // and lets the guest go on at rip.
-static bool bounce64(struct cpu_regs *regs, u64 rip, const u64 *more,
-		     unsigned int n)
+void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
+	       const u64 *more, unsigned int n)
 {
 	struct vcpu *v = current;
 	u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
 	u64 frame[2 + MORE_MAX + 5], *next = frame;
 	u64 sp = v->hot.kernel_sp, cs = regs->cs | 3;
 
+	if (unlikely(v->hot.pv32)) {
+		bounce32(regs, rip, masks_events, more, n);
+		return;
+	}
 	if (v->hot.mode_kernel) {
 		sp = regs->rsp;
 		cs &= ~3UL; // the guest's kernel sees itself in ring 0
@@ -53,32 +51,18 @@ static bool bounce64(struct cpu_regs *regs, u64 rip, const u64 *more,
 	*next++ = regs->ss;
 	n = (unsigned int)(next - frame) * 8;
 	sp = (sp & ~15UL) - n;
-	if (copy_to_guest(sp, frame, n))
-		return false;
+	if (!rip || copy_to_guest(sp, frame, n)) {
+		bounce_failed(v, rip, sp);
+		return;
+	}
+	if (masks_events)
+		WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
 	regs->rip = rip;
 	regs->rsp = sp;
 	regs->cs = SEL_RING3_CS64;
 	regs->ss = SEL_RING3_DS;
 	regs->rflags &= ~FLAGS_CLEARED;
 	regs->entry_vector = EV_SYSCALL;
-	return true;
-}
-
-static void bounce(struct cpu_regs *regs, u64 entry, bool masks_events,
-		   const u64 *more, unsigned int n)
-{
-	struct vcpu *v = current;
-	bool ok = entry;
-
-	if (ok)
-		ok = unlikely(v->hot.pv32) ? bounce32(regs, entry, more, n)
-					   : bounce64(regs, entry, more, n);
-	if (!ok)
-		domain_crash(v->domain,
-			     "no frame for handler %#lx at stack %#lx", entry,
-			     pv_kernel_mode(v) ? regs->rsp : v->hot.kernel_sp);
-	else if (masks_events)
-		WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
 }
 
 void pv_inject(u8 vector, u32 error_code)
@@ -99,7 +83,7 @@ void pv_inject(u8 vector, u32 error_code)
 			     vector, error_code);
 		return;
 	}
-	bounce(regs, ti->address, ti->flags & 4, &code, has_error);
+	pv_bounce(regs, ti->address, ti->flags & 4, &code, has_error);
 }
 
 void pv_inject_page_fault(u64 address, u32 error_code)
@@ -140,7 +124,7 @@ long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 		regs->r11 = f.r11;
 		regs->rcx = f.rcx;
 	}
-	if (shows_iopl(v->domain))
+	if (pv_shows_iopl(v->domain))
 		v->pv->iopl = (u32)(f.rflags & FLAG_IOPL);
 	regs->rip = f.rip;
 	regs->cs = (u16)f.cs | 3;
@@ -244,6 +228,19 @@ void guest_trap(struct cpu_regs *regs)
 	}
 }
 
+void syscall_deliver(struct cpu_regs *regs, u64 callback, bool masks_events)
+{
+	if (likely(callback)) {
+		pv_bounce(regs, callback, masks_events, NULL, 0);
+	} else if (regs->entry_vector == EV_SYSENTER) {
+		// As a processor without the instruction.
+		pv_inject(13, 0);
+	} else {
+		regs->rip -= 2;
+		pv_inject(6, 0);
+	}
+}
+
 void guest_syscall(struct cpu_regs *regs)
 {
 	const struct vcpu_hot *h = &current->hot;
@@ -261,18 +258,9 @@ void guest_syscall(struct cpu_regs *regs)
 		return;
 	}
 	if (unlikely(h->pv32))
-		syscall32_enter(regs);
-	if (callback) {
-		bounce(regs, callback, h->cb_flags & masks, NULL, 0);
-		return;
-	}
-	// As a processor without the instruction.
-	if (regs->entry_vector == EV_SYSENTER) {
-		pv_inject(13, 0);
-	} else {
-		regs->rip -= 2;
-		pv_inject(6, 0);
-	}
+		syscall32(regs, callback, h->cb_flags & masks);
+	else
+		syscall_deliver(regs, callback, h->cb_flags & masks);
 }
 
 static void failsafe_deliver(struct cpu_regs *regs, struct vcpu *v)
@@ -280,9 +268,9 @@ static void failsafe_deliver(struct cpu_regs *regs, struct vcpu *v)
 	u64 selectors[] = { v->pv->ds, v->pv->es, v->pv->fs, v->pv->gs };
 
 	v->hot.failsafe = 0;
-	bounce(regs, v->hot.failsafe_cb,
-	       v->hot.cb_flags & CB_FAILSAFE_MASKS_EVENTS, selectors,
-	       ARRAY_SIZE(selectors));
+	pv_bounce(regs, v->hot.failsafe_cb,
+		  v->hot.cb_flags & CB_FAILSAFE_MASKS_EVENTS, selectors,
+		  ARRAY_SIZE(selectors));
 }
 
 // By callback, or as the trap table has it.
@@ -298,7 +286,7 @@ static bool nmi_deliver(struct cpu_regs *regs, struct vcpu *v)
 	if (!handler ||
 	    !__atomic_exchange_n(&v->nmi_pending, 0, __ATOMIC_SEQ_CST))
 		return false;
-	bounce(regs, handler, true, NULL, 0);
+	pv_bounce(regs, handler, true, NULL, 0);
 	return true;
 }
 
@@ -322,7 +310,7 @@ void guest_exit_work(struct cpu_regs *regs)
 		}
 		if (!vcpu_event_pending(v))
 			break;
-		bounce(regs, v->hot.event_cb, true, NULL, 0);
+		pv_bounce(regs, v->hot.event_cb, true, NULL, 0);
 		// A guest without a handler was crashed: go round.
 		if (!softirq_pending())
 			break;

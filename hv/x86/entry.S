@@ -114,10 +114,9 @@ leave_to_guest:
 	sysretq
 
 leave_iret:
-	mov REGS_CS(%rsp), %al
-	inc %al
-	testb $2, %al
-	jz 1f
+	// Rings 1 and 2, by the parity of the two bits.
+	testb $3, REGS_CS(%rsp)
+	jpe 1f
 	call ring1_leave
 1:	RESTORE_REGS
 	add $8, %rsp

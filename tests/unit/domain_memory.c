@@ -54,14 +54,14 @@ cpumask_t cpu_online = 1;
 #include "no_pv32.h"
 
 // Callers are 64-bit ones.
-int compat_from_guest(enum layout32 layout, void *arg, u64 gva, u32 size)
+int compat32_from_guest(enum layout32 layout, void *arg, u64 gva, u32 size)
 {
-	return copy_from_guest(arg, gva, size);
+	abort();
 }
 
-int compat_to_guest(enum layout32 layout, u64 gva, const void *arg, u32 size)
+int compat32_to_guest(enum layout32 layout, u64 gva, const void *arg)
 {
-	return copy_to_guest(gva, arg, size);
+	abort();
 }
 
 int pfn_from_guest(u64 *pfn, u64 list, u64 i)
