@@ -40,7 +40,8 @@ GUESTS32 = ("hello", "ring1")
 
 # These, on so many CPUs, run with SMAP as well, which takes a newer QEMU. The
 # word tells the guest which emulator it is: `int N` works, but not all of INVD.
-WITH_SMAP = {"attack": 2, "descriptors": 1, "pagetables": 1, "traps": 1}
+WITH_SMAP = {"attack": 2, "descriptors": 1, "pagetables": 1, "ring132": 1,
+             "traps": 1}
 SMAP_OPTIONS = {"cpu": "max", "newer": True, "words": "qemu10"}
 
 
