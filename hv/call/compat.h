@@ -28,7 +28,8 @@
 	X(foreign_map, "2|4l")       \
 	X(physmap, "224ll")          \
 	X(physmap_batch, "2222lll")  \
-	X(device_map, "44l42")       \
+	X(device_map, "44l4")        \
+	X(access, "11248ll")         \
 	X(resource, "224448l")       \
 	X(pod, "88882")              \
 	X(setup_table, "242l")       \
