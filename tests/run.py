@@ -20,7 +20,7 @@ import traceback
 sys.dont_write_bytecode = True
 
 from boot import (bench, boot, console, cpus, ctrl_c, devices_domu, dom0,
-                  install, life, load, memory, pv, timing)
+                  install, life, load, memory, pv, pv32, timing)
 from lib import local, proc
 from lib.case import (BUILD, FAIL, LOGS, PASS, ROOT, SKIP, Broken, Context,
                       Failure, Skipped)
@@ -61,7 +61,7 @@ def chosen(options):
     cases = (local.cases() + boot.cases() + install.cases() + bench.cases() +
              cpus.cases() + life.cases() + memory.cases() + load.cases() +
              devices_domu.cases() + ctrl_c.cases() + dom0.cases() +
-             timing.cases() + console.cases() + pv.cases())
+             timing.cases() + console.cases() + pv.cases() + pv32.cases())
     if options.only:
         return [case for case in cases if any(
             fnmatch.fnmatch(case.name, pattern) or pattern in case.name

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 from lib import csource
 
 PAGE = "docs/hypercalls.md"
-CALL = re.compile(r'^CALL\((\d+), (\w+), "(.*)"\)', re.MULTILINE)
+CALL = re.compile(r'^CALL\((\d+), (\w+), (\w+), "(.*)"\)', re.MULTILINE)
 # Rows of the .def tables of call/ and ctl/.
 ROW = re.compile(r"^(?:OP|FN|DO)\((\w+),|^REFUSED\((\w+), ([^)]*)\)",
                  re.MULTILINE)
@@ -56,10 +56,11 @@ error codes are those of the public headers of Xen 4.17 (`/usr/include/xen`,
 interface version 0x15 of domctl and sysctl). A number or sub-operation that is
 not listed answers `-ENOSYS` (`vm_assist`: `-EINVAL`) to those who may ask; who
 may not gets `-EPERM`. What *refused* lists is known and answers the error
-beside it. Callers are 64-bit PV guests.
+beside it. Callers are PV guests; 32-bit ones have the same handler, one
+of their own for other arguments, or none.
 
-| number | name | what it is |
-| --- | --- | --- |
+| number | name | 32-bit | what it is |
+| --- | --- | --- | --- |
 """
 
 
@@ -112,9 +113,9 @@ def page():
     calls = CALL.findall(read("hv/call/table.def"))
     text = "".join(csource.without_comments(csource.read(path))
                    for path in sorted(glob.glob(ROOT + "/hv/call/*.c")))
-    out = HEAD + "".join(f"| {number} | {name} | {what} |\n"
-                         for number, name, what in calls)
-    for _, name, _ in calls:
+    out = HEAD + "".join(f"| {number} | {name} | {kind.lower()} | {what} |\n"
+                         for number, name, kind, what in calls)
+    for _, name, _, _ in calls:
         if name in TABLES:
             done, refused = from_def(TABLES[name])
         elif name in PREFIXES:

@@ -2,10 +2,20 @@
 // What a guest finds when it starts.
 #include "lib/guest.h"
 
+#ifdef __x86_64__
+#define MAGIC	       "xen-3.0-x86_64"
+#define NOT_OURS       0xffff830000000000
+#define NOT_OURS_ERROR 1
+#else
+#define MAGIC	       "xen-3.0-x86_32p"
+#define NOT_OURS       0xffe00000
+#define NOT_OURS_ERROR 0
+#endif
+
 TEST(start_info)
 {
 	CHECK_EQ(vcpu_info_of(0)->evtchn_upcall_mask, 1);
-	CHECK(!memcmp(start_info->magic, "xen-3.0-x86_64", 14));
+	CHECK(!strcmp(start_info->magic, MAGIC));
 	CHECK(start_info->flags & SIF_PRIVILEGED);
 	CHECK(start_info->flags & SIF_INITDOMAIN);
 	CHECK(start_info->nr_pages > 16384);
@@ -20,16 +30,16 @@ TEST(start_info)
 
 TEST(layout)
 {
-	u64 end = (u64)guest_end;
+	uptr end = (uptr)guest_end;
 
 	// Kernel, p2m list, start info, page tables, in this order.
 	CHECK(start_info->mfn_list >= end);
-	CHECK((u64)start_info >=
-	      start_info->mfn_list + start_info->nr_pages * 8);
-	CHECK_EQ(start_info->pt_base, ((u64)start_info & ~0xffful) + 4096);
+	CHECK((uptr)start_info >=
+	      start_info->mfn_list + start_info->nr_pages * sizeof(uptr));
+	CHECK_EQ(start_info->pt_base, ((uptr)start_info & ~0xffful) + 4096);
 	// At least 512 KiB behind the last thing are mapped, to 4 MiB.
-	u64 last = start_info->pt_base +
-		   (start_info->nr_pt_frames + 1) * PAGE_SIZE + 0x7ffff;
+	uptr last = start_info->pt_base +
+		    (start_info->nr_pt_frames + 1) * PAGE_SIZE + 0x7ffff;
 	const volatile u64 *e = entry_of((void *)(last & ~0xffful), 1);
 
 	CHECK(e && (*e & PTE_P));
@@ -42,9 +52,9 @@ TEST(layout)
 
 TEST(initial_tables)
 {
-	u64 page = start_info->pt_base;
+	uptr page = start_info->pt_base;
 
-	for (u64 i = 0; i < start_info->nr_pt_frames; i++, page += PAGE_SIZE)
+	for (uptr i = 0; i < start_info->nr_pt_frames; i++, page += PAGE_SIZE)
 		CHECK_EQ(*entry_of((void *)page, 1) & (PTE_P | PTE_W), PTE_P);
 	CHECK_EQ(*entry_of(guest_end, 1) & (PTE_P | PTE_W), PTE_P | PTE_W);
 	CHECK_EQ(*entry_of(guest_start, 1) & PTE_NX, 0);
@@ -54,15 +64,15 @@ TEST(initial_tables)
 
 TEST(p2m_and_m2p)
 {
-	const u64 *p2m = (const u64 *)start_info->mfn_list;
+	const uptr *p2m = (const uptr *)start_info->mfn_list;
 	unsigned int wrong = 0;
 
-	for (u64 pfn = 0; pfn < start_info->nr_pages; pfn++)
+	for (uptr pfn = 0; pfn < start_info->nr_pages; pfn++)
 		wrong += machine_to_phys_mapping[p2m[pfn]] != pfn;
 	CHECK_EQ(wrong, 0);
 	// The U bit of the error code tells guest user mode.
-	CHECK_TRAP(*(volatile u64 *)machine_to_phys_mapping = 0, 14, 3);
-	CHECK_TRAP(*(volatile u64 *)0xffff830000000000, 14, 1);
+	CHECK_TRAP(*(volatile uptr *)machine_to_phys_mapping = 0, 14, 3);
+	CHECK_TRAP(*(volatile uptr *)NOT_OURS, 14, NOT_OURS_ERROR);
 }
 
 TEST(version)

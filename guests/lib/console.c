@@ -74,12 +74,12 @@ static void put_argument(struct output *out, const char **at, va_list *args)
 		break;
 	case 'p':
 		put_text(out, "0x", 0);
-		put_number(out, va_arg(*args, u64), 16, 0, ' ');
+		put_number(out, va_arg(*args, uptr), 16, 0, ' ');
 		break;
 	case 'u':
 	case 'x':
 		put_number(out,
-			   is_long ? va_arg(*args, u64) : va_arg(*args, u32),
+			   is_long ? va_arg(*args, uptr) : va_arg(*args, u32),
 			   *s == 'x' ? 16 : 10, width, fill);
 		break;
 	default:

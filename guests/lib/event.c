@@ -2,6 +2,8 @@
 // Event channels, 2-level ABI.
 #include "lib/guest.h"
 
+#define WORD_BITS (8 * sizeof(uptr))
+
 volatile u32 event_counts[4096], event_upcalls;
 void (*event_hook)(void);
 struct shared_info *shared;
@@ -23,18 +25,18 @@ void event_init(void)
 
 static void scan(void)
 {
-	u64 words = __atomic_exchange_n(&vcpu_info_of(0)->evtchn_pending_sel, 0,
-					__ATOMIC_SEQ_CST);
+	uptr words = __atomic_exchange_n(&vcpu_info_of(0)->evtchn_pending_sel,
+					 0, __ATOMIC_SEQ_CST);
 
 	while (words) {
 		unsigned int w = (unsigned int)__builtin_ctzl(words);
-		u64 bits = shared->evtchn_pending[w] & ~shared->evtchn_mask[w];
+		uptr bits = shared->evtchn_pending[w] & ~shared->evtchn_mask[w];
 
 		words &= words - 1;
 		__atomic_fetch_and(&shared->evtchn_pending[w], ~bits,
 				   __ATOMIC_SEQ_CST);
 		for (; bits; bits &= bits - 1)
-			event_counts[w * 64 +
+			event_counts[w * WORD_BITS +
 				     (unsigned int)__builtin_ctzl(bits)]++;
 	}
 }
@@ -87,9 +89,9 @@ u64 system_time_of(const struct vcpu_info *info)
 			delta <<= t->tsc_shift;
 		else
 			delta >>= -t->tsc_shift;
-		ns = t->system_time +
-		     (u64)((unsigned __int128)delta * t->tsc_to_system_mul >>
-			   32);
+		// Of 96 bits the middle ones.
+		ns = t->system_time + (delta >> 32) * t->tsc_to_system_mul +
+		     ((delta & 0xffffffff) * t->tsc_to_system_mul >> 32);
 		barrier();
 	} while ((version & 1) || version != t->version);
 	return ns;

@@ -30,9 +30,16 @@ typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
+typedef unsigned long uptr; // as wide as the kernel: addresses, arguments
 
-#define PAGE_SIZE      4096ul
-#define VIRT_BASE      0xffffffff80000000ul
+#define PAGE_SIZE 4096ul
+#ifdef __x86_64__
+#define VIRT_BASE    0xffffffff80000000ul
+#define TABLE_LEVELS 4
+#else
+#define VIRT_BASE    0xc0000000ul
+#define TABLE_LEVELS 3
+#endif
 #define ARRAY_SIZE(a)  (sizeof(a) / sizeof((a)[0]))
 #define __page_aligned __attribute__((aligned(4096)))
 
@@ -55,21 +62,21 @@ int snprintf(char *to, size_t size, const char *format, ...)
 void printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // hypercall.c: number and up to five arguments, through the hypercall page.
-long hypercall5(u64 nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
-#define HC_ARG(x)	 ((u64)(x))
+long hypercall5(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4, uptr a5);
+#define HC_ARG(x)	 ((uptr)(x))
 #define HC1(nr, a)	 hypercall5(nr, HC_ARG(a), 0, 0, 0, 0)
 #define HC2(nr, a, b)	 hypercall5(nr, HC_ARG(a), HC_ARG(b), 0, 0, 0)
 #define HC3(nr, a, b, c) hypercall5(nr, HC_ARG(a), HC_ARG(b), HC_ARG(c), 0, 0)
 #define HC4(nr, a, b, c, d) \
 	hypercall5(nr, HC_ARG(a), HC_ARG(b), HC_ARG(c), HC_ARG(d), 0)
-#define event_op(cmd, arg)    HC2(__HYPERVISOR_event_channel_op, cmd, arg)
-#define memory_op(cmd, arg)   HC2(__HYPERVISOR_memory_op, cmd, arg)
-#define grant_op(cmd, arg, n) HC3(__HYPERVISOR_grant_table_op, cmd, arg, n)
-#define vcpu_op(cmd, id, arg) HC3(__HYPERVISOR_vcpu_op, cmd, id, arg)
-#define sched_op(cmd, arg)    HC2(__HYPERVISOR_sched_op, cmd, arg)
-#define version_op(cmd, arg)  HC2(__HYPERVISOR_xen_version, cmd, arg)
-#define update_va(va, entry, flags) \
-	HC3(__HYPERVISOR_update_va_mapping, va, entry, flags)
+#define event_op(cmd, arg)	    HC2(__HYPERVISOR_event_channel_op, cmd, arg)
+#define memory_op(cmd, arg)	    HC2(__HYPERVISOR_memory_op, cmd, arg)
+#define grant_op(cmd, arg, n)	    HC3(__HYPERVISOR_grant_table_op, cmd, arg, n)
+#define vcpu_op(cmd, id, arg)	    HC3(__HYPERVISOR_vcpu_op, cmd, id, arg)
+#define sched_op(cmd, arg)	    HC2(__HYPERVISOR_sched_op, cmd, arg)
+#define version_op(cmd, arg)	    HC2(__HYPERVISOR_xen_version, cmd, arg)
+#define update_va(va, entry, flags) va_mapping(HC_ARG(va), entry, HC_ARG(flags))
+long va_mapping(uptr va, u64 entry, uptr flags);
 #define mmuext_one(op) HC4(__HYPERVISOR_mmuext_op, op, 1, NULL, DOMID_SELF)
 
 // start.c
@@ -82,15 +89,18 @@ bool on_ringlet(void);
 bool has_word(const char *word); // on the guest's command line
 
 // trap.c: registers at a trap, as entry.S stores them.
+// A 32-bit kernel's own traps end with rflags: what stood on its stack follows.
 struct regs {
+#ifdef __x86_64__
 	u64 r15, r14, r13, r12, r11, r10, r9, r8;
-	u64 rdi, rsi, rbp, rbx, rdx, rcx, rax;
-	u64 vector, error;
-	u64 rip, cs, rflags, rsp, ss;
+#endif
+	uptr rdi, rsi, rbp, rbx, rdx, rcx, rax;
+	uptr vector, error;
+	uptr rip, cs, rflags, rsp, ss;
 };
 
 struct jump {
-	u64 saved[8];
+	uptr saved[8];
 };
 int jump_set(struct jump *j) __attribute__((returns_twice));
 void jump_to(struct jump *j) __attribute__((noreturn));
@@ -99,18 +109,19 @@ void regs_resume(struct regs *regs) __attribute__((noreturn));
 #define NO_TRAP 0xffff
 struct trap {
 	struct regs regs;
-	u64 cr2;
-	u64 selectors[4]; // ds, es, fs, gs of a failsafe callback
+	uptr cr2;
+	uptr selectors[4]; // ds, es, fs, gs of a failsafe callback
 };
 // The last trap that CATCH met; .regs.vector is NO_TRAP when there was none.
 extern struct trap trap_last;
 // Looks at a trap first. True: continue with *regs (which it may change).
 extern bool (*trap_hook)(struct regs *regs);
-extern u64 failsafe_selectors[4];
+extern uptr failsafe_selectors[4];
 extern u8 trap_entries[32][32], soft_entry[], event_entry[], syscall_entry[],
 	failsafe_entry[], vcpu_entry[];
 
 void trap_init(void);
+void callbacks_set(void); // hypercall.c
 // Installs the guest's own table again, with these flags (TI_*) for all.
 long trap_table_load(u8 flags);
 // A place that traps go to until trap_catch_end; the caller does jump_set.
@@ -136,8 +147,9 @@ void trap_catch_end(struct jump *outer);
 typedef long user_fn(long arg);
 long user_call(user_fn *fn, long arg);
 // The same with these flags instead of plain IF.
-long user_call_flags(user_fn *fn, long arg, u64 rflags);
-u64 user_base_mfn(void);
+long user_call_flags(user_fn *fn, long arg, uptr rflags);
+void user_tables_make(void); // user_tables.c
+u64 user_base_mfn(void);     // 64-bit kernels only
 
 // domain.c: a domain without a vcpu that runs; DOMID_INVALID on failure,
 // which is also a failed check. The caller destroys it.

@@ -3,7 +3,7 @@
 
 extern u8 hypercall_page[];
 
-long hypercall5(u64 nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+long hypercall5(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4, uptr a5)
 {
 	register u64 r10 __asm__("r10") = a4;
 	register u64 r8 __asm__("r8") = a5;
@@ -23,4 +23,15 @@ long hypercall5(u64 nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 				 :
 				 : "rcx", "r11", "memory");
 	return (long)rax;
+}
+
+long va_mapping(uptr va, u64 entry, uptr flags)
+{
+	return HC3(__HYPERVISOR_update_va_mapping, va, entry, flags);
+}
+
+void callbacks_set(void)
+{
+	HC3(__HYPERVISOR_set_callbacks, event_entry, failsafe_entry,
+	    syscall_entry);
 }

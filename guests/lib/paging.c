@@ -12,17 +12,17 @@ static unsigned int pool_used, free_count;
 
 u64 virt_to_pfn(const volatile void *p)
 {
-	return ((u64)p - VIRT_BASE) >> 12;
+	return ((uptr)p - VIRT_BASE) >> 12;
 }
 
 u64 virt_to_mfn(const volatile void *p)
 {
-	return ((const u64 *)start_info->mfn_list)[virt_to_pfn(p)];
+	return ((const uptr *)start_info->mfn_list)[virt_to_pfn(p)];
 }
 
 u64 virt_to_maddr(const volatile void *p)
 {
-	return (virt_to_mfn(p) << 12) | ((u64)p & (PAGE_SIZE - 1));
+	return (virt_to_mfn(p) << 12) | ((uptr)p & (PAGE_SIZE - 1));
 }
 
 void *mfn_to_virt(u64 mfn)
@@ -34,9 +34,9 @@ const volatile u64 *entry_of(const volatile void *va, int level)
 {
 	const volatile u64 *table = (const u64 *)start_info->pt_base;
 
-	for (int at = 4;; at--) {
+	for (int at = TABLE_LEVELS;; at--) {
 		const volatile u64 *entry =
-			table + (((u64)va >> (3 + 9 * at)) & 511);
+			table + (((uptr)va >> (3 + 9 * at)) & 511);
 
 		if (at == level)
 			return entry;
@@ -62,7 +62,7 @@ long mmuext(unsigned int cmd, u64 arg1, u64 arg2)
 {
 	struct mmuext_op op = { .cmd = cmd };
 
-	op.arg1.mfn = arg1;
+	op.arg1.mfn = (xen_pfn_t)arg1;
 	op.arg2.nr_ents = (unsigned int)arg2;
 	return mmuext_one(&op);
 }

@@ -12,8 +12,8 @@
 #define PTE_D	  0x040ul
 #define PTE_PS	  0x080ul
 #define PTE_G	  0x100ul
-#define PTE_NX	  (1ul << 63)
-#define PTE_FRAME 0x000ffffffffff000ul
+#define PTE_NX	  ((u64)1 << 63)
+#define PTE_FRAME ((u64)0x000ffffffffff000)
 #define PTE_RO	  (PTE_P | PTE_A | PTE_U)
 #define PTE_RW	  (PTE_P | PTE_A | PTE_D | PTE_W)
 #define PTE_TABLE (PTE_P | PTE_A | PTE_D | PTE_W | PTE_U)

@@ -29,7 +29,7 @@ bool check_eq(const char *file, int line, const char *what, long got, long want)
 		return true;
 	if (got < -4096 || got > 65535 || want < -4096 || want > 65535)
 		check_failed(file, line, "%s is 0x%lx, not 0x%lx", what,
-			     (u64)got, (u64)want);
+			     (uptr)got, (uptr)want);
 	else
 		check_failed(file, line, "%s is %ld, not %ld", what, got, want);
 	return false;

@@ -6,7 +6,7 @@
 
 struct trap trap_last;
 bool (*trap_hook)(struct regs *regs);
-u64 failsafe_selectors[4];
+uptr failsafe_selectors[4];
 static struct jump *catcher;
 
 void trap_dispatch(struct regs *regs);
@@ -22,10 +22,10 @@ long trap_table_load(u8 flags)
 		u8 dpl = i == 3 || i == 4 ? 3 : 0;
 
 		table[i] = (struct trap_info){ (u8)i, flags | dpl, KERNEL_CS,
-					       (u64)trap_entries[i] };
+					       (uptr)trap_entries[i] };
 	}
 	table[32] = (struct trap_info){ VECTOR_SOFT, flags | 3, KERNEL_CS,
-					(u64)soft_entry };
+					(uptr)soft_entry };
 	table[33] = (struct trap_info){ 0 };
 	return HC1(__HYPERVISOR_set_trap_table, table);
 }
@@ -33,8 +33,7 @@ long trap_table_load(u8 flags)
 void trap_init(void)
 {
 	trap_table_load(0);
-	HC3(__HYPERVISOR_set_callbacks, event_entry, failsafe_entry,
-	    syscall_entry);
+	callbacks_set();
 }
 
 struct jump *trap_catch_begin(struct jump *mine)
@@ -62,7 +61,7 @@ void trap_dispatch(struct regs *regs)
 		event_dispatch();
 		return;
 	}
-	if (regs->vector == VECTOR_SYSCALL && regs->rax == USER_RETURN)
+	if (regs->vector == USER_RETURN_VECTOR && regs->rax == USER_RETURN)
 		user_returned(regs);
 	trap_last.regs = *regs;
 	trap_last.cr2 = vcpu_info_of(0)->arch.cr2;

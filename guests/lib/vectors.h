@@ -12,5 +12,11 @@
 #define VECTOR_SYSCALL	0x102
 
 #define USER_RETURN	0x5a5a
+// How programs of user mode call their kernel.
+#ifdef __x86_64__
+#define USER_RETURN_VECTOR VECTOR_SYSCALL
+#else
+#define USER_RETURN_VECTOR VECTOR_SOFT
+#endif
 
 #endif

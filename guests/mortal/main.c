@@ -33,28 +33,56 @@ TEST(nmi)
 // pages of frames of the mfn_list's pages (public header arch-x86/xen.h).
 static void publish_frames(void)
 {
-	static u64 top[512] __page_aligned, list[512] __page_aligned;
-	u64 bytes = start_info->nr_pages * sizeof(u64);
+	static uptr top[PAGE_SIZE / sizeof(uptr)] __page_aligned;
+	static uptr list[PAGE_SIZE / sizeof(uptr)] __page_aligned;
+	uptr bytes = start_info->nr_pages * sizeof(uptr);
 
-	for (u64 at = 0; at < bytes; at += PAGE_SIZE)
+	for (uptr at = 0; at < bytes; at += PAGE_SIZE)
 		list[at / PAGE_SIZE] =
-			virt_to_mfn((void *)(start_info->mfn_list + at));
-	top[0] = virt_to_mfn(list);
+			(uptr)virt_to_mfn((void *)(start_info->mfn_list + at));
+	top[0] = (uptr)virt_to_mfn(list);
 	shared->arch.max_pfn = start_info->nr_pages;
-	shared->arch.pfn_to_mfn_frame_list_list = virt_to_mfn(top);
+	shared->arch.pfn_to_mfn_frame_list_list = (xen_pfn_t)virt_to_mfn(top);
+}
+
+// The frames of the rings in start_info mean the guest's own numbers while it is
+// away; who restores it puts machine frames there again.
+static void rings_by_pfn(void)
+{
+	struct start_info *info = (struct start_info *)(uptr)start_info;
+
+	info->store_mfn = machine_to_phys_mapping[info->store_mfn];
+	info->console.domU.mfn =
+		machine_to_phys_mapping[info->console.domU.mfn];
+}
+
+// Who saves the guest finds where its start_info is in the third argument, and
+// no page of the hypervisor's in its tables.
+static void shut_down(u32 reason)
+{
+	struct sched_shutdown how = { .reason = reason };
+
+	if (reason == SHUTDOWN_suspend) {
+		update_va(shared, 0, UVMF_INVLPG);
+		rings_by_pfn();
+	}
+	HC3(__HYPERVISOR_sched_op, SCHEDOP_shutdown, &how,
+	    virt_to_mfn(start_info));
+	event_init();
+	printf("mortal: alive again\n");
 }
 
 // Not to come back from, but for a suspension.
 static void end(void)
 {
 	struct sched_watchdog dog = { .timeout = 1 };
-	struct sched_shutdown how;
+	static bool was_away;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(ends); i++) {
-		how.reason = ends[i].reason;
+	for (unsigned int i = 0; i < ARRAY_SIZE(ends); i++)
 		if (has_word(ends[i].word))
-			sched_op(SCHEDOP_shutdown, &how);
-	}
+			shut_down(was_away ? SHUTDOWN_poweroff
+					   : ends[i].reason);
+	was_away = true;
 	if (has_word("watchdog"))
 		CHECK_EQ(sched_op(SCHEDOP_watchdog, &dog), 0);
 }

@@ -2,13 +2,22 @@
 #include "access/access.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "x86/desc.h"
 #include "x86/faultable.h"
 #include "x86/insn.h"
+#include "x86/panic.h"
+
+// Rings 1 and 2 run without them.
+static inline void assert_protected(void)
+{
+	ASSERT(!(hv_cr4 & ~read_cr4() & (CR4_SMAP | CR4_SMEP)));
+}
 
 int copy_from_guest(void *dst, u64 gva, u64 len)
 {
 	u64 left = len;
 
+	assert_protected();
 	if (likely(access_ok(gva, len))) {
 		stac();
 		left = copy_faultable(dst, (const void *)gva, len);
@@ -25,6 +34,7 @@ int copy_to_guest(u64 gva, const void *src, u64 len)
 {
 	u64 left;
 
+	assert_protected();
 	if (!access_ok(gva, len))
 		return -EFAULT;
 	stac();

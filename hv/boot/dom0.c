@@ -2,6 +2,7 @@
 // Dom0's builder: lays the kernel out as the public header xen.h ("start of
 // day memory layout") and the kernel's notes ask, and makes its first vcpu.
 #include "boot/boot.h"
+#include "call/compat.h"
 #include "con/con.h"
 #include "evtchn/evtchn.h"
 #include "lib/elf.h"
@@ -29,14 +30,20 @@ struct dom0_layout {
 	u64 mfn;	// of pfn 0
 	u64 next_table; // pfn of the next frame that map_page() takes
 	bool initrd_mapped, p2m_outside;
+	bool pv32; // PAE tables, a list of 4 bytes a frame
 };
 
+static __init unsigned int levels(const struct dom0_layout *l)
+{
+	return l->pv32 ? 3 : 4;
+}
+
 // Tables needed to map [from, to) with 4 KiB pages, base table excluded.
-static __init u64 tables_for(u64 from, u64 to)
+static __init u64 tables_for(const struct dom0_layout *l, u64 from, u64 to)
 {
 	u64 n = 0;
 
-	for (unsigned int shift = 21; shift <= 39; shift += 9)
+	for (unsigned int shift = 21; shift < 3 + 9 * levels(l) + 9; shift += 9)
 		n += ((to - 1) >> shift) - (from >> shift) + 1;
 	return n;
 }
@@ -48,12 +55,13 @@ static __init void layout_make(struct dom0_layout *l,
 	u64 va = ROUND_UP(img->virt_end, PAGE_SIZE), n, tables = 1;
 
 	l->base = img->virt_base;
+	l->pv32 = img->pv32;
 	l->initrd_mapped = h->initrd_size && !img->mod_start_pfn;
 	if (l->initrd_mapped) {
 		l->initrd = va;
 		va += ROUND_UP(h->initrd_size, PAGE_SIZE);
 	}
-	l->p2m_bytes = ROUND_UP(frames * 8, PAGE_SIZE);
+	l->p2m_bytes = ROUND_UP(frames * (l->pv32 ? 4 : 8), PAGE_SIZE);
 	l->p2m_outside = img->init_p2m != ELF_NONE;
 	l->p2m = l->p2m_outside ? img->init_p2m : va;
 	if (!l->p2m_outside)
@@ -66,7 +74,7 @@ static __init void layout_make(struct dom0_layout *l,
 		n = tables;
 		l->stack = l->tables + n * PAGE_SIZE;
 		l->end = ROUND_UP(l->stack + PAGE_SIZE + (512UL << 10), MB4);
-		tables = 1 + tables_for(l->base, l->end);
+		tables = 1 + tables_for(l, l->base, l->end);
 	} while (tables > n);
 	l->nr_tables = tables;
 	// Behind the mapped region: the p2m list with its tables, the initrd.
@@ -74,12 +82,18 @@ static __init void layout_make(struct dom0_layout *l,
 	l->p2m_frames =
 		l->p2m_outside
 			? (l->p2m_bytes >> PAGE_SHIFT) +
-				  tables_for(l->p2m, l->p2m + l->p2m_bytes)
+				  tables_for(l, l->p2m, l->p2m + l->p2m_bytes)
 			: 0;
 	l->initrd_pfn = l->initrd_mapped ? (l->initrd - l->base) >> PAGE_SHIFT
 					 : l->p2m_pfn + l->p2m_frames;
 	l->frames = l->p2m_pfn + l->p2m_frames +
 		    (l->initrd_mapped ? 0 : PAGES_UP(h->initrd_size));
+}
+
+static __init bool span_possible(const struct dom0_layout *l, u64 from, u64 to)
+{
+	return from < to && va_is_guest(from) && va_is_guest(to - 1) &&
+	       (!l->pv32 || to <= HOLE32_START);
 }
 
 // Whole pages, all where guests may be; a p2m list of its own address apart.
@@ -90,8 +104,8 @@ static __init bool layout_possible(const struct dom0_layout *l,
 
 	return !((l->base | l->p2m) % PAGE_SIZE) &&
 	       img->virt_end <= l->start_info && l->start_info < l->end &&
-	       va_is_guest(l->base) && va_is_guest(l->end - 1) &&
-	       va_is_guest(l->p2m) && va_is_guest(p2m_end - 1) &&
+	       span_possible(l, l->base, l->end) &&
+	       span_possible(l, l->p2m, p2m_end) &&
 	       (!l->p2m_outside || l->p2m >= l->end || p2m_end <= l->base);
 }
 
@@ -104,7 +118,7 @@ static __init void frames_first(struct dom0_layout *l, struct domain *d)
 
 	while (1UL << order < l->frames)
 		order++;
-	pg = frames_alloc(order, 0, ALLOC_NOSCRUB);
+	pg = frames_alloc(order, l->pv32 ? 32 : 0, ALLOC_NOSCRUB);
 	if (!pg)
 		boot_fail("Dom0 needs %lu MiB of contiguous memory to start; "
 			  "give the machine more",
@@ -129,10 +143,13 @@ static __init void *virt_of(const struct dom0_layout *l, u64 va)
 
 static __init void p2m_entry(const struct dom0_layout *l, u64 pfn_, u64 m)
 {
-	u64 *list =
+	void *list =
 		l->p2m_outside ? frame_of(l, l->p2m_pfn) : virt_of(l, l->p2m);
 
-	list[pfn_] = m;
+	if (l->pv32)
+		((u32 *)list)[pfn_] = (u32)m;
+	else
+		((u64 *)list)[pfn_] = m;
 	m2p_set(mfn(m), pfn_);
 }
 
@@ -175,14 +192,14 @@ static __init void kernel_load(const struct dom0_layout *l,
 	}
 	// Kernels of today may make their hypercalls themselves.
 	if (img->hypercall_page != ELF_NONE)
-		hypercall_page_fill(virt_of(l, img->hypercall_page));
+		hypercall_page_fill(virt_of(l, img->hypercall_page), l->pv32);
 }
 
 static __init void map_page(struct dom0_layout *l, u64 va, u64 entry)
 {
 	u64 *t = virt_of(l, l->tables);
 
-	for (unsigned int level = 4; level > 1; level--) {
+	for (unsigned int level = levels(l); level > 1; level--) {
 		u64 *e = &t[pte_index(va, level)];
 
 		if (!(*e & PTE_P)) {
@@ -224,15 +241,20 @@ static __init void start_info_fill(const struct dom0_layout *l,
 				   const struct domain *d,
 				   const struct handover *h)
 {
-	struct start_info *si = virt_of(l, l->start_info);
+	char *page = virt_of(l, l->start_info);
+	struct start_info *si = (void *)page;
 	struct dom0_vga_console_info *vga = (void *)(si + 1);
 
-	memset(si, 0, PAGE_SIZE);
-	str_copy(si->magic, "xen-3.0-x86_64", sizeof(si->magic));
+	memset(page, 0, PAGE_SIZE);
+	// Behind the place of the 32-bit form, which is made of it.
+	if (l->pv32)
+		si = (void *)(page + PAGE_SIZE / 2);
+	str_copy(si->magic, l->pv32 ? "xen-3.0-x86_32p" : "xen-3.0-x86_64",
+		 sizeof(si->magic));
 	si->nr_pages = d->account.total;
 	si->shared_info = virt_to_maddr(d->shared);
 	si->flags = SIF_PRIVILEGED | SIF_INITDOMAIN;
-	if (h->has_vga_text && !platform.no_vga) {
+	if (h->has_vga_text && !platform.no_vga && !l->pv32) {
 		vga->video_type = XEN_VGATYPE_TEXT_MODE_3;
 		vga->u.text_mode_3.font_height = 16;
 		vga->u.text_mode_3.rows = 25;
@@ -257,29 +279,35 @@ static __init void start_info_fill(const struct dom0_layout *l,
 		      sizeof(si->cmd_line)))
 		printk(LOG_WARN "Dom0's command line was cut at %zu bytes\n",
 		       sizeof(si->cmd_line) - 1);
+	if (l->pv32) {
+		compat_narrow(LAYOUT32_start_info, si, page);
+		memset(si, 0, PAGE_SIZE / 2);
+	}
 }
 
 static __init void vcpu_first(struct vcpu *v, const struct dom0_layout *l,
 			      const struct elf_image *img)
 {
-	u64 l4 = l->mfn + ((l->tables - l->base) >> PAGE_SHIFT);
+	u64 base = l->mfn + ((l->tables - l->base) >> PAGE_SHIFT);
 	int rc;
 
 	do {
-		rc = pv_new_base(v, gfn(l4), false);
+		rc = pv_new_base(v, gfn(base), false);
 		softirq_run();
 	} while (rc == -ERESTART);
 	// The kernel begins by unpinning it.
 	if (!rc)
-		rc = table_pin(v->domain, gfn(l4), PGT_L4);
+		rc = table_pin(v->domain, gfn(base), l->pv32 ? PGT_L3 : PGT_L4);
 	if (rc)
 		boot_fail("Dom0's page tables were refused (%d)", rc);
 	memset(&v->regs, 0, sizeof(v->regs));
 	v->regs.rip = img->entry;
 	v->regs.rsp = l->stack + PAGE_SIZE;
 	v->regs.rsi = l->start_info;
-	v->regs.cs = SEL_RING3_CS64;
-	v->regs.ss = SEL_RING3_DS;
+	v->regs.cs = l->pv32 ? SEL_RING1_CS : SEL_RING3_CS64;
+	v->regs.ss = l->pv32 ? SEL_RING1_DS : SEL_RING3_DS;
+	if (l->pv32)
+		v->pv->ds = v->pv->es = SEL_RING1_DS;
 	v->regs.rflags = 0x202;
 	v->initialised = true;
 }
@@ -310,6 +338,19 @@ static __init struct domain *domain_make(void)
 	return d;
 }
 
+// Before it has memory.
+static __init void width_set(struct domain *d, const struct elf_image *img)
+{
+	int rc;
+
+	do {
+		rc = pv_set_address_size(d, img->pv32 ? 32 : 64);
+		softirq_run();
+	} while (rc == -ERESTART);
+	if (rc)
+		boot_fail("not enough memory for a 32-bit Dom0");
+}
+
 __init void dom0_build(const struct handover *h)
 {
 	struct elf_image *img = heap_alloc(sizeof(*img));
@@ -324,10 +365,13 @@ __init void dom0_build(const struct handover *h)
 		      &why))
 		boot_fail("the Dom0 kernel cannot be used: %s", why);
 	// What the modules lie in comes back before Dom0 runs.
+	width_set(d, img);
 	avail = frames_free_count();
 	frames = dom0_frames(&boot_options, avail + PAGES_UP(h->kernel_size) +
 						    PAGES_UP(h->initrd_size));
 	layout_make(&l, img, h, frames);
+	if (l.pv32 && l.base < 3UL << 30)
+		boot_fail("a 32-bit Dom0 kernel must lie above 3 GiB");
 	if (l.frames > frames)
 		boot_fail("Dom0 needs at least %lu MiB (dom0_mem)",
 			  (l.frames >> 8) + 1);

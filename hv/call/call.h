@@ -4,6 +4,7 @@
 #ifndef CALL_CALL_H
 #define CALL_CALL_H
 
+#include "call/compat.h"
 #include "lib/abi.h"
 #include "lib/errno.h"
 #include "x86/percpu.h"
@@ -11,8 +12,9 @@
 
 typedef long hypercall_t(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 
-#define CALL(nr, name, what) \
-	long call_##name(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
+#define CALL(nr, name, kind32, what)                              \
+	long call_##name(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5); \
+	long call32_##name(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 #include "call/table.def"
 #undef CALL
 
@@ -38,6 +40,8 @@ long call_again_with(u32 nr, const u64 *args, unsigned int n);
 //   OP(name, type, rules)         op_name() does it
 //   FN(name, type, rules, result) an expression of *a and *s
 //   DO(name, type, rules, what)   a statement; the answer is 0
+// (rules say too which layout the argument has at 32-bit callers, L32(),
+// when it is another one)
 // where a is a copy of the argument, a struct of that type, and s what the
 // rules had looked up.
 struct sub {
@@ -57,6 +61,7 @@ struct sub_op {
 	s16 error; // of control: the answer where there is no fn
 	u16 flags; // SUB_*; of control CTL_*
 	u8 size;
+	u8 layout32; // enum layout32, of 32-bit callers' argument
 };
 #define SUB_OUT	     1u	 // the argument goes back on success and -ENFILE
 #define SUB_OUT_ANY  2u	 // whatever fn said
@@ -86,5 +91,8 @@ long sub_op_compat(u64 gva, u64 offset, u32 last, hypercall_t *call);
 // give may be another one, and brings v up or down.
 long vcpu_context_load(struct vcpu *v, u64 gva, bool tools);
 void vcpu_send_nmi(struct vcpu *v);
+// CALLBACKOP_register; NMI handler of current, 0: none.
+long callback_set(const struct callback_register *r);
+long nmi_register(u64 address);
 
 #endif

@@ -57,7 +57,9 @@ static int copy_frame_list(struct domain *d, u64 list, u32 n, bool status)
 	for (u32 i = 0; i < n && !rc; i++) {
 		u64 frame = grant_frame_number(d, i, status);
 
-		rc = copy_element_to_guest(list, i, &frame);
+		// Those of status frames have 64 bits everywhere.
+		rc = status ? copy_element_to_guest(list, i, &frame)
+			    : pfn_to_guest(list, i, frame);
 	}
 	return rc;
 }
@@ -119,12 +121,12 @@ static long op_set_version(struct sub *s, struct gnttab_set_version *op)
 
 static long array_op(u32 cmd, u64 at, u32 count)
 {
+	u32 i, stride = compat_stride(ops[cmd].layout32, ops[cmd].size);
 	struct batch b;
 	long rc = 0;
-	u32 i;
 
 	b.n = 0;
-	for (i = 0; i < count && !rc; i++, at += ops[cmd].size) {
+	for (i = 0; i < count && !rc; i++, at += stride) {
 		if (i && preempt_check())
 			break;
 		b.sub.gva = at;

@@ -5,8 +5,16 @@
 #include "call/call.h"
 #include "dom/trace.h"
 
-#define CALL(nr, name, what) [nr] = call_##name,
+#define CALL(nr, name, kind32, what) [nr] = call_##name,
 static hypercall_t *const table[] = {
+#include "call/table.def"
+};
+#undef CALL
+#define CALL32_SAME(name)	     call_##name
+#define CALL32_OWN(name)	     call32_##name
+#define CALL32_NONE(name)	     NULL
+#define CALL(nr, name, kind32, what) [nr] = CALL32_##kind32(name),
+static hypercall_t *const table32[] = {
 #include "call/table.def"
 };
 #undef CALL
@@ -39,12 +47,13 @@ static __noinline void trace_call(u32 event, u64 nr, u64 a1, u64 a2, u64 a3)
 	trace_record(event, words, n);
 }
 
-static long dispatch(u64 nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+static inline long dispatch(hypercall_t *const *calls, u64 nr, u64 a1, u64 a2,
+			    u64 a3, u64 a4, u64 a5)
 {
 	hypercall_t *fn = NULL;
 
 	if (nr < ARRAY_SIZE(table))
-		fn = table[index_nospec(nr, ARRAY_SIZE(table))];
+		fn = calls[index_nospec(nr, ARRAY_SIZE(table))];
 	return fn ? fn(a1, a2, a3, a4, a5) : -ENOSYS;
 }
 
@@ -53,51 +62,71 @@ void hypercall(struct cpu_regs *regs)
 	if (unlikely(READ_ONCE(trace_on)))
 		trace_call(TRC_PV_HYPERCALL_V2, regs->rax, regs->rdi, regs->rsi,
 			   regs->rdx);
-	regs->rax = (u64)dispatch(regs->rax, regs->rdi, regs->rsi, regs->rdx,
-				  regs->r10, regs->r8);
+	regs->rax = (u64)dispatch(table, regs->rax, regs->rdi, regs->rsi,
+				  regs->rdx, regs->r10, regs->r8);
+}
+
+void hypercall32(struct cpu_regs *regs)
+{
+	if (unlikely(READ_ONCE(trace_on)))
+		trace_call(TRC_PV_HYPERCALL_V2, (u32)regs->rax, regs->rbx,
+			   regs->rcx, regs->rdx);
+	regs->rax = (u32)dispatch(table32, (u32)regs->rax, (u32)regs->rbx,
+				  (u32)regs->rcx, (u32)regs->rdx,
+				  (u32)regs->rsi, (u32)regs->rdi);
 }
 
 long call_again_with(u32 nr, const u64 *args, unsigned int n)
 {
 	struct batch *b = &this_cpu(batch);
 	struct cpu_regs *regs = &cpu_info()->regs;
-	u64 *const reg[] = { &regs->rdi, &regs->rsi, &regs->rdx, &regs->r10,
-			     &regs->r8 };
+	u64 *const reg[2][5] = {
+		{ &regs->rdi, &regs->rsi, &regs->rdx, &regs->r10, &regs->r8 },
+		{ &regs->rbx, &regs->rcx, &regs->rdx, &regs->rsi, &regs->rdi },
+	};
 
 	for (unsigned int i = 0; i < n; i++)
-		*(b->entry ? &b->entry->args[i] : reg[i]) = args[i];
+		*(b->entry ? &b->entry->args[i] : reg[currd->pv32][i]) =
+			args[i];
 	if (b->entry) {
 		b->again = true;
 		b->entry->op = nr;
 	} else {
-		regs->rip -= 2; // syscall is two bytes
+		regs->rip -= 2; // syscall is two bytes, int $0x82 too
 	}
 	return nr;
 }
 
 long call_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
 {
+	bool pv32 = currd->pv32;
+	hypercall_t *const *calls = pv32 ? table32 : table;
+	u64 stride = pv32 ? compat_size(LAYOUT32_multicall)
+			  : sizeof(struct multicall_entry);
 	struct batch *b = &this_cpu(batch);
 	struct multicall_entry e;
 
 	n = (u32)n;
 	if (b->entry)
 		return -EINVAL;
-	for (u64 i = 0; i < n; i++, list += sizeof(e)) {
+	for (u64 i = 0; i < n; i++, list += stride) {
 		if (i && preempt_check())
 			return call_again(__HYPERVISOR_multicall, list, n - i);
-		if (copy_struct_from_guest(&e, list))
+		if (pv32 ? compat_from_guest(LAYOUT32_multicall, &e, list,
+					     sizeof(e))
+			 : copy_struct_from_guest(&e, list))
 			return -EFAULT;
 		if (unlikely(READ_ONCE(trace_on)))
 			trace_call(TRC_PV_HYPERCALL_SUBCALL, e.op, e.args[0],
 				   e.args[1], e.args[2]);
 		*b = (struct batch){ .entry = &e };
-		e.result = (u64)dispatch(e.op, e.args[0], e.args[1], e.args[2],
-					 e.args[3], e.args[4]);
+		e.result = (u64)dispatch(calls, e.op, e.args[0], e.args[1],
+					 e.args[2], e.args[3], e.args[4]);
 		b->entry = NULL;
 		if (b->again) {
 			// Its arguments have moved on.
-			if (copy_struct_to_guest(list, &e))
+			if (compat_to_guest(LAYOUT32_multicall, list, &e,
+					    sizeof(e)))
 				return -EFAULT;
 			return call_again(__HYPERVISOR_multicall, list, n - i);
 		}
@@ -105,9 +134,8 @@ long call_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
 		// registers of another context.
 		if (e.op == __HYPERVISOR_iret)
 			return (long)e.result;
-		if (copy_struct_to_guest(
-			    list + offsetof(struct multicall_entry, result),
-			    &e.result))
+		// The second of 8 words.
+		if (copy_to_guest(list + stride / 8, &e.result, stride / 8))
 			return -EFAULT;
 	}
 	return 0;

@@ -60,9 +60,8 @@ static int chunk_take(struct exchange *e, u64 chunk)
 	u64 first = chunk << e->in_shift, frame;
 
 	for (u64 i = 0; i < 1UL << e->in_shift; i++) {
-		if (copy_element_from_guest(&frame,
-					    handle_gva(e->x->in.extent_start),
-					    first + i))
+		if (pfn_from_guest(&frame, handle_gva(e->x->in.extent_start),
+				   first + i))
 			return -EFAULT;
 		for (u64 j = 0; j < 1UL << e->x->in.extent_order; j++) {
 			mfn_t m = mfn(frame + j);
@@ -121,14 +120,14 @@ static int chunk_give(struct exchange *e, u64 chunk)
 	}
 	for (; (pg = pop(&e->out)); i++) {
 		frame = mfn_val(page_to_mfn(pg));
-		err = copy_element_from_guest(&number, list, i);
+		err = pfn_from_guest(&number, list, i);
 		if (err)
 			number = M2P_INVALID;
 		if (extent_assign(e->d, pg, order, number)) {
 			frames_free(pg, order);
 			err = -ENOMEM;
 		} else if (!err) {
-			err = copy_element_to_guest(list, i, &frame);
+			err = pfn_to_guest(list, i, frame);
 		}
 		rc = rc ? rc : err;
 	}

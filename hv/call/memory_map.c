@@ -3,6 +3,7 @@
 // that tools map.
 #include "access/access.h"
 #include "call/memory.h"
+#include "dom/shared.h"
 #include "grant/grant.h"
 #include "mm/alloc.h"
 #include "mm/paging.h"
@@ -25,6 +26,12 @@ static long pod(struct xen_pod_target *x, u64 target)
 	x->tot_pages = READ_ONCE(d->account.total);
 	x->pod_cache_pages = x->pod_entries = 0;
 	return target > READ_ONCE(d->account.max) ? -EINVAL : 0;
+}
+
+// "No limit" is no error to 32-bit callers.
+static long pages_told(u64 n)
+{
+	return currd->pv32 ? (long)MIN(n, (u64)INT32_MAX) : (long)n;
 }
 
 // Another domain, under current's control.
@@ -121,8 +128,24 @@ static long op_machphys_mfn_list(struct sub *s, struct xen_machphys_mfn_list *x)
 	return 0;
 }
 
+static long op_machphys_compat_mfn_list(struct sub *s,
+					struct xen_machphys_mfn_list *x)
+{
+	x->nr_extents = m2p32[0] ? MIN(x->max_extents, 1u) : 0;
+	return x->nr_extents ? pfn_to_guest(handle_gva(x->extent_start), 0,
+					    mfn_val(virt_to_mfn(m2p32[0])))
+			     : 0;
+}
+
 static long op_machphys_mapping(struct sub *s, struct xen_machphys_mapping *x)
 {
+	if (currd->pv32) {
+		x->v_start = HOLE32_START;
+		x->v_end = 1UL << 32;
+		x->max_mfn =
+			MIN(max_mfn, M2P32_PIECES * M2P32_PIECE_FRAMES) - 1;
+		return 0;
+	}
 	x->v_start = M2P_START;
 	x->v_end = M2P_END;
 	x->max_mfn = max_mfn - 1;
@@ -224,8 +247,7 @@ static long resource_list(struct sub *s,
 		if (rc)
 			break;
 		frame = mfn_val(m);
-		if (copy_element_to_guest(handle_gva(x->frame_list), s->done,
-					  &frame))
+		if (pfn_to_guest(handle_gva(x->frame_list), s->done, frame))
 			return -EFAULT;
 	}
 	return rc;

@@ -8,6 +8,7 @@
 // Defaults of Xen's memop-max-order.
 #define ORDER_DOMU    9
 #define ORDER_CONTROL MAX_ORDER
+#define PV32_WIDTH    37
 
 struct reservation {
 	struct domain *d;
@@ -47,6 +48,9 @@ struct page_info *extent_alloc(struct domain *d, unsigned int order,
 	u64 n = 1UL << order;
 	struct page_info *pg;
 
+	// The M2P that it sees has room for no more.
+	if (d->pv32 && (!width || width > PV32_WIDTH))
+		width = PV32_WIDTH;
 	// Asked again under its lock; but spare the scrubbing.
 	if (READ_ONCE(who->total) + n > READ_ONCE(who->max))
 		return NULL;
@@ -65,7 +69,7 @@ static bool extent_give(const struct reservation *r, u64 i, u64 pfn)
 	struct page_info *pg = extent_alloc(r->d, r->order, r->width, pfn);
 	u64 frame = pg ? mfn_val(page_to_mfn(pg)) : 0;
 
-	return pg && (!r->list || !copy_element_to_guest(r->list, i, &frame));
+	return pg && (!r->list || !pfn_to_guest(r->list, i, frame));
 }
 
 static bool extent_increase(const struct reservation *r, u64 i)
@@ -77,8 +81,7 @@ static bool extent_populate(const struct reservation *r, u64 i)
 {
 	u64 pfn_;
 
-	return !copy_element_from_guest(&pfn_, r->list, i) &&
-	       extent_give(r, i, pfn_);
+	return !pfn_from_guest(&pfn_, r->list, i) && extent_give(r, i, pfn_);
 }
 
 // The frame goes when its last reference does: a table that is pinned stays
@@ -103,7 +106,7 @@ static bool extent_decrease(const struct reservation *r, u64 i)
 {
 	u64 frame;
 
-	if (copy_element_from_guest(&frame, r->list, i))
+	if (pfn_from_guest(&frame, r->list, i))
 		return false;
 	for (u64 j = 0; j < 1UL << r->order; j++)
 		if (!frame_release(r->d, frame + j))
@@ -136,7 +139,7 @@ static long reservation_op(unsigned int op, u64 start, u64 arg)
 	struct domain *d __domain_ref = NULL;
 	struct reservation r;
 
-	if (copy_struct_from_guest(&in, arg))
+	if (compat_from_guest(LAYOUT32_reservation, &in, arg, sizeof(in)))
 		return (long)start;
 	r = (struct reservation){
 		.list = handle_gva(in.extent_start),

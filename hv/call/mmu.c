@@ -450,6 +450,30 @@ static int ext_begin(struct mmu_batch *b, u64 dom)
 		       : -EPERM;
 }
 
+// As 32-bit kernels have it: number and two words.
+static int ext_one32(struct mmu_batch *b)
+{
+	u32 n[3];
+
+	memcpy(n, &b->ext, sizeof(n));
+	b->ext = (struct mmuext_op){ .cmd = n[0],
+				     .arg1.mfn = n[1],
+				     .arg2.src_mfn = n[2] };
+	return ext_one(b);
+}
+
+long call32_mmuext_op(u64 uops, u64 ucount, u64 updone, u64 domid, u64 a5)
+{
+	static const struct mmu_batch_kind kind = {
+		.call = __HYPERVISOR_mmuext_op,
+		.size = 3 * sizeof(u32),
+		.begin = ext_begin,
+		.one = ext_one32,
+	};
+
+	return batch_call(&kind, uops, ucount, updone, domid);
+}
+
 long call_mmuext_op(u64 uops, u64 ucount, u64 updone, u64 domid, u64 a5)
 {
 	static const struct mmu_batch_kind kind = {

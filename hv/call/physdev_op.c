@@ -103,6 +103,7 @@ long call_physdev_op(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 // The old form: number and argument in one structure, for the first few.
 long call_physdev_op_compat(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
-	return sub_op_compat(a1, offsetof(struct physdev_op, u),
+	return sub_op_compat(a1,
+			     currd->pv32 ? 4 : offsetof(struct physdev_op, u),
 			     PHYSDEVOP_alloc_irq_vector, call_physdev_op);
 }

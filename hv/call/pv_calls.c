@@ -4,6 +4,7 @@
 // callback.h, nmi.h).
 #include "access/access.h"
 #include "call/call.h"
+#include "dom/shared.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "pv/pv.h"
@@ -16,23 +17,26 @@
 long call_set_trap_table(u64 list, u64 a2, u64 a3, u64 a4, u64 a5)
 {
 	struct trap_info *traps = current->pv->traps, t;
+	bool pv32 = currd->pv32;
 
 	if (!list) {
 		memset(traps, 0, 256 * sizeof(*traps));
 		return 0;
 	}
 	// At most one entry a vector, and the end mark.
-	for (unsigned int i = 0;; i++, list += sizeof(t)) {
+	for (unsigned int i = 0;; i++) {
 		if (i && preempt_check())
 			return call_again(__HYPERVISOR_set_trap_table, list);
-		if (copy_struct_from_guest(&t, list))
+		if (pv32 ? trap32_from_guest(&t, list)
+			 : copy_struct_from_guest(&t, list))
 			return -EFAULT;
 		if (!t.address)
 			return 0;
-		if (!va_canonical(t.address))
+		if (!pv_entry_ok(currd, t.address))
 			return -EINVAL;
-		t.cs |= 3;
+		t.cs = pv_selector(currd, t.cs);
 		traps[t.vector] = t;
+		list += pv32 ? sizeof(struct trap_info_x86_32) : sizeof(t);
 	}
 }
 
@@ -44,8 +48,9 @@ long call_set_gdt(u64 list, u64 entries, u64 a3, u64 a4, u64 a5)
 
 	if (entries > PV_GDT_FRAMES * 512)
 		return -EINVAL;
-	if (copy_from_guest(frames, list, n * sizeof(frames[0])))
-		return -EFAULT;
+	for (unsigned int i = 0; i < n; i++)
+		if (pfn_from_guest(&frames[i], list, i))
+			return -EFAULT;
 	rc = pv_set_gdt(current, frames, (unsigned int)entries);
 	if (!rc) {
 		tlb_flush_local();
@@ -96,7 +101,7 @@ long call_update_descriptor(u64 maddr, u64 desc, u64 a3, u64 a4, u64 a5)
 	int rc;
 	u64 *t;
 
-	if ((maddr & 7) || !pv_descriptor_check(&desc))
+	if ((maddr & 7) || !pv_descriptor_check(&desc, currd->pv32))
 		return -EINVAL;
 	pg = frame_get(m, &currd->account);
 	if (!pg)
@@ -148,16 +153,16 @@ long call_set_segment_base(u64 which, u64 base, u64 a3, u64 a4, u64 a5)
 }
 
 // Physical NMIs go to Dom0's first vcpu. 0: no handler.
-static long nmi_register(u64 address)
+long nmi_register(u64 address)
 {
 	struct vcpu *v = current;
 
-	if (!va_canonical(address))
+	if (!pv_entry_ok(v->domain, address))
 		return -EINVAL;
 	v->pv->nmi_address = address;
 	// One may have come before there was a handler.
 	if (address && v->id == 0 && v->domain->is_hardware &&
-	    READ_ONCE(v->domain->shared->arch.nmi_reason))
+	    shared_nmi_reason(v->domain))
 		__atomic_store_n(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
@@ -175,7 +180,7 @@ long call_nmi_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
 	return nmi_register(x.handler_address);
 }
 
-static long callback_set(const struct callback_register *r)
+long callback_set(const struct callback_register *r)
 {
 	struct vcpu_hot *h = &current->hot;
 	u64 *const slots[] = {
@@ -193,7 +198,7 @@ static long callback_set(const struct callback_register *r)
 	};
 	u64 type = index_nospec(r->type, ARRAY_SIZE(slots));
 
-	if (!va_canonical(r->address))
+	if (!pv_entry_ok(currd, r->address))
 		return -EINVAL;
 	if (r->type == CALLBACKTYPE_nmi)
 		return current->id ? -EINVAL : nmi_register(r->address);

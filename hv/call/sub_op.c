@@ -34,7 +34,7 @@ long sub_op_run(const struct sub_op *op, struct sub *s)
 		return -EPERM;
 	if (op->flags & SUB_SELF && s->v != current)
 		return -EINVAL;
-	if (op->size && copy_from_guest(arg, s->gva, op->size))
+	if (op->size && compat_from_guest(op->layout32, arg, s->gva, op->size))
 		return -EFAULT;
 	rc = op->flags & (SUB_DOMAIN | SUB_MANAGED) ? run_on_domain(op, s, arg)
 						    : op->fn(s, arg);
@@ -43,7 +43,8 @@ long sub_op_run(const struct sub_op *op, struct sub *s)
 	// -ENFILE has the right number of vectors with it.
 	if (rc && rc != -ENFILE && !(op->flags & SUB_OUT_ANY))
 		return rc;
-	return copy_to_guest(s->gva, arg, op->size) ? -EFAULT : rc;
+	return compat_to_guest(op->layout32, s->gva, arg, op->size) ? -EFAULT
+								    : rc;
 }
 
 long sub_op_compat(u64 gva, u64 offset, u32 last, hypercall_t *call)

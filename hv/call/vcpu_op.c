@@ -3,6 +3,7 @@
 // which the hypervisor tells them things (public header vcpu.h).
 #include "access/access.h"
 #include "call/call.h"
+#include "dom/shared.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "sched/sched.h"
@@ -20,8 +21,10 @@ long vcpu_context_load(struct vcpu *v, u64 gva, bool tools)
 
 	if (!c)
 		return -ENOMEM;
-	if (copy_struct_from_guest(c, gva))
-		return -EFAULT;
+	rc = v->domain->pv32 ? context32_from_guest(c, v->domain, gva)
+			     : copy_struct_from_guest(c, gva);
+	if (rc)
+		return rc;
 	SPIN_GUARD(&v->domain->lock);
 	if (v->initialised && !tools)
 		return -EEXIST;
@@ -79,6 +82,8 @@ static long op_register_runstate_memory_area(
 	struct sub *s, struct vcpu_register_runstate_memory_area *a)
 {
 	struct vcpu_runstate_info info;
+	const void *from;
+	u64 size;
 
 	if (!access_ok(a->addr.p, sizeof(info)))
 		return -EFAULT;
@@ -89,7 +94,8 @@ static long op_register_runstate_memory_area(
 		vcpu_runstate_publish(s->v);
 	} else if (a->addr.p) {
 		runstate_get(s->v, &info);
-		copy_struct_to_guest(a->addr.p, &info);
+		from = runstate_shape(s->v, &info, &size);
+		copy_to_guest(a->addr.p, from, size);
 	}
 	return 0;
 }
@@ -138,7 +144,7 @@ static int info_move(struct vcpu *v, u64 gfn, u32 offset)
 	__atomic_store_n(&v->info, to, __ATOMIC_SEQ_CST);
 	// Events that came to the old place meanwhile are looked for again.
 	__atomic_store_n(&to->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&to->evtchn_pending_sel, ~0UL, __ATOMIC_SEQ_CST);
+	vcpu_select_all(v);
 	return 0;
 }
 

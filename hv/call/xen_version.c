@@ -5,6 +5,7 @@
 #include "call/call.h"
 #include "dom/domain.h"
 #include "lib/string.h"
+#include "mm/alloc.h"
 
 #define STRING(x)     STRING_(x)
 #define STRING_(x)    #x
@@ -12,7 +13,7 @@
 #define ABI_MAJOR     4
 #define ABI_MINOR     17
 #define EXTRA_VERSION ".0-ringlet"
-#define CAPABILITIES  "xen-3.0-x86_64 "
+#define CAPABILITIES  "xen-3.0-x86_64 xen-3.0-x86_32p "
 #define RELEASE	      "ringlet " STRING(RINGLET_VERSION)
 
 char hv_command_line[1024];
@@ -58,9 +59,8 @@ static long ver_compile_info(u64 arg)
 
 static long ver_platform_parameters(u64 arg)
 {
-	struct xen_platform_parameters x = { .virt_start = HV_START };
-
-	return copy_struct_to_guest(arg, &x);
+	// One unsigned long.
+	return pfn_to_guest(arg, 0, currd->pv32 ? HOLE32_START : HV_START);
 }
 
 static long ver_get_features(u64 arg)

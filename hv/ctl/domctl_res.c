@@ -29,7 +29,7 @@ static u64 frame_kind(const struct domain *d, u64 frame)
 	if (!(pg->count & PGC_SPECIAL)) {
 		type = READ_ONCE(pg->type);
 		kind = PGT_IS_TABLE(type & PGT_TYPE)
-			       ? (type & PGT_TYPE) / PGT_L1
+			       ? (u64)PGT_LEVEL(type)
 					 << XEN_DOMCTL_PFINFO_LTAB_SHIFT
 			       : XEN_DOMCTL_PFINFO_NOTAB;
 		if (type & PGT_PINNED)

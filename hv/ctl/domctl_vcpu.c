@@ -36,7 +36,8 @@ long domctl_getvcpucontext(struct sub *s, struct xen_domctl_vcpucontext *a)
 	if (!c)
 		return -ENOMEM;
 	s->d->ops->context_get(s->v, c);
-	return copy_struct_to_guest(handle_gva(a->ctxt), c);
+	return s->d->pv32 ? context32_to_guest(handle_gva(a->ctxt), c)
+			  : copy_struct_to_guest(handle_gva(a->ctxt), c);
 }
 
 long domctl_getvcpuinfo(struct sub *s, struct xen_domctl_getvcpuinfo *a)
@@ -53,6 +54,21 @@ long domctl_getvcpuinfo(struct sub *s, struct xen_domctl_getvcpuinfo *a)
 
 // Entry points of 32-bit code, beside the context.
 
+static u64 entry_eip(const struct vcpu *v, u64 entry)
+{
+	return v->hot.pv32 ? (u32)entry : entry;
+}
+
+static u16 entry_cs(const struct vcpu *v, u64 entry)
+{
+	return v->hot.pv32 ? (u16)(entry >> 32) : SEL_RING3_CS64;
+}
+
+static u64 entry_make(const struct vcpu *v, u16 cs, u64 eip)
+{
+	return v->hot.pv32 && eip ? pv32_entry(v->domain, cs, eip) : eip;
+}
+
 long domctl_get_ext_vcpucontext(struct sub *s,
 				struct xen_domctl_ext_vcpucontext *a)
 {
@@ -63,12 +79,12 @@ long domctl_get_ext_vcpucontext(struct sub *s,
 	*a = (struct xen_domctl_ext_vcpucontext){
 		.vcpu = s->v->id,
 		.size = sizeof(*a),
-		.syscall32_callback_eip = h->syscall32_cb,
-		.syscall32_callback_cs = SEL_RING3_CS64,
+		.syscall32_callback_eip = entry_eip(s->v, h->syscall32_cb),
+		.syscall32_callback_cs = entry_cs(s->v, h->syscall32_cb),
 		.syscall32_disables_events =
 			!!(h->cb_flags & CB_SYSCALL32_MASKS_EVENTS),
-		.sysenter_callback_eip = h->sysenter_cb,
-		.sysenter_callback_cs = SEL_RING3_CS64,
+		.sysenter_callback_eip = entry_eip(s->v, h->sysenter_cb),
+		.sysenter_callback_cs = entry_cs(s->v, h->sysenter_cb),
 		.sysenter_disables_events =
 			!!(h->cb_flags & CB_SYSENTER_MASKS_EVENTS),
 		.vmce.caps = caps,
@@ -90,8 +106,10 @@ long domctl_set_ext_vcpucontext(struct sub *s,
 		h->cb_flags |= CB_SYSCALL32_MASKS_EVENTS;
 	if (a->sysenter_disables_events)
 		h->cb_flags |= CB_SYSENTER_MASKS_EVENTS;
-	h->syscall32_cb = a->syscall32_callback_eip;
-	h->sysenter_cb = a->sysenter_callback_eip;
+	h->syscall32_cb = entry_make(s->v, a->syscall32_callback_cs,
+				     a->syscall32_callback_eip);
+	h->sysenter_cb = entry_make(s->v, a->sysenter_callback_cs,
+				    a->sysenter_callback_eip);
 	return 0;
 }
 

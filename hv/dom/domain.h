@@ -44,6 +44,7 @@ struct domain {
 	u16 id;
 	bool is_control;  // may manage others
 	bool is_hardware; // owns devices
+	bool pv32;	  // a 32-bit kernel: its layouts, PAE tables, ring 1
 	u8 state;	  // enum domain_state, written under control lock
 	u8 relinquish_step;
 	u64 relinquish_left;	  // frames of the list that it has yet to visit

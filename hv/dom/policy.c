@@ -273,6 +273,11 @@ void policy_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 r[4])
 	memcpy(r, l->r, sizeof(l->r));
 	if (leaf == 1)
 		r[1] |= (v->id * 2) << 24; // APIC id
+	// 64-bit code, and what there is of it.
+	if (v->domain->pv32 && leaf == 0x80000001) {
+		r[2] &= ~BIT(0);
+		r[3] &= ~BIT(29);
+	}
 }
 
 static int policy_domain_init(struct domain *d, const struct domain_config *cfg)

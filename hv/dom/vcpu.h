@@ -20,6 +20,9 @@ struct vcpu_hot {
 	u64 syscall_cb, failsafe_cb, event_cb, sysenter_cb, syscall32_cb;
 	u32 cb_flags; // CB_*
 	u32 failsafe; // a selector was refused: failsafe callback next
+	// A 32-bit kernel's: mode_kernel stays 1, CS tells the mode; the entry
+	// points have their selector in bits 32 to 47.
+	bool pv32;
 };
 #define CB_SYSCALL_MASKS_EVENTS	  1u
 #define CB_FAILSAFE_MASKS_EVENTS  2u

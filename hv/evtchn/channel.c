@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Port tables and bindings. See private.h for the locks. Errors as Xen 4.17.
+#include "dom/shared.h"
 #include "evtchn/private.h"
 #include "con/con.h"
 #include "mm/alloc.h"
@@ -43,8 +44,7 @@ static int table_grow(struct evtchn_domain *e)
 static int port_find(struct domain *d)
 {
 	struct evtchn_domain *e = d->evtchn;
-	u32 last = e->fifo ? EVTCHN_FIFO_NR_CHANNELS - 1
-			   : EVTCHN_2L_NR_CHANNELS - 1;
+	u32 last = (e->fifo ? EVTCHN_FIFO_NR_CHANNELS : shared_ports(d)) - 1;
 	u32 busy = 0;
 	int rc;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sending: from guests, from the hypervisor (VIRQs), and what the guest sees
 // of it under the 2-level ABI. See private.h for the locks.
+#include "dom/shared.h"
 #include "evtchn/private.h"
 #include "sched/sched.h"
 
@@ -44,6 +45,37 @@ void evtchn_poll_set(struct vcpu *v, int port)
 		__atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST);
 }
 
+static __noinline bool raise32(struct domain *d, struct vcpu *v, u32 port)
+{
+	u32 bit;
+	u64 *selector = vcpu_selector32(v, port, &bit);
+
+	return level2_raise(d->shared->evtchn_pending, shared_mask32(d),
+			    selector, bit, port);
+}
+
+static bool raise_2l(struct domain *d, struct vcpu *v, u32 port)
+{
+	return unlikely(d->pv32) ? raise32(d, v, port)
+				 : level2_raise(d->shared->evtchn_pending,
+						d->shared->evtchn_mask,
+						&v->info->evtchn_pending_sel,
+						port / 64, port);
+}
+
+static bool unmask_2l(struct domain *d, struct vcpu *v, u32 port)
+{
+	u32 bit = port / 64;
+	u64 *selector = &v->info->evtchn_pending_sel;
+
+	if (d->pv32)
+		selector = vcpu_selector32(v, port, &bit);
+	return level2_unmask(d->shared->evtchn_pending,
+			     d->pv32 ? shared_mask32(d)
+				     : d->shared->evtchn_mask,
+			     selector, bit, port);
+}
+
 void evtchn_raise(struct domain *d, struct evtchn *c)
 {
 	struct evtchn_domain *e = d->evtchn;
@@ -51,10 +83,7 @@ void evtchn_raise(struct domain *d, struct evtchn *c)
 
 	if (unlikely(!v))
 		return; // no vcpu was made yet
-	if (e->fifo ? fifo_raise(d, c, v)
-		    : level2_raise(d->shared->evtchn_pending,
-				   d->shared->evtchn_mask,
-				   &v->info->evtchn_pending_sel, c->port))
+	if (e->fifo ? fifo_raise(d, c, v) : raise_2l(d, v, c->port))
 		vcpu_mark_pending(v);
 	for (u32 w = 0; w < ARRAY_SIZE(e->poll_mask); w++)
 		if (unlikely(READ_ONCE(e->poll_mask[w])))
@@ -94,10 +123,7 @@ int evtchn_unmask(u32 port)
 	v = d->vcpu[c->b.vcpu];
 	if (unlikely(!evtchn_usable(c) || !v))
 		return 0;
-	if (d->evtchn->fifo ? fifo_unmask(d, c, v)
-			    : level2_unmask(d->shared->evtchn_pending,
-					    d->shared->evtchn_mask,
-					    &v->info->evtchn_pending_sel, port))
+	if (d->evtchn->fifo ? fifo_unmask(d, c, v) : unmask_2l(d, v, port))
 		vcpu_mark_pending(v);
 	return 0;
 }

@@ -13,9 +13,12 @@ static inline bool map_bit(const u64 *map, u32 nr)
 	return READ_ONCE(map[nr / 64]) >> nr % 64 & 1;
 }
 
-// 2-level: each true when the vcpu's selector bit rose and an upcall is due.
-bool level2_raise(u64 *pending, const u64 *mask, u64 *selector, u32 port);
-bool level2_unmask(const u64 *pending, u64 *mask, u64 *selector, u32 port);
+// 2-level: each true when that bit of the vcpu's selector rose and an upcall is
+// due.
+bool level2_raise(u64 *pending, const u64 *mask, u64 *selector, u32 bit,
+		  u32 port);
+bool level2_unmask(const u64 *pending, u64 *mask, u64 *selector, u32 bit,
+		   u32 port);
 
 #define FIFO_PENDING	(1u << EVTCHN_FIFO_PENDING)
 #define FIFO_MASKED	(1u << EVTCHN_FIFO_MASKED)

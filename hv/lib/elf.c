@@ -164,17 +164,51 @@ static const char *add_segment(struct elf_image *img, const Elf64_Phdr *ph)
 	return NULL;
 }
 
+// What the headers of both classes have, as that of 64 bits.
+#define EHDR_FIELDS(F) \
+	F(e_type) F(e_machine) F(e_entry) F(e_phoff) F(e_phentsize) F(e_phnum)
+#define PHDR_FIELDS(F) \
+	F(p_type) F(p_offset) F(p_vaddr) F(p_paddr) F(p_filesz) F(p_memsz)
+
+static bool header_read(const struct elf_image *img, Elf64_Ehdr *eh)
+{
+	Elf32_Ehdr n;
+
+	if (!img->pv32)
+		return read_at(img, 0, eh, sizeof(*eh));
+	if (!read_at(img, 0, &n, sizeof(n)))
+		return false;
+#define F(field) eh->field = n.field;
+	EHDR_FIELDS(F)
+#undef F
+	return true;
+}
+
+static bool phdr_read(const struct elf_image *img, u64 at, Elf64_Phdr *ph)
+{
+	Elf32_Phdr n;
+
+	if (!img->pv32)
+		return read_at(img, at, ph, sizeof(*ph));
+	if (!read_at(img, at, &n, sizeof(n)))
+		return false;
+#define F(field) ph->field = n.field;
+	PHDR_FIELDS(F)
+#undef F
+	return true;
+}
+
 static const char *program_headers(struct elf_image *img, const Elf64_Ehdr *eh)
 {
+	u64 size = img->pv32 ? sizeof(Elf32_Phdr) : sizeof(Elf64_Phdr);
 	const char *why = NULL;
 	Elf64_Phdr ph;
 
-	if (eh->e_phentsize != sizeof(ph) || eh->e_phnum > MAX_PHDRS ||
+	if (eh->e_phentsize != size || eh->e_phnum > MAX_PHDRS ||
 	    eh->e_phoff > img->size)
 		return "the kernel's program headers are damaged";
 	for (u32 i = 0; i < eh->e_phnum && !why; i++) {
-		if (!read_at(img, eh->e_phoff + i * sizeof(ph), &ph,
-			     sizeof(ph)))
+		if (!phdr_read(img, eh->e_phoff + i * size, &ph))
 			return "the kernel's program headers are cut off";
 		if (ph.p_type == PT_LOAD)
 			why = add_segment(img, &ph);
@@ -226,17 +260,22 @@ static const char *place(struct elf_image *img)
 
 static const char *parse(struct elf_image *img)
 {
-	static const u8 ident[] = { ELFMAG0,	ELFMAG1,     ELFMAG2,	ELFMAG3,
-				    ELFCLASS64, ELFDATA2LSB, EV_CURRENT };
+	u8 ident[] = { ELFMAG0,	   ELFMAG1,	ELFMAG2,   ELFMAG3,
+		       ELFCLASS64, ELFDATA2LSB, EV_CURRENT };
+	u8 found[sizeof(ident)];
 	const char *why;
 	Elf64_Ehdr eh;
 
-	if (!read_at(img, 0, &eh, sizeof(eh)) ||
-	    memcmp(eh.e_ident, ident, sizeof(ident)))
-		return "the kernel is not a 64-bit ELF image";
+	if (!read_at(img, 0, found, sizeof(found)))
+		return "the kernel is not an ELF image";
+	img->pv32 = found[EI_CLASS] == ELFCLASS32;
+	if (img->pv32)
+		ident[EI_CLASS] = ELFCLASS32;
+	if (memcmp(found, ident, sizeof(ident)) || !header_read(img, &eh))
+		return "the kernel is not an ELF image";
 	if ((eh.e_type != ET_EXEC && eh.e_type != ET_DYN) ||
-	    eh.e_machine != EM_X86_64)
-		return "the kernel is not a program for x86-64";
+	    eh.e_machine != (img->pv32 ? EM_386 : EM_X86_64))
+		return "the kernel is not a program for x86";
 	img->entry = eh.e_entry;
 	why = program_headers(img, &eh);
 	return why ? why : place(img);

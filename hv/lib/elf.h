@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ELF64 images of guest kernels and their Xen notes (public header elfnote.h).
+// ELF images of guest kernels and their Xen notes (public header elfnote.h).
 #ifndef LIB_ELF_H
 #define LIB_ELF_H
 
@@ -19,6 +19,7 @@ struct elf_segment {
 struct elf_image {
 	const u8 *data;
 	u64 size;
+	bool pv32; // ELF32: a 32-bit kernel
 	u64 entry; // XEN_ELFNOTE_ENTRY, else e_entry
 	u32 nr_segments;
 	struct elf_segment segment[ELF_MAX_SEGMENTS]; // PT_LOAD

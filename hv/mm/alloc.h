@@ -76,9 +76,25 @@ const void *table_map(u64 maddr, u64 size);
 // M2P: what a frame's owner calls it.
 #define m2p_rw ((u64 *)M2P_RW_START)
 
+// What 32-bit kernels see of it: 4 bytes a frame, in pieces of 2 MiB, read-only,
+// at the end of their address space, which is left to the hypervisor (public
+// header arch-x86/xen-x86_32.h).
+#define HOLE32_START	   0xf5800000
+#define M2P32_PIECES	   ((0x100000000 - HOLE32_START) >> 21)
+#define M2P32_PIECE_FRAMES (1UL << 19)
+extern u32 *m2p32[M2P32_PIECES];
+// Makes it, with the first such domain: 0, -ENOMEM, or -ERESTART to be called
+// again. One caller at a time.
+int m2p32_make(void);
+void m2p32_set(mfn_t m, u64 pfn);
+// Entry of a level-2 table that shows a piece, or 0.
+u64 m2p32_entry(unsigned int piece);
+
 static inline void m2p_set(mfn_t m, u64 pfn)
 {
 	m2p_rw[mfn_val(m)] = pfn;
+	if (unlikely(m2p32[0]))
+		m2p32_set(m, pfn);
 }
 
 #define M2P_INVALID (~0UL)

@@ -55,6 +55,7 @@ _Static_assert(sizeof(struct page_info) == 32, "record per frame");
 #define PGT_L4		(4UL << 60)
 #define PGT_SEGDESC	(5UL << 60)
 #define PGT_WRITABLE	(7UL << 60)
+#define PGT_L2_TOP	(10UL << 60) // 32-bit: below the L3's last slot
 #define PGT_TYPE	(15UL << 60)
 #define PGT_PINNED	BIT(59)
 #define PGT_VALIDATED	BIT(58)
@@ -62,7 +63,8 @@ _Static_assert(sizeof(struct page_info) == 32, "record per frame");
 #define PGT_LOCKED	BIT(56) // somebody changes entries of this table
 #define PGT_COUNT	0xffffffffUL
 
-#define PGT_IS_TABLE(t) ((t) >= PGT_L1 && (t) <= PGT_L4)
+#define PGT_LEVEL(t)	((unsigned int)((t) >> 60) & 7) // of a table
+#define PGT_IS_TABLE(t) (PGT_LEVEL(t) - 1 < 4)
 
 #define frame_table	((struct page_info *)FRAMES_START)
 extern u64 max_mfn;	   // first frame number without a record

@@ -40,6 +40,8 @@ void pv_kernel_view_end(struct vcpu *v)
 		write_cr3(v->hot.cr3_user);
 }
 
+#define BASE32_ENTRY (PTE_P | PTE_W | PTE_U | PTE_A)
+
 // User tables do not show the M2P to programs.
 static void m2p_show(mfn_t m, bool on)
 {
@@ -51,23 +53,30 @@ static void m2p_show(mfn_t m, bool on)
 
 int pv_new_base(struct vcpu *v, gfn_t gfn, bool user)
 {
-	u64 *cr3 = user ? &v->hot.cr3_user : &v->hot.cr3_kernel, old = *cr3;
+	u64 *cr3 = user ? &v->hot.cr3_user : &v->hot.cr3_kernel;
+	u64 old = user ? *cr3 : pv_base(v);
+	bool pv32 = v->hot.pv32;
 	mfn_t m = mfn(gfn_val(gfn));
 	int rc;
 
 	// 0 stands for no tables.
-	if (!mfn_val(m) && !user)
+	if (user ? pv32 : !mfn_val(m))
 		return -EINVAL;
 	if (mfn_val(m) == old >> PAGE_SHIFT) {
 		if (!user && v == current)
-			tlb_switch_cr3(old);
+			tlb_switch_cr3(*cr3);
 		return 0;
 	}
 	if (mfn_val(m)) {
-		rc = table_get(v->domain, m, PGT_L4);
+		rc = table_get(v->domain, m, pv32 ? PGT_L3 : PGT_L4);
 		if (rc)
 			return rc;
-		m2p_show(m, !user);
+		if (!pv32)
+			m2p_show(m, !user);
+	}
+	if (unlikely(pv32)) {
+		WRITE_ONCE(v->pv->l4[0], pte_make(m, BASE32_ENTRY));
+		m = virt_to_mfn(v->pv->l4);
 	}
 	*cr3 = mfn_to_maddr(m);
 	// Translations of old user tables go with the guest's own flush, as for

@@ -11,9 +11,11 @@ static const u64 empty_descriptors[PTES] __aligned(PAGE_SIZE);
 #define DESC_PRESENT BIT(47)
 #define DESC_SEGMENT BIT(44) // code or data, not system
 #define DESC_DPL     (3UL << 45)
+#define DESC_DPL1    (1UL << 45)
+#define DESC_LONG    BIT(53)
 #define DESC_TYPE    (15UL << 40)
 
-bool pv_descriptor_check(u64 *desc)
+bool pv_descriptor_check(u64 *desc, bool pv32)
 {
 	u64 d = *desc;
 
@@ -22,8 +24,12 @@ bool pv_descriptor_check(u64 *desc)
 	// System descriptors and gates are ours; type 0 is harmless.
 	if (!(d & DESC_SEGMENT))
 		return !(d & DESC_TYPE);
+	// Ring 1 in 64-bit code would reach the hypervisor, whose pages are the
+	// supervisor's.
+	if (pv32 && d & DESC_LONG)
+		return false;
 	if (!(d & DESC_DPL))
-		*desc = d | DESC_DPL;
+		*desc = d | (pv32 ? DESC_DPL1 : DESC_DPL);
 	return true;
 }
 

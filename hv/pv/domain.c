@@ -63,7 +63,8 @@ static void domain_exit(struct domain *d)
 // What a vcpu holds: tables, descriptors, an unfinished undo.
 static int vcpu_relinquish(struct vcpu *v)
 {
-	u64 *const base[] = { &v->hot.cr3_kernel, &v->hot.cr3_user };
+	u64 *const base[] = { v->hot.pv32 ? &v->pv->l4[0] : &v->hot.cr3_kernel,
+			      &v->hot.cr3_user };
 	struct page_info *pg;
 
 	if (pv_settle(v))
@@ -73,7 +74,7 @@ static int vcpu_relinquish(struct vcpu *v)
 	for (unsigned int i = 0; i < ARRAY_SIZE(base); i++) {
 		if (!*base[i])
 			continue;
-		pg = mfn_to_page(maddr_to_mfn(*base[i]));
+		pg = mfn_to_page(pte_mfn(*base[i]));
 		*base[i] = 0;
 		if (table_put(pg)) {
 			v->pv->old_table = pg;

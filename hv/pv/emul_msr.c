@@ -143,7 +143,7 @@ int pv_hypercall_page_set(struct domain *d, u64 gmfn)
 	if (!pg)
 		return -EACCES;
 	page = map_frame(m);
-	hypercall_page_fill(page);
+	hypercall_page_fill(page, d->pv32);
 	unmap_frame(page);
 	page_put_writable(pg);
 	return 0;

@@ -4,6 +4,7 @@
 // upon. All of it works on the running vcpu.
 #include "access/access.h"
 #include "dom/policy.h"
+#include "dom/shared.h"
 #include "dom/trace.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -43,10 +44,12 @@ static enum emul_result read_cr(const struct vcpu *v, unsigned int n, u64 *out)
 		*out = (read_cr0() & ~CR0_TS) | v->pv->cr0_ts;
 		return EMUL_DONE;
 	case 2:
-		*out = vcpu_info(v, arch.cr2);
+		*out = vcpu_cr2(v);
 		return EMUL_DONE;
 	case 3:
-		*out = v->hot.cr3_kernel;
+		*out = pv_base(v);
+		if (v->hot.pv32)
+			*out = xen_pfn_to_cr3_x86_32(*out >> PAGE_SHIFT);
 		return EMUL_DONE;
 	case 4:
 		*out = v->pv->cr4;
@@ -67,10 +70,12 @@ static enum emul_result write_cr(struct vcpu *v, unsigned int n, u64 value)
 		pv_set_ts(v, value & CR0_TS);
 		return EMUL_DONE;
 	case 2:
-		vcpu_info(v, arch.cr2) = value;
+		vcpu_cr2_set(v, value);
 		return EMUL_DONE;
 	case 3:
-		rc = pv_new_base(v, gfn(value >> PAGE_SHIFT), false);
+		value = v->hot.pv32 ? xen_cr3_to_pfn_x86_32(value)
+				    : value >> PAGE_SHIFT;
+		rc = pv_new_base(v, gfn(value), false);
 		return rc == -ERESTART ? EMUL_AGAIN : !rc;
 	case 4:
 		// Bits outside the policy are dropped, not refused.
@@ -193,7 +198,7 @@ static bool code_segment(const struct vcpu *v, u16 sel, bool *code64)
 	u64 table = sel & 4 ? PERDOM_LDT(v->id) : PERDOM_GDT(v->id);
 	u64 d = DESC_L, base;
 
-	if (sel != SEL_RING3_CS64 &&
+	if ((sel != SEL_RING3_CS64 || v->hot.pv32) &&
 	    copy_faultable(&d, (const u64 *)(table + (sel & ~7U)), sizeof(d)))
 		return false;
 	base = (d >> 16 & 0xffffff) | (d >> 56) << 24;

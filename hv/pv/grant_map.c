@@ -40,7 +40,7 @@ static u64 grant_entry(mfn_t frame, u32 flags)
 		e |= PTE_W;
 	// The guest's own software bits of the entry.
 	e |= (avail << 9 & PTE_AVAIL);
-	return l1e_adjust(pte_make(frame, e));
+	return l1e_adjust(pte_make(frame, e), currd);
 }
 
 static int map(u64 host_addr, mfn_t frame, u32 flags)

@@ -16,16 +16,26 @@ static const u8 stub[] = { 0x51, 0x41, 0x53, 0xb8, 0,	 0,    0,
 static const u8 iret_stub[] = { 0x51, 0x41, 0x53, 0x50, 0xb8, __HYPERVISOR_iret,
 				0,    0,    0,	  0x0f, 0x05 };
 
-void hypercall_page_fill(void *page)
+// mov $nr, %eax; int $0x82; ret
+static const u8 stub32[] = { 0xb8, 0, 0, 0, 0, 0xcd, 0x82, 0xc3 };
+#define STUB32_NR 1
+
+// push %eax; mov $23, %eax; int $0x82
+static const u8 iret_stub32[] = { 0x50, 0xb8, __HYPERVISOR_iret, 0, 0, 0,
+				  0xcd, 0x82 };
+
+void hypercall_page_fill(void *page, bool pv32)
 {
 	u8 *p = page;
 
 	memset(page, INT3, PAGE_SIZE);
 	for (u32 nr = 0; nr < PAGE_SIZE / STUB_SIZE; nr++, p += STUB_SIZE) {
-		memcpy(p, stub, sizeof(stub));
-		memcpy(p + STUB_NR, &nr, sizeof(nr));
+		memcpy(p, pv32 ? stub32 : stub,
+		       pv32 ? sizeof(stub32) : sizeof(stub));
+		memcpy(p + (pv32 ? STUB32_NR : STUB_NR), &nr, sizeof(nr));
 	}
 	p = (u8 *)page + __HYPERVISOR_iret * STUB_SIZE;
 	memset(p, INT3, STUB_SIZE);
-	memcpy(p, iret_stub, sizeof(iret_stub));
+	memcpy(p, pv32 ? iret_stub32 : iret_stub,
+	       pv32 ? sizeof(iret_stub32) : sizeof(iret_stub));
 }

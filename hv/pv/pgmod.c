@@ -47,7 +47,7 @@ static int l1_set(struct change *c, struct domain *owner, struct domain *from)
 	if (c->want & PTE_GNTTAB && c->want & PTE_P)
 		return -EINVAL;
 	if (c->want & c->old & PTE_P && !((c->old ^ c->want) & ~L1_CHEAP)) {
-		c->want = l1e_adjust(c->want);
+		c->want = l1e_adjust(c->want, owner);
 		return entry_write(c) ? 0 : -EAGAIN;
 	}
 	if (c->want & PTE_P)
@@ -56,7 +56,7 @@ static int l1_set(struct change *c, struct domain *owner, struct domain *from)
 		return rc;
 	if (rc == 1)
 		c->want &= ~PTE_W;
-	c->want = l1e_adjust(c->want);
+	c->want = l1e_adjust(c->want, owner);
 	if (!entry_write(c)) {
 		l1_put(c->want, owner);
 		return -EAGAIN;
@@ -65,17 +65,22 @@ static int l1_set(struct change *c, struct domain *owner, struct domain *from)
 	return 0;
 }
 
-static int upper_set(struct change *c, struct domain *d, unsigned int level)
+static int upper_set(struct change *c, struct page_info *pg, unsigned int slot)
 {
+	u64 type = table_child_type(pg, slot, c->want);
+	struct domain *d = owner_of(pg);
 	int rc;
 
-	c->want = table_entry_adjust(c->want);
+	if (!table_slot_is_guest(pg, slot))
+		return -EINVAL;
+	c->want = table_entry_adjust(c->want, type_level(pg->type & PGT_TYPE),
+				     d->pv32);
 	if (c->want & PTE_P) {
-		if (c->want & TABLE_FORBIDDEN)
+		if (!type)
 			return -EINVAL;
 		if ((c->old & PTE_P) && !((c->old ^ c->want) & ~TABLE_CHEAP))
 			return entry_write(c) ? 0 : -EAGAIN;
-		rc = table_get(d, pte_mfn(c->want), (u64)(level - 1) << 60);
+		rc = table_get(d, pte_mfn(c->want), type);
 		if (rc)
 			return rc;
 	}
@@ -102,12 +107,10 @@ int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
 	c.entry = &t[offset / 8];
 	c.compare = expected;
 	c.old = expected ? *expected : READ_ONCE(*c.entry);
-	if (level == 4 && !l4_slot_is_guest(offset / 8))
-		rc = -EINVAL;
-	else if (level == 1)
+	if (level == 1)
 		rc = l1_set(&c, d, from);
 	else
-		rc = upper_set(&c, d, level);
+		rc = upper_set(&c, pg, offset / 8);
 	unmap_frame(t);
 	return rc;
 }
@@ -122,7 +125,7 @@ int table_pin(struct domain *d, gfn_t gfn, u64 type)
 {
 	mfn_t m = mfn(gfn_val(gfn));
 	struct page_info *pg = mfn_to_page(m);
-	int rc = table_get(d, m, type);
+	int rc = type == PGT_L4 && d->pv32 ? -EINVAL : table_get(d, m, type);
 
 	if (rc)
 		return rc;

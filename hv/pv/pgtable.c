@@ -26,7 +26,7 @@ static int l1_validate(struct page_info *pg)
 		rc = l1_get(t[i], d, d);
 		if (rc < 0)
 			break;
-		t[i] = l1e_adjust(rc == 1 ? t[i] & ~PTE_W : t[i]);
+		t[i] = l1e_adjust(rc == 1 ? t[i] & ~PTE_W : t[i], d);
 	}
 	while (rc < 0 && i-- > 0)
 		l1_put(t[i], d);
@@ -40,7 +40,7 @@ static int segdesc_validate(struct page_info *pg)
 	u64 *t = map_frame(page_to_mfn(pg));
 	unsigned int i = 0;
 
-	while (i < PTES && pv_descriptor_check(&t[i]))
+	while (i < PTES && pv_descriptor_check(&t[i], owner_of(pg)->pv32))
 		i++;
 	unmap_frame(t);
 	return i < PTES ? -EINVAL : 0;
@@ -62,8 +62,53 @@ static bool slot_is_checked(unsigned int level, unsigned int i)
 	return level < 4 || l4_slot_is_guest(i);
 }
 
+// Slots from this one on are not the guest's.
+static unsigned int slots_end(const struct page_info *pg)
+{
+	u64 type = READ_ONCE(pg->type) & PGT_TYPE;
+
+	if (likely(type == PGT_L2 || type == PGT_L4))
+		return PTES;
+	if (type == PGT_L2_TOP)
+		return L2_TOP_SLOTS;
+	return owner_of(pg)->pv32 ? L3_SLOTS32 : PTES;
+}
+
+bool table_slot_is_guest(const struct page_info *pg, unsigned int i)
+{
+	return slot_is_checked(type_level(pg->type & PGT_TYPE), i) &&
+	       i < slots_end(pg);
+}
+
+u64 table_child_type(const struct page_info *pg, unsigned int i, u64 entry)
+{
+	u64 type = pg->type & PGT_TYPE;
+	bool base32 = type == PGT_L3 && owner_of(pg)->pv32;
+
+	if (entry & (base32 ? L3_FORBIDDEN32 : TABLE_FORBIDDEN))
+		return 0;
+	return base32 && i == L3_SLOTS32 - 1 ? PGT_L2_TOP
+					     : (type_level(type) - 1UL) << 60;
+}
+
+// The slots of a 32-bit guest's tables that are not its own: the M2P's, or, as
+// the processor has more than PAE, none.
+static void slots_fill(u64 *t, unsigned int end, unsigned int level)
+{
+	for (unsigned int i = end; i < PTES; i++)
+		t[i] = level == 2 ? m2p32_entry(i - end) : 0;
+}
+
+// CR3 of a 32-bit guest has no more bits, unless it says that it knows how to
+// write them.
+static bool base32_is_low(const struct page_info *pg)
+{
+	return owner_of(pg)->vm_assist & BIT(VMASST_TYPE_pae_extended_cr3) ||
+	       mfn_val(page_to_mfn(pg)) < 1UL << (32 - PAGE_SHIFT);
+}
+
 // A base table has our slots from the moment that it is one.
-static void l4_fill(u64 *t, const struct domain *d)
+void l4_fill(u64 *t, const struct domain *d)
 {
 	for (unsigned int i = SLOT_M2P; i < SLOT_END; i++)
 		t[i] = hv_l4[i];
@@ -91,13 +136,17 @@ static u32 debt_to_child(struct page_info *pg, u32 child)
 static int upper_validate(struct page_info *pg, unsigned int level)
 {
 	struct domain *d = owner_of(pg);
-	u64 *t = map_frame(page_to_mfn(pg));
+	u64 *t;
 	unsigned int i = pg->aux & AUX_DONE;
+	unsigned int end = slots_end(pg);
 	u32 child = pg->aux & AUX_CHILD;
 	int rc = 0;
 
-	for (; i < PTES; i++) {
-		u64 e = t[i];
+	if (end == L3_SLOTS32 && !pg->aux && !base32_is_low(pg))
+		return -EINVAL;
+	t = map_frame(page_to_mfn(pg));
+	for (; i < end; i++) {
+		u64 e = t[i], type;
 
 		if (!slot_is_checked(level, i) || !(e & PTE_P))
 			continue;
@@ -105,19 +154,20 @@ static int upper_validate(struct page_info *pg, unsigned int level)
 			rc = -ERESTART;
 			break;
 		}
-		rc = e & TABLE_FORBIDDEN
-			     ? -EINVAL
-			     : table_get(d, pte_mfn(e), (u64)(level - 1) << 60);
+		type = table_child_type(pg, i, e);
+		rc = type ? table_get(d, pte_mfn(e), type) : -EINVAL;
 		if (rc)
 			break;
 		// The old undo's reference: the entry has one of its own now.
 		if (child)
 			page_put(mfn_to_page(pte_mfn(e)));
 		child = 0;
-		t[i] = table_entry_adjust(e);
+		t[i] = table_entry_adjust(e, level, d->pv32);
 	}
 	if (!rc && level == 4)
 		l4_fill(t, d);
+	else if (!rc)
+		slots_fill(t, end, level);
 	if (rc && rc != -ERESTART)
 		child = debt_to_child(mfn_to_page(pte_mfn(t[i])), child);
 	pg->aux = i | child;
@@ -129,7 +179,7 @@ static int upper_validate(struct page_info *pg, unsigned int level)
 static int upper_undo(struct page_info *pg, unsigned int level)
 {
 	u64 *t = map_frame(page_to_mfn(pg));
-	unsigned int i = pg->aux & AUX_DONE;
+	unsigned int i = pg->aux & AUX_DONE, end = slots_end(pg);
 	bool child = pg->aux & AUX_CHILD;
 	int rc = 0;
 
@@ -141,13 +191,15 @@ static int upper_undo(struct page_info *pg, unsigned int level)
 		if (rc)
 			break;
 		i--;
-		if (slot_is_checked(level, i) && t[i] & PTE_P)
+		if (i < end && slot_is_checked(level, i) && t[i] & PTE_P)
 			rc = table_put(mfn_to_page(pte_mfn(t[i])));
 		child = rc;
 	}
 	// Nobody shall read where our own tables are.
 	if (!rc && level == 4)
 		memset(&t[SLOT_M2P], 0, (SLOT_END - SLOT_M2P) * sizeof(*t));
+	else if (!rc)
+		memset(&t[end], 0, (PTES - end) * sizeof(*t));
 	pg->aux = i | (child ? AUX_CHILD : 0);
 	unmap_frame(t);
 	return rc;

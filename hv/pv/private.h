@@ -17,27 +17,38 @@ static inline bool l4_slot_is_guest(unsigned int slot)
 	return slot < SLOT_M2P || slot >= SLOT_END;
 }
 
+// Slots of a 32-bit kernel's base table, and those of the L2 below the last of
+// them that are its own.
+#define L3_SLOTS32   4
+#define L2_TOP_SLOTS ((HOLE32_START & 0x3fffffff) >> 21)
+// As PAE has it.
+#define L3_FORBIDDEN32 (TABLE_FORBIDDEN | PTE_NX | PTE_AVAILH)
+
 // Software state of entries as they stand in a validated table of a 64-bit
 // guest: its kernel runs in ring 3, so every page is a user page; those that
 // the guest meant for its user mode are global, to outlive a mode switch.
-static inline u64 l1e_adjust(u64 e)
+// 32-bit kernels run in ring 1: what they say of U and G stands.
+static inline u64 l1e_adjust(u64 e, const struct domain *d)
 {
-	if (!(e & PTE_P))
+	if (!(e & PTE_P) || unlikely(d->pv32))
 		return e;
 	if (!(e & PTE_U))
 		return (e | PTE_U | PTE_KERNEL) & ~PTE_G;
 	return e & PTE_KERNEL ? e & ~PTE_G : e | PTE_G;
 }
 
-static inline u64 table_entry_adjust(u64 e)
+// Those of PAE's L3 have neither W nor U.
+static inline u64 table_entry_adjust(u64 e, unsigned int level, bool pv32)
 {
-	return e & PTE_P ? e | PTE_U : e;
+	if (!(e & PTE_P))
+		return e;
+	return !pv32 ? e | PTE_U : level == 3 ? e | PTE_U | PTE_W : e;
 }
 
 // 1 to 4, or 5 for segment descriptors.
 static inline unsigned int type_level(u64 type)
 {
-	return (unsigned int)(type >> 60);
+	return PGT_LEVEL(type);
 }
 
 static inline struct domain *owner_of(const struct page_info *pg)
@@ -65,11 +76,47 @@ void table_put_deferred(struct page_info *pg);
 // Takes the pin's mark away; false: there is none. The caller puts what it held.
 bool pin_take(struct page_info *pg);
 
+// Is slot i of the table the guest's own?
+bool table_slot_is_guest(const struct page_info *pg, unsigned int i);
+// What a new entry in slot i refers to: the type that its table must have, or 0:
+// such an entry may not be.
+u64 table_child_type(const struct page_info *pg, unsigned int i, u64 entry);
+// The hypervisor's slots of a base table.
+void l4_fill(u64 *t, const struct domain *d);
+
 // The L1 entry of the current kernel tables for va; false: a level is missing.
 bool guest_l1e_read(const struct vcpu *v, u64 va, u64 *e);
 
 // traps.c
 void pv_inject_page_fault(u64 address, u32 error_code);
+// A frame with n words more on the guest kernel's stack; it goes on at entry.
+#define MORE_MAX 4
+void pv_bounce(struct cpu_regs *regs, u64 entry, bool masks_events,
+	       const u64 *more, unsigned int n);
+void bounce_failed(const struct vcpu *v, u64 entry, u64 sp);
+void syscall_deliver(struct cpu_regs *regs, u64 callback, bool masks_events);
+// Flags that the handler starts without.
+#define FLAGS_CLEARED (FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC)
+
+// A guest that asked for it finds its IOPL in RFLAGS, as on hardware.
+static inline bool pv_shows_iopl(const struct domain *d)
+{
+	return d->vm_assist & BIT(VMASST_TYPE_architectural_iopl);
+}
+
+// RFLAGS as such a frame shows them.
+static inline u64 bounce_flags(const struct vcpu *v,
+			       const struct cpu_regs *regs, u8 mask)
+{
+	return (regs->rflags & ~(FLAG_IF | FLAG_IOPL)) | (mask ? 0 : FLAG_IF) |
+	       (pv_shows_iopl(v->domain) ? v->pv->iopl : 0);
+}
+
+// pv32.c: the same for 32-bit kernels.
+void bounce32(struct cpu_regs *regs, u64 entry, bool masks_events,
+	      const u64 *more, unsigned int n);
+void syscall32(struct cpu_regs *regs, u64 callback, bool masks_events);
+int pv32_vcpu_init(struct vcpu *v);
 
 // emulate.c: what a guest kernel may not execute itself; true when done.
 bool pv_emulate_privileged(struct cpu_regs *regs);

@@ -136,8 +136,8 @@ bool ptwrite_emulate(struct vcpu *v, struct cpu_regs *regs, u64 address)
 
 	if (!guest_l1e_read(v, address, &e) || (e & (PTE_P | PTE_W)) != PTE_P)
 		return false;
-	if (!insn_fetch(v, regs, &i) || i.kind < INSN_MOV || i.addr32 ||
-	    (address & 7) + i.width > 8)
+	if (!insn_fetch(v, regs, &i) || i.kind < INSN_MOV ||
+	    (i.addr32 && !v->hot.pv32) || (address & 7) + i.width > 8)
 		return false;
 	// A store to a frame of ours that Dom0 may read has no effect.
 	if (mmio_is_readonly(pte_mfn(e))) {

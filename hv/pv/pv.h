@@ -34,6 +34,8 @@ struct pv_vcpu {
 	u64 iobitmap;	    // guest pointer; 0 none
 	u32 iobitmap_ports; // number of ports it covers
 
+	u64 *l4; // 32-bit kernel: ours, its first slot shows the guest's L3
+
 	// A table whose undo was interrupted; a reference is held. Finished
 	// before the vcpu's next page-table operation.
 	struct page_info *old_table;
@@ -59,7 +61,33 @@ extern const struct guest_ops pv_guest_ops;
 // Guest kernel mode of the running guest.
 static inline bool pv_kernel_mode(const struct vcpu *v)
 {
+	if (unlikely(v->hot.pv32))
+		return cs_is_ring1(cpu_info()->regs.cs);
 	return v->hot.mode_kernel;
+}
+
+// Machine address of the base table that v's kernel set; 0: none.
+static inline u64 pv_base(const struct vcpu *v)
+{
+	return v->hot.pv32 ? v->pv->l4[0] & PTE_ADDR : v->hot.cr3_kernel;
+}
+
+// A selector for CS or SS that a guest gave: never of ring 0.
+static inline u16 pv_selector(const struct domain *d, u64 sel)
+{
+	return (u16)(!d->pv32 ? sel | 3 : sel & 3 ? sel : sel | 1);
+}
+
+// An entry point that a guest may have.
+static inline bool pv_entry_ok(const struct domain *d, u64 address)
+{
+	return d->pv32 || va_canonical(address);
+}
+
+// The same of a 32-bit kernel, as one number.
+static inline u64 pv32_entry(const struct domain *d, u64 cs, u64 eip)
+{
+	return (u64)pv_selector(d, (u16)cs) << 32 | (u32)eip;
 }
 
 // GS base of the mode that the running vcpu is not in.
@@ -71,17 +99,22 @@ static inline u64 *pv_gs_base_other(struct vcpu *v)
 // Implemented above this room: a hypercall of the running guest, its number in
 // RAX, arguments in RDI, RSI, RDX, R10, R8; result to RAX.
 void hypercall(struct cpu_regs *regs);
+// The same of a 32-bit kernel: EAX, EBX, ECX, EDX, ESI, EDI.
+void hypercall32(struct cpu_regs *regs);
 
 // Puts exception `vector` on the current guest on the way out; ec is used
 // where the vector has an error code.
 void pv_inject(u8 vector, u32 error_code);
 
 // Writes one stub of 32 bytes for each hypercall (public header xen.h). page is
-// a whole mapped frame.
-void hypercall_page_fill(void *page);
+// a whole mapped frame. pv32: for a kernel in ring 1.
+void hypercall_page_fill(void *page, bool pv32);
 // Does that to a frame of d's. -EACCES: it may not be written.
 int pv_hypercall_page_set(struct domain *d, u64 gmfn);
 
+// Makes d, which has no memory yet, one with a kernel of 32 or 64 bits: 0,
+// -EINVAL, -EACCES, -ENOMEM; -ERESTART to be called again.
+int pv_set_address_size(struct domain *d, u32 bits);
 int pv_set_iopl(struct vcpu *v, u32 iopl);
 int pv_set_iobitmap(struct vcpu *v, u64 gva, u32 ports);
 // MSRs as the running vcpu sees them; false: #GP.
@@ -98,8 +131,9 @@ void pv_set_ts(struct vcpu *v, bool on);
 
 int pv_set_gdt(struct vcpu *v, const u64 *frames, unsigned int entries);
 void pv_clear_ldt(struct vcpu *v);
-// One descriptor (two words as a number): fixes DPL 0; false: refuse.
-bool pv_descriptor_check(u64 *desc);
+// One descriptor (two words as a number): fixes DPL 0; false: refuse. pv32: of
+// a domain whose kernel runs in ring 1.
+bool pv_descriptor_check(u64 *desc, bool pv32);
 
 // MMUEXT_NEW_BASEPTR, or _USER_BASEPTR, of v: 0, -EINVAL, -ERESTART.
 int pv_new_base(struct vcpu *v, gfn_t gfn, bool user);

@@ -4,36 +4,37 @@
 // lie below the processor's frame, as the way back is sysret); and the last
 // steps before the guest goes on.
 #include "access/access.h"
+#include "dom/shared.h"
 #include "dom/trace.h"
 #include "pv/private.h"
 #include "sched/sched.h"
 #include "x86/entry.h"
 #include "x86/softirq.h"
 
-#define MORE_MAX 4 // words between R11 and the processor's frame
 // Exceptions that come with an error code, a bit each.
 #define ERROR_CODE_VECTORS 0x60227d00UL
 
-// Flags that the handler starts without.
-#define FLAGS_CLEARED (FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC)
-
-// A guest that asked for it finds its IOPL in RFLAGS, as on hardware.
-static bool shows_iopl(const struct domain *d)
+__noinline void bounce_failed(const struct vcpu *v, u64 entry, u64 sp)
 {
-	return d->vm_assist & BIT(VMASST_TYPE_architectural_iopl);
+	domain_crash(v->domain, "no frame for handler %#lx at stack %#lx",
+		     entry, sp);
 }
 
 // Puts RCX, R11, n words more and the processor's frame on the kernel's stack,
 // and lets the guest go on at rip.
-static void bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
-		   const u64 *more, unsigned int n)
+void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
+	       const u64 *more, unsigned int n)
 {
 	struct vcpu *v = current;
 	u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
 	u64 frame[2 + MORE_MAX + 5], *next = frame;
 	u64 sp = v->hot.kernel_sp, cs = regs->cs | 3;
 
-	if (pv_kernel_mode(v)) {
+	if (unlikely(v->hot.pv32)) {
+		bounce32(regs, rip, masks_events, more, n);
+		return;
+	}
+	if (v->hot.mode_kernel) {
 		sp = regs->rsp;
 		cs &= ~3UL; // the guest's kernel sees itself in ring 0
 	} else {
@@ -45,17 +46,13 @@ static void bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
 		*next++ = *more++;
 	*next++ = regs->rip;
 	*next++ = cs | (u64)mask << 32;
-	*next++ = (regs->rflags & ~(FLAG_IF | FLAG_IOPL)) |
-		  (mask ? 0 : FLAG_IF) |
-		  (shows_iopl(v->domain) ? v->pv->iopl : 0);
+	*next++ = bounce_flags(v, regs, mask);
 	*next++ = regs->rsp;
 	*next++ = regs->ss;
 	n = (unsigned int)(next - frame) * 8;
 	sp = (sp & ~15UL) - n;
 	if (!rip || copy_to_guest(sp, frame, n)) {
-		domain_crash(v->domain,
-			     "no frame for handler %#lx at stack %#lx", rip,
-			     sp);
+		bounce_failed(v, rip, sp);
 		return;
 	}
 	if (masks_events)
@@ -77,7 +74,7 @@ void pv_inject(u8 vector, u32 error_code)
 
 	if (vector == 14)
 		TRACE(TRC_PV_PAGE_FAULT | TRC_64_FLAG, TRACE_64(regs->rip),
-		      TRACE_64(current->info->arch.cr2), error_code);
+		      TRACE_64(vcpu_cr2(current)), error_code);
 	else
 		TRACE(TRC_PV_TRAP | TRC_64_FLAG, TRACE_64(regs->rip),
 		      vector | (u32)has_error << 15 | error_code << 16);
@@ -86,14 +83,14 @@ void pv_inject(u8 vector, u32 error_code)
 			     vector, error_code);
 		return;
 	}
-	bounce(regs, ti->address, ti->flags & 4, &code, has_error);
+	pv_bounce(regs, ti->address, ti->flags & 4, &code, has_error);
 }
 
 void pv_inject_page_fault(u64 address, u32 error_code)
 {
 	struct vcpu *v = current;
 
-	v->info->arch.cr2 = address;
+	vcpu_cr2_set(v, address);
 	// Its kernel runs in ring 3; it shall not see that.
 	error_code &= ~4u;
 	if (!pv_kernel_mode(v))
@@ -127,7 +124,7 @@ long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 		regs->r11 = f.r11;
 		regs->rcx = f.rcx;
 	}
-	if (shows_iopl(v->domain))
+	if (pv_shows_iopl(v->domain))
 		v->pv->iopl = (u32)(f.rflags & FLAG_IOPL);
 	regs->rip = f.rip;
 	regs->cs = (u16)f.cs | 3;
@@ -231,6 +228,19 @@ void guest_trap(struct cpu_regs *regs)
 	}
 }
 
+void syscall_deliver(struct cpu_regs *regs, u64 callback, bool masks_events)
+{
+	if (likely(callback)) {
+		pv_bounce(regs, callback, masks_events, NULL, 0);
+	} else if (regs->entry_vector == EV_SYSENTER) {
+		// As a processor without the instruction.
+		pv_inject(13, 0);
+	} else {
+		regs->rip -= 2;
+		pv_inject(6, 0);
+	}
+}
+
 void guest_syscall(struct cpu_regs *regs)
 {
 	const struct vcpu_hot *h = &current->hot;
@@ -247,17 +257,10 @@ void guest_syscall(struct cpu_regs *regs)
 		hypercall(regs);
 		return;
 	}
-	if (callback) {
-		bounce(regs, callback, h->cb_flags & masks, NULL, 0);
-		return;
-	}
-	// As a processor without the instruction.
-	if (regs->entry_vector == EV_SYSENTER) {
-		pv_inject(13, 0);
-	} else {
-		regs->rip -= 2;
-		pv_inject(6, 0);
-	}
+	if (unlikely(h->pv32))
+		syscall32(regs, callback, h->cb_flags & masks);
+	else
+		syscall_deliver(regs, callback, h->cb_flags & masks);
 }
 
 static void failsafe_deliver(struct cpu_regs *regs, struct vcpu *v)
@@ -265,9 +268,9 @@ static void failsafe_deliver(struct cpu_regs *regs, struct vcpu *v)
 	u64 selectors[] = { v->pv->ds, v->pv->es, v->pv->fs, v->pv->gs };
 
 	v->hot.failsafe = 0;
-	bounce(regs, v->hot.failsafe_cb,
-	       v->hot.cb_flags & CB_FAILSAFE_MASKS_EVENTS, selectors,
-	       ARRAY_SIZE(selectors));
+	pv_bounce(regs, v->hot.failsafe_cb,
+		  v->hot.cb_flags & CB_FAILSAFE_MASKS_EVENTS, selectors,
+		  ARRAY_SIZE(selectors));
 }
 
 // By callback, or as the trap table has it.
@@ -283,7 +286,7 @@ static bool nmi_deliver(struct cpu_regs *regs, struct vcpu *v)
 	if (!handler ||
 	    !__atomic_exchange_n(&v->nmi_pending, 0, __ATOMIC_SEQ_CST))
 		return false;
-	bounce(regs, handler, true, NULL, 0);
+	pv_bounce(regs, handler, true, NULL, 0);
 	return true;
 }
 
@@ -307,7 +310,7 @@ void guest_exit_work(struct cpu_regs *regs)
 		}
 		if (!vcpu_event_pending(v))
 			break;
-		bounce(regs, v->hot.event_cb, true, NULL, 0);
+		pv_bounce(regs, v->hot.event_cb, true, NULL, 0);
 		// A guest without a handler was crashed: go round.
 		if (!softirq_pending())
 			break;

@@ -33,6 +33,8 @@ int pv_vcpu_init(struct vcpu *v)
 	pv->dr[7] = DR7_ONE;
 	pv->cr4 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	v->hot.mode_kernel = 1;
+	if (v->domain->pv32 && pv32_vcpu_init(v))
+		return -ENOMEM;
 	return pv_set_gdt(v, NULL, 0);
 }
 
@@ -44,6 +46,7 @@ void pv_vcpu_exit(struct vcpu *v)
 		return;
 	heap_free(pv->traps);
 	heap_free(pv->fpu);
+	hvpages_free(pv->l4, 0);
 	heap_free(pv);
 	v->pv = NULL;
 }
@@ -80,20 +83,26 @@ void pv_switch_from(struct vcpu *v)
 		write_dr7(DR7_ONE);
 	lldt(0);
 	gdt_load_idle();
+	if (v->hot.pv32)
+		gdt_set_pv32(false);
 	cpumask_clear_atomic(&v->domain->account.tlb_cpus, smp_cpu_id());
 	tlb_switch_cr3(hv_cr3);
 }
 
 // False: a selector means nothing any more; it is null now.
-static bool segments_load(const struct pv_vcpu *pv, u64 mode)
+static bool segments_load(const struct vcpu *v)
 {
+	const struct pv_vcpu *pv = v->pv;
 	bool ok = load_ds(pv->ds);
 
 	ok = load_es(pv->es) && ok;
 	ok = load_fs(pv->fs) && ok;
 	ok = load_gs(pv->gs) && ok;
+	// In 32-bit code the descriptors have the bases.
+	if (v->hot.pv32)
+		return ok;
 	write_fs_base(pv->fs_base);
-	write_gs_base(pv->gs_base[mode]);
+	write_gs_base(pv->gs_base[v->hot.mode_kernel]);
 	return ok;
 }
 
@@ -109,9 +118,11 @@ void pv_switch_to(struct vcpu *v)
 		write_cr4(cr4);
 	tlb_switch_cr3(v->hot.mode_kernel ? v->hot.cr3_kernel
 					  : v->hot.cr3_user);
+	if (v->hot.pv32)
+		gdt_set_pv32(true);
 	gdt_load(PERDOM_GDT(v->id));
 	ldt_load(PERDOM_LDT(v->id), pv->ldt_entries);
-	v->hot.failsafe = !segments_load(pv, v->hot.mode_kernel);
+	v->hot.failsafe = !segments_load(v);
 	fpu_load(pv->fpu, pv->xcr0);
 	if (pv->cr0_ts)
 		write_cr0(read_cr0() | CR0_TS);
@@ -128,8 +139,8 @@ static void regs_import(struct vcpu *v, const struct cpu_user_regs *u)
 			       offsetof(struct cpu_regs, ss),
 		       "one layout");
 	memcpy(r, u, sizeof(*r));
-	r->cs |= 3;
-	r->ss |= 3;
+	r->cs = pv_selector(v->domain, u->cs);
+	r->ss = pv_selector(v->domain, u->ss);
 	r->rflags = (r->rflags &
 		     ~(FLAG_IOPL | FLAG_VM | FLAG_NT | FLAG_VIF | FLAG_VIP)) |
 		    FLAG_IF | 2;
@@ -142,17 +153,18 @@ static void regs_import(struct vcpu *v, const struct cpu_user_regs *u)
 	v->pv->gs = u->gs;
 }
 
-static bool context_ok(const struct vcpu_guest_context *c)
+static bool context_ok(const struct domain *d,
+		       const struct vcpu_guest_context *c)
 {
 	const u64 at[] = { c->event_callback_eip,   c->failsafe_callback_eip,
 			   c->syscall_callback_eip, c->fs_base,
 			   c->gs_base_kernel,	    c->gs_base_user };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(at); i++)
-		if (!va_canonical(at[i]))
+		if (!pv_entry_ok(d, at[i]))
 			return false;
 	for (unsigned int i = 0; i < 256; i++)
-		if (!va_canonical(c->trap_ctxt[i].address))
+		if (!pv_entry_ok(d, c->trap_ctxt[i].address))
 			return false;
 	return c->gdt_ents <= PV_GDT_FRAMES * 512 && c->ldt_ents <= 8192 &&
 	       !(c->ldt_base & ~PAGE_MASK) &&
@@ -193,13 +205,12 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 	struct pv_vcpu *pv = v->pv;
 	int rc;
 
-	if (!context_ok(c))
+	if (!context_ok(v->domain, c))
 		return -EINVAL;
 	if (pv_settle(current))
 		return -ERESTART;
 	// Its tables are for life, as far as this call goes.
-	if (v->initialised &&
-	    (v->hot.cr3_kernel != kernel || v->hot.cr3_user != user))
+	if (v->initialised && (pv_base(v) != kernel || v->hot.cr3_user != user))
 		return -EOPNOTSUPP;
 	rc = pv_set_gdt(v, c->gdt_frames, (unsigned int)c->gdt_ents);
 	if (rc)
@@ -218,9 +229,9 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 	if (rc)
 		return rc;
 	// It will run on these tables.
-	if (!(c->flags & VGCF_in_kernel) && !v->hot.cr3_user)
+	if (!(c->flags & VGCF_in_kernel) && !v->hot.cr3_user && !v->hot.pv32)
 		return -EINVAL;
-	v->hot.mode_kernel = !!(c->flags & VGCF_in_kernel);
+	v->hot.mode_kernel = v->hot.pv32 || c->flags & VGCF_in_kernel;
 	v->domain->vm_assist |= (u32)c->vm_assist;
 	// The builder has cleared the shared page.
 	if (!v->id)
@@ -244,7 +255,7 @@ void pv_context_get(struct vcpu *v, struct vcpu_guest_context *c)
 	// The guest sees its own flags: IF is its event mask, IOPL its own.
 	c->user_regs.rflags = (v->regs.rflags & ~FLAG_IOPL) | pv->iopl;
 	c->flags = VGCF_i387_valid;
-	if (h->mode_kernel)
+	if (h->pv32 ? cs_is_ring1(v->regs.cs) : h->mode_kernel)
 		c->flags |= VGCF_in_kernel;
 	if (h->cb_flags & CB_FAILSAFE_MASKS_EVENTS)
 		c->flags |= VGCF_failsafe_disables_events;
@@ -263,7 +274,7 @@ void pv_context_get(struct vcpu *v, struct vcpu_guest_context *c)
 	c->ctrlreg[0] = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE |
 			pv->cr0_ts;
 	c->ctrlreg[1] = h->cr3_user;
-	c->ctrlreg[3] = h->cr3_kernel;
+	c->ctrlreg[3] = pv_base(v);
 	c->ctrlreg[4] = pv->cr4;
 	memcpy(c->debugreg, pv->dr, sizeof(pv->dr));
 	c->event_callback_eip = h->event_cb;

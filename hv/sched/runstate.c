@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How vcpus spend their time, and what guests are told about time: runstate
 // area, vcpu_time_info, wallclock (public headers vcpu.h and xen.h).
+#include "dom/shared.h"
 #include "dom/trace.h"
 #include "lib/string.h"
 #include "sched/private.h"
@@ -53,6 +54,19 @@ void runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
 		out->time[out->state] += now - out->state_entry_time;
 }
 
+const void *runstate_shape(const struct vcpu *v,
+			   struct vcpu_runstate_info *info, u64 *size)
+{
+	u32 *words = (u32 *)info;
+
+	*size = sizeof(*info);
+	if (!v->domain->pv32)
+		return info;
+	*size -= sizeof(*words);
+	words[1] = words[0];
+	return words + 1;
+}
+
 u64 vcpu_cpu_time(struct vcpu *v)
 {
 	struct vcpu_runstate_info info;
@@ -80,20 +94,22 @@ static void view_end(struct vcpu *v)
 static void publish_runstate(struct vcpu *v)
 {
 	int (*copy_out)(u64, const void *, u64) = v->domain->ops->copy_out;
-	u64 gva = v->runstate_gva, mark;
+	u64 gva = v->runstate_gva, mark, size;
 	struct vcpu_runstate_info info;
+	const void *from;
 
 	copy_use(v, &info);
+	from = runstate_shape(v, &info, &size);
 	if (!(v->domain->vm_assist & BIT(VMASST_TYPE_runstate_update_flag))) {
-		copy_out(gva, &info, sizeof(info));
+		copy_out(gva, from, size);
 		return;
 	}
-	mark = gva + offsetof(struct vcpu_runstate_info, state_entry_time);
+	mark = gva + (u64)((char *)&info.state_entry_time - (const char *)from);
 	info.state_entry_time |= XEN_RUNSTATE_UPDATE;
 	if (copy_out(mark, &info.state_entry_time, 8))
 		return;
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	if (copy_out(gva, &info, sizeof(info)))
+	if (copy_out(gva, from, size))
 		return;
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	info.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
@@ -191,22 +207,26 @@ static struct spinlock wallclock_lock = SPINLOCK_INIT(RANK_SCHED_GLOBAL);
 
 void domain_wallclock_update(struct domain *d)
 {
-	u32 nsec, version;
+	u32 *words, *high, nsec, version; // words: version, seconds, ns
 	u64 flags, seconds;
 
 	if (!d->shared)
 		return;
+	words = d->pv32 ? &shared_info32(d)->wc_version
+			: &d->shared->wc_version;
+	high = d->pv32 ? &shared_info32(d)->arch.wc_sec_hi
+		       : &d->shared->wc_sec_hi;
 	flags = spin_lock_irqsave(&wallclock_lock);
 	wallclock_get(&seconds, &nsec);
 	seconds += (u64)d->time_offset_s;
-	version = READ_ONCE(shared_info(d, wc_version)) | 1;
-	WRITE_ONCE(shared_info(d, wc_version), version);
+	version = READ_ONCE(words[0]) | 1;
+	WRITE_ONCE(words[0], version);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	WRITE_ONCE(shared_info(d, wc_sec), (u32)seconds);
-	WRITE_ONCE(shared_info(d, wc_nsec), nsec);
-	WRITE_ONCE(shared_info(d, wc_sec_hi), (u32)(seconds >> 32));
+	WRITE_ONCE(words[1], (u32)seconds);
+	WRITE_ONCE(words[2], nsec);
+	WRITE_ONCE(*high, (u32)(seconds >> 32));
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	WRITE_ONCE(shared_info(d, wc_version), version + 1);
+	WRITE_ONCE(words[0], version + 1);
 	spin_unlock_irqrestore(&wallclock_lock, flags);
 }
 

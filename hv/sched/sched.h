@@ -72,6 +72,10 @@ int sched_domain_move(struct domain *d, struct cpupool *to);
 
 // Runstate of v at this moment (any vcpu).
 void runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
+// The same as v's guest lays it out, in the place that info is: 32-bit kernels
+// have no hole behind the state.
+const void *runstate_shape(const struct vcpu *v,
+			   struct vcpu_runstate_info *info, u64 *size);
 u64 vcpu_cpu_time(struct vcpu *v); // ns in RUNSTATE_running
 u64 cpu_idle_time(unsigned int cpu);
 

@@ -22,15 +22,15 @@ static uint32_t get32(const uint8_t *p)
 	return get16(p) | get16(p + 2) << 16;
 }
 
-/* Is this an ELF file for 64-bit x86? */
-static bool is_elf64(const uint8_t *f, uint64_t size)
+/* Is this an ELF file for x86? */
+static bool is_elf(const uint8_t *f, uint64_t size)
 {
 	if (size < ELF_HEADER_SIZE || get32(f) != 0x464c457f)
 		return false;
-	/* 64-bit, little endian, executable or shared, x86-64 */
-	return f[4] == 2 && f[5] == 1 &&
+	/* 32 or 64 bits, little endian, executable or shared, that machine */
+	return (f[4] == 1 || f[4] == 2) && f[5] == 1 &&
 	       (get16(f + 16) == 2 || get16(f + 16) == 3) &&
-	       get16(f + 18) == 62;
+	       get16(f + 18) == (f[4] == 1 ? 3 : 62);
 }
 
 static bool is_bzimage(const uint8_t *f, uint64_t size)
@@ -68,7 +68,7 @@ const char *image_find_kernel(const uint8_t *file, uint64_t size,
 		if (error)
 			return error;
 	}
-	if (is_elf64(p->data, p->size)) {
+	if (is_elf(p->data, p->size)) {
 		p->unpacked_size = p->size;
 		return 0;
 	}
@@ -85,7 +85,7 @@ const char *image_find_kernel(const uint8_t *file, uint64_t size,
 		return "Dom0 kernel: packed in an unknown way; build it with "
 		       "gzip, xz or zstd";
 	else
-		return "Dom0 kernel: neither a bzImage nor a 64-bit x86 ELF "
+		return "Dom0 kernel: neither a bzImage nor an x86 ELF "
 		       "file; name a Linux kernel as first module";
 	/* gzip ends with it, the kernel's build appends it to the others. */
 	p->unpacked_size = get32(p->data + p->size - 4);

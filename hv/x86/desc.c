@@ -42,6 +42,7 @@ extern const char entry_stubs[], entry_syscall[], entry_syscall32[],
 
 #define GATE_INTERRUPT 0x8e
 #define GATE_USER      0xee // DPL 3
+#define GATE_RING1     0xae // DPL 1
 #define STUB_SIZE      16
 
 #define SEG_CODE64     0x00af9b000000ffffUL
@@ -69,6 +70,7 @@ static void idt_build(void)
 	idt[1].ist = 4;
 	idt[3].attributes = idt[4].attributes = GATE_USER;
 	idt[EV_INT80].attributes = GATE_USER;
+	idt[EV_INT82].attributes = GATE_RING1;
 }
 
 static unsigned int gdt_index(u16 selector)
@@ -87,15 +89,30 @@ static void gdt_system(u64 *page, u16 selector, u64 base, u32 limit, u8 type)
 	       (base >> 24 & 0xff) << 56;
 }
 
+// The flat segments of guests. A kernel in ring 1 finds no 64-bit code among
+// them, nor does its user mode.
+static void gdt_flat(u64 *page, bool pv32)
+{
+	const u64 ring3[] = { SEG_CODE32 | SEG_DPL(3), SEG_DATA | SEG_DPL(3),
+			      SEG_CODE64 | SEG_DPL(3) };
+	u64 *at = &page[gdt_index(SEL_RING1_CS)];
+
+	*at++ = pv32 ? SEG_CODE32 | SEG_DPL(1) : 0;
+	*at++ = pv32 ? SEG_DATA | SEG_DPL(1) : ring3[0];
+	*at++ = ring3[!pv32];
+	*at = ring3[pv32 ? 1 : 2];
+}
+
+void gdt_set_pv32(bool on)
+{
+	gdt_flat(this_cpu(gdt_page), on);
+}
+
 static void gdt_build(u64 *page, struct tss *tss)
 {
 	page[gdt_index(SEL_HV_CS)] = SEG_CODE64;
 	page[gdt_index(SEL_HV_DS)] = SEG_DATA;
-	page[gdt_index(SEL_RING1_CS)] = SEG_CODE32 | SEG_DPL(1);
-	page[gdt_index(SEL_RING1_DS)] = SEG_DATA | SEG_DPL(1);
-	page[gdt_index(SEL_RING3_CS32)] = SEG_CODE32 | SEG_DPL(3);
-	page[gdt_index(SEL_RING3_DS)] = SEG_DATA | SEG_DPL(3);
-	page[gdt_index(SEL_RING3_CS64)] = SEG_CODE64 | SEG_DPL(3);
+	gdt_flat(page, false);
 	gdt_system(page, SEL_TSS, (u64)tss, sizeof(*tss) - 1, 9);
 }
 

@@ -31,6 +31,9 @@ DECLARE_PERCPU(u64 *, gdt_page);
 // GDT as the idle CPU has it / as a guest's window; limit behind the CPU's page.
 void gdt_load(u64 base);
 void gdt_load_idle(void);
+// Makes this CPU's flat segments those of a 32-bit kernel, or back: its vcpu
+// runs here next, or does no more.
+void gdt_set_pv32(bool on);
 // LDT descriptor of this CPU; entries 0: none.
 void ldt_load(u64 base, unsigned int entries);
 

@@ -12,8 +12,9 @@ __noreturn void stack_reset_jump(void (*fn)(void));
 __noreturn void entry_resume_guest(void);
 
 // Implemented above this room: pv/ takes what happened in a guest.
-void guest_trap(struct cpu_regs *regs);	   // vector < 0x20, or int 0x80
-void guest_syscall(struct cpu_regs *regs); // EV_SYSCALL and friends
+void guest_trap(struct cpu_regs *regs);	       // vector < 0x20, or int 0x80
+void guest_syscall(struct cpu_regs *regs);     // EV_SYSCALL and friends
+void guest_hypercall32(struct cpu_regs *regs); // EV_INT82, out of ring 1
 // Last thing before the guest runs, interrupts off: nothing may be left to do
 // when it returns.
 void guest_exit_work(struct cpu_regs *regs);
@@ -26,5 +27,10 @@ void guest_nmi(void);
 // C side of entry.S.
 void trap_dispatch(struct cpu_regs *regs);
 void trap_ist(struct cpu_regs *regs);
+
+// Ring 1's pages are the supervisor's: SMEP and SMAP are off while it runs, and
+// on again before anything of the guest's is touched.
+void ring1_entered(void);
+void ring1_leave(void); // interrupts off, from here on until the guest runs
 
 #endif

@@ -8,10 +8,9 @@
 #include "x86/time.h"
 #include "x86/tlb.h"
 
-#define ISA_LINES	 16u
-#define MAX_GSIS	 (MAX_IRQS / 2u)
-#define VECTOR_SYSCALL	 0x80
-#define VECTOR_HYPERCALL 0x82
+#define ISA_LINES      16u
+#define MAX_GSIS       (MAX_IRQS / 2u)
+#define VECTOR_SYSCALL 0x80
 // A message that raises an interrupt (Intel SDM vol. 3, 10.11).
 #define MSI_ADDRESS    0xfee00000UL // physical destination, no redirection
 #define MSI_DEST_SHIFT 12
@@ -38,7 +37,7 @@ static u16 vector_irq[256]; // irq + 1
 static bool vector_free(unsigned int v)
 {
 	return v >= VECTOR_FIRST && v <= VECTOR_LAST && v != VECTOR_SYSCALL &&
-	       v != VECTOR_HYPERCALL && !vector_irq[v];
+	       v != EV_INT82 && !vector_irq[v];
 }
 
 // n free vectors in a row, aligned to n, for irq numbers from irq on: the

@@ -42,8 +42,11 @@
 #define SEL_RING3_CS32	0xe023
 #define SEL_RING3_DS	0xe02b
 #define SEL_RING3_CS64	0xe033
-#define SEL_TSS		0xe040
-#define SEL_LDT		0xe050
+// The same places while the guest's kernel is a 32-bit one.
+#define SEL32_RING3_CS 0xe02b
+#define SEL32_RING3_DS 0xe033
+#define SEL_TSS	       0xe040
+#define SEL_LDT	       0xe050
 
 // Per-vcpu window in slot 260: 16 pages of GDT, then 16 pages of LDT.
 #define PERDOM_VCPU_SHIFT 17

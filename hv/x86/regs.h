@@ -9,6 +9,7 @@
 #define EV_SYSCALL32 0x200
 #define EV_SYSENTER  0x300
 #define EV_INT80     0x080
+#define EV_INT82     0x082 // hypercall of a 32-bit kernel
 
 #ifndef __ASSEMBLY__
 #include "lib/types.h"
@@ -26,6 +27,12 @@ struct cpu_regs {
 	u16 ss;
 	u16 ss_pad[3];
 };
+
+// Rings 1 and 2: supervisor to the page tables, and a guest's.
+static inline bool cs_is_ring1(u16 cs)
+{
+	return (cs + 1) & 2;
+}
 
 static inline bool regs_from_guest(const struct cpu_regs *r)
 {

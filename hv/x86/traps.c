@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Exceptions: those of a guest go to pv/, those of our own are mended by the
 // exception table or end in a panic.
+#include "x86/desc.h"
 #include "x86/entry.h"
 #include "x86/irq.h"
 #include "x86/panic.h"
@@ -33,6 +34,20 @@ static bool extable_fixup(struct cpu_regs *regs)
 	return false;
 }
 
+#define RING1_WITHOUT (CR4_SMEP | CR4_SMAP)
+
+void ring1_entered(void)
+{
+	if (hv_cr4 & RING1_WITHOUT)
+		write_cr4(read_cr4() | (hv_cr4 & RING1_WITHOUT));
+}
+
+void ring1_leave(void)
+{
+	if (hv_cr4 & RING1_WITHOUT)
+		write_cr4(read_cr4() & ~RING1_WITHOUT);
+}
+
 // The frame that IRET refused still stands at the top of the stack, below its
 // general registers the fault's frame was pushed: the registers in there are
 // the guest's.
@@ -46,6 +61,8 @@ static __noreturn void iret_refused(const struct cpu_regs *regs)
 	copy.rflags = guest->rflags;
 	copy.rsp = guest->rsp;
 	copy.ss = guest->ss;
+	if (cs_is_ring1(copy.cs))
+		ring1_entered();
 	*guest = copy;
 	// regs itself is overwritten by now.
 	guest_iret_failed((u8)copy.entry_vector, copy.error_code);
@@ -70,6 +87,13 @@ void trap_dispatch(struct cpu_regs *regs)
 {
 	u32 vector = regs->entry_vector;
 
+	if (unlikely(cs_is_ring1(regs->cs))) {
+		ring1_entered();
+		if (vector == EV_INT82) {
+			guest_hypercall32(regs);
+			return;
+		}
+	}
 	if (vector >= 0x20 && vector != EV_INT80) {
 		irq_dispatch(regs);
 		return;
@@ -85,6 +109,8 @@ void trap_dispatch(struct cpu_regs *regs)
 // may be taken here: the CPU may have held any.
 void trap_ist(struct cpu_regs *regs)
 {
+	if (cs_is_ring1(regs->cs))
+		ring1_entered();
 	switch (regs->entry_vector) {
 	case 1:
 		// A breakpoint or single step that a guest armed and that came

@@ -24,7 +24,7 @@ MACHINE_DEVICES = [
     "-device", "edu,addr=0d,dma_mask=0xffffffff"]
 
 # Those that other cases run: told on the command line what to do, or in DomU.
-NOT_HERE = ("console", "busy", "mortal", "tenant", "peer", "store")
+NOT_HERE = ("console", "busy", "mortal", "tenant", "peer", "store", "ring1")
 
 # Guests that need something else than one CPU and 512 MiB, or more time;
 # `words` is the guest's command line.
@@ -35,9 +35,13 @@ OPTIONS = {
     "smp": {"cpus": 2},
 }
 
+# Built as 32-bit kernels too; ring1 only so: guests/guests.mk.
+GUESTS32 = ("hello", "ring1")
+
 # These, on so many CPUs, run with SMAP as well, which takes a newer QEMU. The
 # word tells the guest which emulator it is: `int N` works, but not all of INVD.
-WITH_SMAP = {"attack": 2, "descriptors": 1, "pagetables": 1, "traps": 1}
+WITH_SMAP = {"attack": 2, "descriptors": 1, "pagetables": 1, "ring132": 1,
+             "traps": 1}
 SMAP_OPTIONS = {"cpu": "max", "newer": True, "words": "qemu10"}
 
 
@@ -86,6 +90,10 @@ def cases():
         for hv, mark in IMAGES:
             result.append(Case(f"pv/{name}{mark}",
                                guest_body(name, hv, **options), timeout))
+    for name in GUESTS32:
+        for hv, mark in IMAGES:
+            result.append(Case(f"pv/{name}32{mark}",
+                               guest_body(name + "32", hv), 60))
     for name, cpus in WITH_SMAP.items():
         body = guest_body(name, "ringlet-debug", cpus=cpus, **SMAP_OPTIONS)
         result.append(Case(f"pv/{name}-smap", body, 120))

@@ -20,6 +20,7 @@ static inline void fuzz_cpuid(u32 leaf, u32 sub, u32 r[4])
 	memset(r, 0xff, 16);
 }
 
+#include "../../hv/call/compat.c"
 #include "../../hv/ctl/ctl.c"
 #include "../../hv/ctl/domctl.c"
 #include "../../hv/ctl/domctl_res.c"
@@ -201,6 +202,8 @@ static void fuzz_one(const u8 *data, size_t size)
 	fuzz_begin(NULL, 0);
 	domain_make(0);
 	domain_make(1);
+	doms[1]->pv32 = doms[1]->vcpu[0]->hot.pv32 =
+		doms[1]->vcpu[1]->hot.pv32 = size & 1;
 	current = doms[0]->vcpu[0];
 	cpu_online = 3;
 	smp_parked = 0;

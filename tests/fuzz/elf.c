@@ -11,6 +11,8 @@
 #pragma weak heap_free
 #pragma weak boot_options
 #pragma weak boot_fail
+#pragma weak copy_from_guest
+#pragma weak copy_to_guest
 #pragma weak frames_alloc
 #pragma weak frames_free
 #pragma weak frames_free_count
@@ -18,12 +20,14 @@
 #pragma weak page_assign
 #pragma weak pv_guest_ops
 #pragma weak pv_new_base
+#pragma weak pv_set_address_size
 #pragma weak softirq_run
 #pragma weak table_pin
 #pragma weak vcpu_create
 #pragma weak vcpu_up
 #define RAM_FRAMES 16384UL
 #include "machine.h"
+#include "../../hv/call/compat.c"
 #include "../../hv/lib/elf.c"
 #include "../../hv/lib/string.c"
 #include "../../hv/pv/hypercall_page.c"
@@ -65,7 +69,7 @@ static u64 walk(const struct dom0_layout *l, u64 va)
 {
 	const u64 *t = virt_of(l, l->tables);
 
-	for (unsigned int level = 4; level > 1; level--) {
+	for (unsigned int level = levels(l); level > 1; level--) {
 		u64 e = t[pte_index(va, level)];
 
 		if (!(e & PTE_P))

@@ -51,6 +51,28 @@ cpumask_t cpu_online = 1;
 #include "../../hv/call/memory_op.c"
 #include "../../hv/call/sub_op.c"
 #include "unit.h"
+#include "no_pv32.h"
+
+// Callers are 64-bit ones.
+int compat32_from_guest(enum layout32 layout, void *arg, u64 gva, u32 size)
+{
+	abort();
+}
+
+int compat32_to_guest(enum layout32 layout, u64 gva, const void *arg)
+{
+	abort();
+}
+
+int pfn_from_guest(u64 *pfn, u64 list, u64 i)
+{
+	return copy_element_from_guest(pfn, list, i);
+}
+
+int pfn_to_guest(u64 list, u64 i, u64 pfn)
+{
+	return copy_element_to_guest(list, i, &pfn);
+}
 
 u64 max_mfn = FRAMES, frame_chunks[8] = { 1 };
 u64 *hv_l4;

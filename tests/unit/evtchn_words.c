@@ -105,18 +105,18 @@ static void level2(void)
 {
 	u64 pending[64] = { 0 }, mask[64] = { 0 }, sel = 0;
 
-	CHECK(level2_raise(pending, mask, &sel, 130));
+	CHECK(level2_raise(pending, mask, &sel, 2, 130));
 	CHECK(pending[2] == BIT(2) && sel == BIT(2));
-	CHECK(!level2_raise(pending, mask, &sel, 130));
-	CHECK(!level2_raise(pending, mask, &sel, 131));
+	CHECK(!level2_raise(pending, mask, &sel, 2, 130));
+	CHECK(!level2_raise(pending, mask, &sel, 2, 131));
 	sel = pending[2] = 0;
 	mask[2] = BIT(2);
-	CHECK(!level2_raise(pending, mask, &sel, 130) && !sel);
-	CHECK(level2_unmask(pending, mask, &sel, 130) && sel == BIT(2));
+	CHECK(!level2_raise(pending, mask, &sel, 2, 130) && !sel);
+	CHECK(level2_unmask(pending, mask, &sel, 2, 130) && sel == BIT(2));
 	CHECK(!mask[2] && pending[2] == BIT(2));
-	CHECK(!level2_unmask(pending, mask, &sel, 130));
+	CHECK(!level2_unmask(pending, mask, &sel, 2, 130));
 	mask[63] = BIT(63);
-	CHECK(!level2_unmask(pending, mask, &sel, 4095) && !mask[63]);
+	CHECK(!level2_unmask(pending, mask, &sel, 63, 4095) && !mask[63]);
 }
 
 static void word_bounds(void)

@@ -33,6 +33,7 @@ static bool softirq_pending(void);
 #include "../../hv/grant/copy.c"
 #define cas page_cas
 #include "../../hv/mm/page.c"
+#include "no_pv32.h"
 #include "quiet.h"
 #include "unit.h"
 

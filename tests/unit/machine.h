@@ -27,6 +27,8 @@
 #define SLOT_END	  272
 #define GDT_GUEST_PAGES	  14
 #define SEL_LDT		  0xe050
+#define SEL_RING1_CS	  0xe019
+#define SEL_RING1_DS	  0xe021
 #define SEL_RING3_CS64	  0xe033
 #define SEL_RING3_DS	  0xe02b
 #define PERDOM_VCPU_SHIFT 17
@@ -42,6 +44,7 @@ static u64 ram_base, records_base, m2p_base;
 #include "x86/regs.h"
 struct vcpu;
 struct cpu_info {
+	struct cpu_regs regs;
 	struct vcpu *vcpu;
 	u32 cpu, softirq_pending;
 };
@@ -60,6 +63,7 @@ cpumask_t cpu_online = 1;
 #include "x86/panic.h"
 #include "x86/tlb.h"
 #include "unit.h"
+#include "no_pv32.h"
 
 u64 max_mfn = RAM_FRAMES, frame_chunks[RAM_FRAMES / 65536 / 64 + 1];
 u32 tlb_clock = 1;

@@ -39,16 +39,18 @@ static void elf_files(void)
 	struct packed p;
 
 	make_elf(f);
-	CHECK(is_elf64(f, 64));
-	CHECK(!is_elf64(f, 63));
+	CHECK(is_elf(f, 64));
+	CHECK(!is_elf(f, 63));
 	CHECK(!image_find_kernel(f, 64, &p));
 	CHECK(p.format == PACK_NONE && p.data == f && p.unpacked_size == 64);
+	/* Class and machine belong together. */
 	f[4] = 1;
-	CHECK(!is_elf64(f, 64));
+	CHECK(!is_elf(f, 64));
 	CHECK(image_find_kernel(f, 64, &p) != NULL);
-	f[4] = 2;
 	f[18] = 3;
-	CHECK(!is_elf64(f, 64));
+	CHECK(is_elf(f, 64));
+	f[4] = 2;
+	CHECK(!is_elf(f, 64));
 }
 
 static void bzimage_formats(void)

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Hypercalls of a 32-bit kernel: five arguments in EBX, ECX, EDX, ESI, EDI.
+#include "lib/guest.h"
+
+extern u8 hypercall_page[];
+
+long hypercall5(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4, uptr a5)
+{
+	uptr rax = nr;
+
+	// The page has 128 entries; a larger number goes in directly.
+	if (nr < 128)
+		__asm__ volatile("call *%%eax"
+				 : "=a"(rax), "+b"(a1), "+c"(a2), "+d"(a3),
+				   "+S"(a4), "+D"(a5)
+				 : "0"(hypercall_page + nr * 32)
+				 : "memory");
+	else
+		__asm__ volatile("int $0x82"
+				 : "+a"(rax), "+b"(a1), "+c"(a2), "+d"(a3),
+				   "+S"(a4), "+D"(a5)
+				 :
+				 : "memory");
+	return (long)rax;
+}
+
+long va_mapping(uptr va, u64 entry, uptr flags)
+{
+	return HC4(__HYPERVISOR_update_va_mapping, va, entry, entry >> 32,
+		   flags);
+}
+
+void callbacks_set(void)
+{
+	HC4(__HYPERVISOR_set_callbacks, FLAT_KERNEL_CS, event_entry,
+	    FLAT_KERNEL_CS, failsafe_entry);
+}
+
+// What the compiler calls for u64 / u64.
+u64 __udivmoddi4(u64 n, u64 d, u64 *rest);
+u64 __udivdi3(u64 n, u64 d);
+u64 __umoddi3(u64 n, u64 d);
+
+u64 __udivmoddi4(u64 n, u64 d, u64 *rest)
+{
+	u64 q = 0, r = 0;
+
+	for (int i = 63; i >= 0; i--) {
+		r = r << 1 | (n >> i & 1);
+		if (r >= d) {
+			r -= d;
+			q |= (u64)1 << i;
+		}
+	}
+	if (rest)
+		*rest = r;
+	return q;
+}
+
+u64 __udivdi3(u64 n, u64 d)
+{
+	return __udivmoddi4(n, d, NULL);
+}
+
+u64 __umoddi3(u64 n, u64 d)
+{
+	u64 rest;
+
+	__udivmoddi4(n, d, &rest);
+	return rest;
+}
