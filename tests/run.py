@@ -20,7 +20,7 @@ import traceback
 sys.dont_write_bytecode = True
 
 from boot import (bench, boot, console, cpus, ctrl_c, devices_domu, dom0,
-                  install, life, load, memory, pv, pv32, timing)
+                  install, isolation, life, load, memory, pv, pv32, timing)
 from lib import local, proc
 from lib.case import (BUILD, FAIL, LOGS, PASS, ROOT, SKIP, Broken, Context,
                       Failure, Skipped)
@@ -59,7 +59,8 @@ def chosen(options):
     that keep one CPU busy beside each other, and short ones in the end, when
     there is little left to share out."""
     cases = (local.cases() + boot.cases() + install.cases() + bench.cases() +
-             cpus.cases() + life.cases() + memory.cases() + load.cases() +
+             cpus.cases() + isolation.cases() + life.cases() +
+             memory.cases() + load.cases() +
              devices_domu.cases() + ctrl_c.cases() + dom0.cases() +
              timing.cases() + console.cases() + pv.cases() + pv32.cases())
     if options.only:

@@ -10,6 +10,7 @@ void offsets(void);
 void offsets(void)
 {
 	OFFSET(CI_SIZE, sizeof(struct cpu_info));
+	OFFSET(CI_CR3_HV, offsetof(struct cpu_info, cr3_hv));
 	OFFSET(CI_CURRENT, offsetof(struct cpu_info, vcpu));
 	OFFSET(MAX_CPUS, MAX_CPUS);
 	OFFSET(REGS_SIZE, sizeof(struct cpu_regs));

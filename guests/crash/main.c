@@ -53,6 +53,24 @@ __asm__(".pushsection .rodata\n"
 	"	syscall\n"
 	"5:	jmp 5b\n"
 	".balign 16\n"
+	"code_absent_safe:\n" // update_va_mapping: not present, beyond all RAM
+	"	movabs $0x000ffffffffff000, %rsi\n"
+	"	jmp 7f\n"
+	".balign 16\n"
+	"code_absent:\n" // not present, but it names memory
+	"	mov $0x1000, %esi\n"
+	"7:	mov $0x3000, %edi\n"
+	"	xor %edx, %edx\n"
+	"	mov $14, %eax\n"
+	"	syscall\n"
+	"	test %eax, %eax\n"
+	"8:	jnz 8b\n"
+	"	push $0\n"
+	"	mov %rsp, %rsi\n"
+	"	mov $2, %edi\n"
+	"	mov $29, %eax\n"
+	"	syscall\n"
+	".balign 16\n"
 	"code_crash:\n" // by its own wish
 	"	push $3\n"
 	"	mov %rsp, %rsi\n"
@@ -66,7 +84,8 @@ __asm__(".pushsection .rodata\n"
 	"code_end:\n"
 	".popsection\n");
 extern const u8 code_poweroff[], code_no_handler[], code_bad_stack[],
-	code_bad_iret[], code_user_without_table[], code_crash[], code_spin[];
+	code_absent[], code_absent_safe[], code_bad_iret[],
+	code_user_without_table[], code_crash[], code_spin[];
 
 static domid_t start(const u8 *code)
 {
@@ -112,6 +131,14 @@ TEST(iret_frame_unreadable)
 TEST(user_mode_without_tables)
 {
 	run(code_user_without_table, WAIT, SHUTDOWN_crash);
+}
+
+// docs/xpti.md: only where the processor would read what such an entry names.
+TEST(absent_entry_names_memory)
+{
+	run(code_absent_safe, WAIT, SHUTDOWN_poweroff);
+	run(code_absent, WAIT,
+	    has_word("isolated") ? SHUTDOWN_crash : SHUTDOWN_poweroff);
 }
 
 static unsigned int failsafes;

@@ -5,6 +5,7 @@
 #include "boot/boot.h"
 #include "con/con.h"
 #include "lib/string.h"
+#include "pv/pv.h"
 #include "sched/sched.h"
 #include "x86/desc.h"
 
@@ -100,6 +101,67 @@ static __init bool option_maxcpus(const char *value)
 	return true;
 }
 
+// A list of [no-]dom0[=bool], [no-]domu[=bool], default, or a bool for both.
+static __init bool by_domain_word(char *word, struct by_domain *o)
+{
+	char *value = strchr(word, '=');
+	bool no = !strncmp(word, "no-", 3), on;
+	s8 *one = NULL;
+
+	if (!strcmp(word, "default")) {
+		*o = (struct by_domain){ -1, -1 };
+		return true;
+	}
+	if (value)
+		*value++ = 0;
+	if (!strcmp(word + 3 * no, "dom0"))
+		one = &o->dom0;
+	else if (!strcmp(word + 3 * no, "domu"))
+		one = &o->domu;
+	if (!parse_bool(one ? value ? value : "" : word, &on) || !*word ||
+	    (value && (no || !one)))
+		return false;
+	on ^= one && no;
+	if (one)
+		*one = on;
+	else
+		*o = (struct by_domain){ on, on };
+	return true;
+}
+
+static __init bool by_domain_parse(const char *value, struct by_domain *out)
+{
+	struct by_domain o = *out;
+	char word[16];
+
+	for (;;) {
+		const char *end = strchr(value, ',');
+		size_t n = end ? (size_t)(end - value) : strlen(value);
+
+		if (n >= sizeof(word))
+			return false;
+		memcpy(word, value, n);
+		word[n] = 0;
+		if (!by_domain_word(word, &o))
+			return false;
+		if (!end)
+			break;
+		value = end + 1;
+	}
+	*out = o;
+	return true;
+}
+
+static __init bool option_xpti(const char *value)
+{
+	return by_domain_parse(value, &opt_xpti);
+}
+
+static __init bool option_pv_l1tf(const char *value)
+{
+	return by_domain_parse(value, &opt_pv_l1tf);
+}
+
 static const struct option {
 	const char *name;
 	bool (*parse)(const char *value);
@@ -116,6 +178,8 @@ static const struct option {
 	{ "maxcpus", option_maxcpus, NULL },
 	{ "smep", NULL, &opt_smep },
 	{ "smap", NULL, &opt_smap },
+	{ "xpti", option_xpti, NULL },
+	{ "pv-l1tf", option_pv_l1tf, NULL },
 	{ "sched", sched_option, NULL },
 };
 

@@ -13,6 +13,7 @@
 #include "mm/alloc.h"
 #include "mm/paging.h"
 #include "pci/pci.h"
+#include "pv/pv.h"
 #include "sched/sched.h"
 #include "x86/apic.h"
 #include "x86/cpuid.h"
@@ -141,6 +142,8 @@ static __init void cpus_start(const struct handover *h)
 	for (unsigned int cpu = 1; cpu < max; cpu++)
 		if (cpu_prepare(cpu))
 			boot_fail("not enough memory for CPU %u", cpu);
+	if (isolation_init(max))
+		boot_fail("not enough memory for page-table isolation");
 	trampoline_choose(h);
 	smp_ap_hook = ap_hook;
 	n = max > 1 ? smp_start_all(max) : 1;

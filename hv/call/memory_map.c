@@ -79,30 +79,13 @@ static long op_claim_pages(struct sub *s, struct xen_memory_reservation *r)
 
 // The M2P.
 
-// Where the hypervisor's tables map va; 0: nowhere.
-static u64 table_maddr(u64 va)
-{
-	const u64 *table = hv_l4;
-
-	for (unsigned int level = 4;; level--) {
-		u64 pte = table[pte_index(va, level)];
-		u64 mask = (1UL << (PAGE_SHIFT + 9 * (level - 1))) - 1;
-
-		if (!(pte & PTE_P))
-			return 0;
-		if (level == 1 || (level < 4 && (pte & PTE_PS)))
-			return (pte & PTE_ADDR & ~mask) | (va & mask);
-		table = maddr_to_virt(pte & PTE_ADDR);
-	}
-}
-
 // Whole extents: tools map what memory_m2p_list() tells in one piece.
 void m2p_share(void)
 {
 	u64 end = M2P_START + ROUND_UP(max_mfn * sizeof(u64), M2P_EXTENT);
 
 	for (u64 va = M2P_START; va < end; va += PAGE_SIZE) {
-		u64 maddr = table_maddr(va);
+		u64 maddr = hv_maddr(va);
 		mfn_t frame = maddr_to_mfn(maddr);
 
 		if (maddr && mfn_valid(frame))
@@ -117,7 +100,7 @@ static long op_machphys_mfn_list(struct sub *s, struct xen_machphys_mfn_list *x)
 
 	x->nr_extents = (u32)MIN(n, x->max_extents);
 	for (u32 i = 0; i < x->nr_extents; i++) {
-		u64 maddr = table_maddr(M2P_START + i * M2P_EXTENT);
+		u64 maddr = hv_maddr(M2P_START + i * M2P_EXTENT);
 
 		// A hole shows its neighbour, which can at least be mapped.
 		last = maddr ? maddr >> PAGE_SHIFT : last;

@@ -45,6 +45,7 @@ struct domain {
 	bool is_control;  // may manage others
 	bool is_hardware; // owns devices
 	bool pv32;	  // a 32-bit kernel: its layouts, PAE tables, ring 1
+	bool isolated;	  // no hypervisor in its tables: docs/xpti.md
 	u8 state;	  // enum domain_state, written under control lock
 	u8 relinquish_step;
 	u64 relinquish_left;	  // frames of the list that it has yet to visit
@@ -65,8 +66,9 @@ struct domain {
 
 	u8 handle[16]; // uuid
 	u32 ssidref;
-	u32 create_flags;  // XEN_DOMCTL_CDF_*
-	u64 vm_assist;	   // bits of VMASST_TYPE_*
+	u32 create_flags; // XEN_DOMCTL_CDF_*
+	u64 vm_assist;	  // bits of VMASST_TYPE_*
+	u64 l1tf_end; // entries that are not present name nothing below; 0: may
 	s64 time_offset_s; // of the wall clock
 	u32 tsc_mode, tsc_khz, tsc_incarnation;
 	bool vtsc; // rdtsc is emulated

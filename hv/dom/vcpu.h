@@ -23,6 +23,7 @@ struct vcpu_hot {
 	// A 32-bit kernel's: mode_kernel stays 1, CS tells the mode; the entry
 	// points have their selector in bits 32 to 47.
 	bool pv32;
+	bool isolated; // as its domain
 };
 #define CB_SYSCALL_MASKS_EVENTS	  1u
 #define CB_FAILSAFE_MASKS_EVENTS  2u

@@ -31,10 +31,8 @@ static int large_split(u64 *entry, unsigned int level)
 }
 
 // The entry for va at `want`, with tables above it made as needed.
-static u64 *entry_for(u64 va, unsigned int want)
+static u64 *entry_for(u64 *table, u64 va, unsigned int want)
 {
-	u64 *table = hv_l4;
-
 	for (unsigned int level = 4; level > want; level--) {
 		u64 *e = &table[pte_index(va, level)];
 
@@ -54,18 +52,18 @@ static u64 *entry_for(u64 va, unsigned int want)
 }
 
 // A large page fits when nothing smaller is mapped there already.
-static bool large_fits(u64 va, u64 maddr, u64 size, unsigned int level)
+static bool large_fits(u64 *l4, u64 va, u64 maddr, u64 size, unsigned int level)
 {
 	u64 bytes = 1UL << (PAGE_SHIFT + 9 * (level - 1));
 	u64 *e;
 
 	if ((va | maddr) & (bytes - 1) || size < bytes)
 		return false;
-	e = entry_for(va, level);
+	e = entry_for(l4, va, level);
 	return e && (!(*e & PTE_P) || (*e & PTE_PS));
 }
 
-int hv_map(u64 va, u64 maddr, u64 size, u64 flags)
+int tables_map(u64 *l4, u64 va, u64 maddr, u64 size, u64 flags)
 {
 	u64 end = va + size;
 	int rc = 0;
@@ -77,9 +75,9 @@ int hv_map(u64 va, u64 maddr, u64 size, u64 flags)
 		unsigned int level = 1;
 		u64 *e;
 
-		if (flags && large_fits(va, maddr, end - va, 2))
+		if (flags && large_fits(l4, va, maddr, end - va, 2))
 			level = 2;
-		e = entry_for(va, level);
+		e = entry_for(l4, va, level);
 		if (!e) {
 			rc = -ENOMEM;
 			break;
@@ -91,6 +89,27 @@ int hv_map(u64 va, u64 maddr, u64 size, u64 flags)
 	if (mm_ready)
 		spin_unlock(&map_lock);
 	return rc;
+}
+
+int hv_map(u64 va, u64 maddr, u64 size, u64 flags)
+{
+	return tables_map(hv_l4, va, maddr, size, flags);
+}
+
+u64 hv_maddr(u64 va)
+{
+	const u64 *table = hv_l4;
+
+	for (unsigned int level = 4;; level--) {
+		u64 pte = table[pte_index(va, level)];
+		u64 mask = (1UL << (PAGE_SHIFT + 9 * (level - 1))) - 1;
+
+		if (!(pte & PTE_P))
+			return 0;
+		if (level == 1 || (level < 4 && (pte & PTE_PS)))
+			return (pte & PTE_ADDR & ~mask) | (va & mask);
+		table = maddr_to_virt(pte & PTE_ADDR);
+	}
 }
 
 u64 virt_to_maddr(const void *p)

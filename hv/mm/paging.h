@@ -15,6 +15,10 @@
 // in the way; flags 0 unmaps. No TLB flush. -ENOMEM without a frame for a
 // table.
 int hv_map(u64 va, u64 maddr, u64 size, u64 flags);
+// The same in a tree of its own.
+int tables_map(u64 *l4, u64 va, u64 maddr, u64 size, u64 flags);
+// What the hypervisor's tables map va to; 0: nothing.
+u64 hv_maddr(u64 va);
 
 // Boot: tables of our own with image, direct map and CPU 0's stack, from the
 // handover's memory map; loads them. NULL, or a sentence on what is missing.

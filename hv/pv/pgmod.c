@@ -52,6 +52,8 @@ static int l1_set(struct change *c, struct domain *owner, struct domain *from)
 	}
 	if (c->want & PTE_P)
 		rc = l1_get(c->want, owner, from);
+	else if (unlikely(l1tf_refused(owner, c->want)))
+		return -EINVAL;
 	if (rc < 0)
 		return rc;
 	if (rc == 1)
@@ -63,6 +65,16 @@ static int l1_set(struct change *c, struct domain *owner, struct domain *from)
 	}
 	l1_put(c->old, owner);
 	return 0;
+}
+
+static bool upper_write(struct change *c, const struct page_info *pg,
+			unsigned int slot)
+{
+	if (!entry_write(c))
+		return false;
+	if (unlikely(owner_of(pg)->isolated) && (pg->type & PGT_TYPE) == PGT_L4)
+		isolation_update(pg, slot);
+	return true;
 }
 
 static int upper_set(struct change *c, struct page_info *pg, unsigned int slot)
@@ -79,12 +91,14 @@ static int upper_set(struct change *c, struct page_info *pg, unsigned int slot)
 		if (!type)
 			return -EINVAL;
 		if ((c->old & PTE_P) && !((c->old ^ c->want) & ~TABLE_CHEAP))
-			return entry_write(c) ? 0 : -EAGAIN;
+			return upper_write(c, pg, slot) ? 0 : -EAGAIN;
 		rc = table_get(d, pte_mfn(c->want), type);
 		if (rc)
 			return rc;
+	} else if (unlikely(l1tf_refused(d, c->want))) {
+		return -EINVAL;
 	}
-	if (!entry_write(c)) {
+	if (!upper_write(c, pg, slot)) {
 		if (c->want & PTE_P)
 			table_put_deferred(mfn_to_page(pte_mfn(c->want)));
 		return -EAGAIN;

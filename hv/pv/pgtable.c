@@ -21,8 +21,12 @@ static int l1_validate(struct page_info *pg)
 	int rc = 0;
 
 	for (i = 0; i < PTES; i++) {
-		if (!(t[i] & PTE_P))
-			continue;
+		if (!(t[i] & PTE_P)) {
+			if (likely(!l1tf_refused(d, t[i])))
+				continue;
+			rc = -EINVAL;
+			break;
+		}
 		rc = l1_get(t[i], d, d);
 		if (rc < 0)
 			break;
@@ -148,7 +152,13 @@ static int upper_validate(struct page_info *pg, unsigned int level)
 	for (; i < end; i++) {
 		u64 e = t[i], type;
 
-		if (!slot_is_checked(level, i) || !(e & PTE_P))
+		if (!slot_is_checked(level, i))
+			continue;
+		if (!(e & PTE_P) && l1tf_refused(d, e)) {
+			rc = -EINVAL;
+			break;
+		}
+		if (!(e & PTE_P))
 			continue;
 		if (!child && softirq_pending() && i > (pg->aux & AUX_DONE)) {
 			rc = -ERESTART;

@@ -118,6 +118,27 @@ void bounce32(struct cpu_regs *regs, u64 entry, bool masks_events,
 void syscall32(struct cpu_regs *regs, u64 callback, bool masks_events);
 int pv32_vcpu_init(struct vcpu *v);
 
+// isolate.c, for isolated vcpus. The way out: loads what v's code may see;
+// interrupts off, the hypervisor's data is gone when it returns.
+void isolation_leave(struct vcpu *v);
+// This CPU's root tables are nobody's copy: current loads another base table or
+// leaves.
+void isolation_forget(void);
+// The guest wrote to this slot of a base table: copies follow.
+void isolation_update(const struct page_info *pg, unsigned int slot);
+
+// The address bits that the L1 data cache of affected processors compares.
+#define L1TF_ADDR (PTE_ADDR & ((1UL << 44) - 1))
+
+// Would an entry that is not present give away memory? Then its domain crashes.
+static inline bool l1tf_refused(struct domain *d, u64 e)
+{
+	if (likely((e & L1TF_ADDR) - 1 >= d->l1tf_end))
+		return false;
+	domain_crash(d, "entry %#lx is not present and names memory", e);
+	return true;
+}
+
 // emulate.c: what a guest kernel may not execute itself; true when done.
 bool pv_emulate_privileged(struct cpu_regs *regs);
 bool pv_emulate_invalid_op(struct cpu_regs *regs);

@@ -58,6 +58,15 @@ struct pv_domain {
 
 extern const struct guest_ops pv_guest_ops;
 
+// xpti= and pv-l1tf=; -1: as the processor needs it.
+struct by_domain {
+	s8 dom0, domu;
+};
+extern struct by_domain opt_xpti, opt_pv_l1tf;
+// Boot, before there are domains: settles these, and makes the root tables that
+// the CPUs need for them. -ENOMEM.
+int isolation_init(unsigned int cpus);
+
 // Guest kernel mode of the running guest.
 static inline bool pv_kernel_mode(const struct vcpu *v)
 {

@@ -19,6 +19,7 @@ int pv32_vcpu_init(struct vcpu *v)
 	l4[SLOT_M2P] = 0;
 	v->pv->l4 = l4;
 	v->hot.pv32 = true;
+	v->hot.isolated = false;
 	return 0;
 }
 
@@ -39,6 +40,7 @@ int pv_set_address_size(struct domain *d, u32 bits)
 		if (!rc && !v->hot.pv32)
 			rc = pv32_vcpu_init(v);
 	d->pv32 = !rc;
+	d->isolated &= !d->pv32;
 	return rc;
 }
 

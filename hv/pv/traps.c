@@ -316,6 +316,8 @@ void guest_exit_work(struct cpu_regs *regs)
 			break;
 	}
 	spin_assert_none_held();
+	if (unlikely(v->hot.isolated))
+		isolation_leave(v);
 }
 
 void guest_nmi(void)

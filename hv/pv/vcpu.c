@@ -33,6 +33,7 @@ int pv_vcpu_init(struct vcpu *v)
 	pv->dr[7] = DR7_ONE;
 	pv->cr4 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	v->hot.mode_kernel = 1;
+	v->hot.isolated = v->domain->isolated;
 	if (v->domain->pv32 && pv32_vcpu_init(v))
 		return -ENOMEM;
 	return pv_set_gdt(v, NULL, 0);
@@ -53,7 +54,8 @@ void pv_vcpu_exit(struct vcpu *v)
 
 u64 pv_cr4_real(const struct vcpu *v)
 {
-	return (hv_cr4 & ~(CR4_TSD | CR4_DE)) |
+	return (hv_cr4 &
+		~(CR4_TSD | CR4_DE | (v->hot.isolated ? CR4_PGE : 0))) |
 	       (v->pv->cr4 & (CR4_TSD | CR4_DE)) |
 	       (v->domain->vtsc ? CR4_TSD : 0);
 }
@@ -85,8 +87,10 @@ void pv_switch_from(struct vcpu *v)
 	gdt_load_idle();
 	if (v->hot.pv32)
 		gdt_set_pv32(false);
-	cpumask_clear_atomic(&v->domain->account.tlb_cpus, smp_cpu_id());
 	tlb_switch_cr3(hv_cr3);
+	if (unlikely(v->hot.isolated))
+		isolation_forget();
+	cpumask_clear_atomic(&v->domain->account.tlb_cpus, smp_cpu_id());
 }
 
 // False: a selector means nothing any more; it is null now.

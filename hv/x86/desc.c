@@ -3,15 +3,6 @@
 #include "x86/desc.h"
 #include "x86/segment.h"
 
-struct tss {
-	u32 reserved0;
-	u64 rsp[3];
-	u64 reserved1;
-	u64 ist[7];
-	u64 reserved2;
-	u16 reserved3, iomap;
-} __packed;
-
 struct idt_gate {
 	u16 offset_low, selector;
 	u8 ist, attributes;
@@ -22,8 +13,8 @@ struct idt_gate {
 _Static_assert(sizeof(struct tss) == 104, "AMD APM vol. 2, 12.2.5");
 _Static_assert(sizeof(struct idt_gate) == 16, "AMD APM vol. 2, 4.8.4");
 
-static struct idt_gate idt[256] __aligned(16);
-DEFINE_PERCPU(struct tss, tss);
+static struct idt_gate idt[256] __section(".bss.page_aligned") __aligned(4096);
+const void *const desc_idt = idt;
 DEFINE_PERCPU(u64 *, gdt_page);
 
 u64 hv_cr3, hv_cr4;
@@ -36,6 +27,11 @@ bool opt_smep = true, opt_smap = true;
 // Bytes from one CPU's head of syscall to the next one's.
 #define SYSCALL_HEAD_SIZE 20
 
+struct isolate_site {
+	s32 jump_end, target; // relative to themselves
+};
+
+extern const struct isolate_site __isolate_sites_start[], __isolate_sites_end[];
 extern const s32 __smap_sites_start[], __smap_sites_end[];
 extern const char entry_stubs[], entry_syscall[], entry_syscall32[],
 	entry_sysenter[];
@@ -118,9 +114,9 @@ static void gdt_build(u64 *page, struct tss *tss)
 
 void desc_prepare_cpu(unsigned int cpu, u64 *gdt_page)
 {
-	struct tss *tss = &per_cpu(tss, cpu);
 	u64 block = STACKS_START + (u64)cpu * STACK_SIZE;
 	struct cpu_info *ci = (struct cpu_info *)cpu_stack_top(cpu);
+	struct tss *tss = &ci->tss;
 
 	per_cpu(gdt_page, cpu) = gdt_page;
 	tss->rsp[0] = (u64)(&ci->regs + 1);
@@ -222,6 +218,21 @@ void cpu_init_this(unsigned int cpu)
 	control_registers_init();
 	syscall_init(cpu);
 	wrmsr(MSR_PAT, PAT_VALUE);
+}
+
+__init void isolate_entries(void)
+{
+	u64 cr0 = read_cr0();
+
+	write_cr0(cr0 & ~CR0_WP);
+	for (const struct isolate_site *s = __isolate_sites_start;
+	     s < __isolate_sites_end; s++) {
+		u64 end = (u64)&s->jump_end + (u64)(s64)s->jump_end;
+		u64 to = (u64)&s->target + (u64)(s64)s->target;
+
+		((s32 *)end)[-1] = (s32)(to - end);
+	}
+	write_cr0(cr0);
 }
 
 // STAC and CLAC stand in the code as they are; without SMAP each becomes a

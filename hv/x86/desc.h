@@ -24,6 +24,9 @@ extern bool opt_smep, opt_smap;
 
 // Boot, without SMAP: turns its instructions into NOPs.
 void smap_remove(void);
+// Boot: from here on the ways in load cpu_info's cr3_hv.
+void isolate_entries(void);
+extern const void *const desc_idt; // a page of its own
 
 // The page of a CPU that stands at GDT selectors 0xe000 and up, direct map; for
 // the guests' windows too (pv/).

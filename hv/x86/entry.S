@@ -16,6 +16,28 @@
 	.popsection
 	.endm
 
+// A jump that isolate_entries() sends to another place (docs/xpti.md).
+	.macro JUMP to, isolated
+	{disp32} jmp \to
+662:	.pushsection .isolate_sites, "a"
+	.balign 4
+	.long 662b - .
+	.long \isolated - .
+	.popsection
+	.endm
+
+// The hypervisor's tables, where the guest had its own. Any stack of this CPU;
+// RAX is lost.
+	.macro LOAD_HV_CR3
+	mov %rsp, %rax
+	or $(STACK_SIZE - 1), %rax
+	mov CI_CR3_HV - CI_SIZE + 1(%rax), %rax
+	test %rax, %rax
+	jz 663f
+	mov %rax, %cr3
+663:
+	.endm
+
 	.macro SAVE_REGS
 	cld
 	.irp r, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
@@ -31,7 +53,7 @@
 
 // The head of each syscall, once per CPU: nothing but its address tells which
 // CPU this is. The guest's RSP goes to its place in the frame; GS stays as it is.
-	.macro SYSCALL_HEADS name, tail
+	.macro SYSCALL_HEADS name, tail, isolated
 	.globl \name
 	.hidden \name
 \name:
@@ -40,7 +62,7 @@
 	.balign 4
 	mov %rsp, __image_start + rsp_at(%rip)
 	lea __image_start + rsp_at(%rip), %rsp
-	{disp32} jmp \tail
+	JUMP \tail, \isolated
 	.set rsp_at, rsp_at + STACK_SIZE
 	.endr
 	.endm
@@ -54,7 +76,7 @@
 	movl $\event, 4(%rsp)
 	.endm
 
-	SYSCALL_HEADS entry_syscall, 1f
+	SYSCALL_HEADS entry_syscall, 1f, 3f
 1:	SYSCALL_FRAME SEL_RING3_CS64, EV_SYSCALL
 2:	sti
 	SAVE_REGS
@@ -62,9 +84,18 @@
 	call guest_syscall
 	jmp leave_to_guest
 
-	SYSCALL_HEADS entry_syscall32, 1f
+3:	SYSCALL_FRAME SEL_RING3_CS64, EV_SYSCALL
+syscall_isolated:
+	push %rax
+	LOAD_HV_CR3
+	pop %rax
+	jmp 2b
+
+	SYSCALL_HEADS entry_syscall32, 1f, 3f
 1:	SYSCALL_FRAME SEL_RING3_CS32, EV_SYSCALL32
 	jmp 2b
+3:	SYSCALL_FRAME SEL_RING3_CS32, EV_SYSCALL32
+	jmp syscall_isolated
 
 // SYSENTER keeps neither RIP nor RSP: the callback's contract says so.
 	.globl entry_sysenter
@@ -81,7 +112,7 @@ entry_sysenter:
 	pushq $2
 	popfq
 	orl $0x200, REGS_RFLAGS-REGS_RIP+8(%rsp)
-	jmp 2b
+	JUMP 2b, syscall_isolated
 
 	.globl entry_resume_guest
 	.hidden entry_resume_guest
@@ -149,6 +180,18 @@ trap_return:
 	add $8, %rsp
 	iretq
 
+// From the hypervisor only a refused IRET comes on the guest's tables.
+trap_isolated:
+	push %rax
+	testb $3, REGS_CS-REGS_VECTOR+8+4(%rsp)
+	jnz 1f
+	lea entry_iret_to_guest(%rip), %rax
+	cmp %rax, REGS_RIP-REGS_VECTOR+8+4(%rsp)
+	jne 2f
+1:	LOAD_HV_CR3
+2:	pop %rax
+	jmp trap_common
+
 // On a stack of their own. Out of a guest they move to the main stack and leave
 // as any trap does; out of the hypervisor they return as they came.
 trap_ist_common:
@@ -157,6 +200,7 @@ trap_ist_common:
 	mov %rsp, %rdi
 	testb $3, REGS_CS(%rsp)
 	jz 2f
+ist_from_guest:
 	mov %rsp, %rsi
 	mov %rsp, %rdi
 	or $(STACK_SIZE - 1), %rdi
@@ -176,6 +220,21 @@ trap_ist_common:
 	add $8, %rsp
 	iretq
 
+// They may come between any two instructions on the way in or out.
+trap_ist_isolated:
+	SAVE_REGS
+	CLAC
+	mov %cr3, %r12
+	LOAD_HV_CR3
+	mov %rsp, %rdi
+	testb $3, REGS_CS(%rsp)
+	jnz ist_from_guest
+	call trap_ist
+	mov %r12, %cr3
+	RESTORE_REGS
+	add $8, %rsp
+	iretq
+
 	.macro STUB vector
 	.balign 16
 	// 8, 10-14, 17, 21, 29, 30 come with an error code.
@@ -184,9 +243,9 @@ trap_ist_common:
 	.endif
 	movl $\vector, 4(%rsp)
 	.if (\vector == 1) || (\vector == 2) || (\vector == 8) || (\vector == 18)
-	jmp trap_ist_common
+	JUMP trap_ist_common, trap_ist_isolated
 	.else
-	jmp trap_common
+	JUMP trap_common, trap_isolated
 	.endif
 	.endm
 

@@ -18,6 +18,7 @@
 
 #define SLOT_M2P     256
 #define SLOT_PERDOM  260
+#define SLOT_IMAGE   261
 #define SLOT_DIRECT  262
 #define SLOT_END     272
 

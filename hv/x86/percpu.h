@@ -11,6 +11,15 @@
 
 struct vcpu;
 
+struct tss {
+	u32 reserved0;
+	u64 rsp[3];
+	u64 reserved1;
+	u64 ist[7];
+	u64 reserved2;
+	u16 reserved3, iomap;
+} __packed;
+
 struct cpu_info {
 	struct cpu_regs regs; // the guest's registers, entry order
 	struct vcpu *vcpu;    // who runs here
@@ -18,6 +27,8 @@ struct cpu_info {
 	u32 cpu;
 	u32 softirq_pending; // set from any CPU by atomic or
 	u32 held_locks;	     // debug builds: ranks held, see x86/spinlock.c
+	u64 cr3_hv;	     // what a way in loads, 0: nothing (docs/xpti.md)
+	struct tss tss;	     // here, as guests' tables always show this page
 };
 
 // The processor aligns RSP to 16 before it pushes a frame.

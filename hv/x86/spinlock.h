@@ -28,6 +28,7 @@ enum lock_rank {
 	RANK_EVTCHN_VIRQ,    // who gets global VIRQs
 	RANK_EVTCHN_CHANNEL, // one channel's binding
 	RANK_EVTCHN_FIFO,    // event queues of one domain
+	RANK_ROOTS,	     // a CPU's root tables
 	RANK_SCHED_GLOBAL,
 	RANK_SCHED_QUEUE,
 	RANK_TIMER,

@@ -44,6 +44,11 @@ WITH_SMAP = {"attack": 2, "descriptors": 1, "pagetables": 1, "ring132": 1,
              "traps": 1}
 SMAP_OPTIONS = {"cpu": "max", "newer": True, "words": "qemu10"}
 
+# Page-table isolation: on an Intel processor.
+ISOLATED = {"attack": 2, "crash": 1, "descriptors": 1, "events": 1, "grants": 1,
+            "hello": 1, "memory": 1, "pagetables": 1, "smp": 2, "traps": 1}
+INTEL = "max,-smap,vendor=GenuineIntel"
+
 
 def verdicts(context, machine):
     """Collect verdict lines up to the END line, which must agree."""
@@ -97,4 +102,8 @@ def cases():
     for name, cpus in WITH_SMAP.items():
         body = guest_body(name, "ringlet-debug", cpus=cpus, **SMAP_OPTIONS)
         result.append(Case(f"pv/{name}-smap", body, 120))
+    for name, cpus in ISOLATED.items():
+        body = guest_body(name, "ringlet-debug", cpus=cpus, cpu=INTEL,
+                          words="isolated")
+        result.append(Case(f"pv/{name}-isolated", body, 120))
     return result

@@ -75,6 +75,32 @@ static void flags(void)
 	CHECK(con_noreboot && boot_options.sync_console && !opt_smap);
 }
 
+static void mitigations(void)
+{
+	static const struct {
+		const char *line;
+		s8 dom0, domu;
+	} t[] = {
+		{ "", -1, -1 },
+		{ "xpti=no", 0, 0 },
+		{ "xpti=1", 1, 1 },
+		{ "xpti=dom0", 1, -1 },
+		{ "xpti=no-dom0", 0, -1 },
+		{ "xpti=domu=off", -1, 0 },
+		{ "xpti=on,dom0=no", 0, 1 },
+		{ "xpti=no xpti=default", -1, -1 },
+		{ "xpti=no-domu,dom0=true", 1, 0 },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(t); i++) {
+		opt_xpti = opt_pv_l1tf = (struct by_domain){ -1, -1 };
+		CHECK(!parse(t[i].line));
+		CHECK(opt_xpti.dom0 == t[i].dom0 && opt_xpti.domu == t[i].domu);
+	}
+	CHECK(!parse("pv-l1tf=dom0,no-domu") && opt_pv_l1tf.dom0 == 1 &&
+	      !opt_pv_l1tf.domu);
+}
+
 static void malformed(void)
 {
 	static const char *const lines[] = {
@@ -98,6 +124,14 @@ static void malformed(void)
 		"maxcpus=two",
 		"maxcpus=2,",
 		"sched=bad",
+		"xpti",
+		"xpti=maybe",
+		"xpti=dom1",
+		"xpti=dom0,",
+		"xpti=no-dom0=1",
+		"xpti=no-default",
+		"pv-l1tf=on=off",
+		"pv-l1tf=a-very-long-word-in-the-list",
 		"com1=bad",
 		"console=bad",
 		"loglvl=bad",
@@ -183,5 +217,5 @@ static void masks(void)
 	CHECK(n == 62 && last == 62);
 }
 
-UNIT_MAIN(UNIT(good), UNIT(vcpus), UNIT(flags), UNIT(malformed),
-	  UNIT(dom0_sizes), UNIT(masks))
+UNIT_MAIN(UNIT(good), UNIT(vcpus), UNIT(flags), UNIT(mitigations),
+	  UNIT(malformed), UNIT(dom0_sizes), UNIT(masks))

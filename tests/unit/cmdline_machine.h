@@ -16,6 +16,7 @@
 #include "unit.h"
 
 bool opt_smep, opt_smap, con_noreboot;
+struct by_domain opt_xpti, opt_pv_l1tf;
 static char handled[200], warned[1000];
 static char handled_first[sizeof(handled)];
 static unsigned int warnings;

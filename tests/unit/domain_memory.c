@@ -75,7 +75,11 @@ int pfn_to_guest(u64 list, u64 i, u64 pfn)
 }
 
 u64 max_mfn = FRAMES, frame_chunks[8] = { 1 };
-u64 *hv_l4;
+
+u64 hv_maddr(u64 va)
+{
+	abort();
+}
 u32 tlb_clock = 1;
 
 void spin_lock(struct spinlock *l)

@@ -3,6 +3,23 @@
 #ifndef UNIT_PV_STUBS_H
 #define UNIT_PV_STUBS_H
 
+struct by_domain opt_xpti, opt_pv_l1tf;
+
+void domain_crash(struct domain *d, const char *why, ...)
+{
+	abort();
+}
+
+void isolation_forget(void)
+{
+	abort();
+}
+
+void isolation_update(const struct page_info *pg, unsigned int slot)
+{
+	abort();
+}
+
 void *heap_alloc(size_t size)
 {
 	return calloc(1, size);
