@@ -111,7 +111,8 @@ static void key_cpus(char key)
 	for_each_cpu_in(cpu, cpu_online) {
 		struct vcpu *v = READ_ONCE(info_of(cpu)->vcpu);
 
-		if (v->is_idle)
+		// Before Dom0 runs there is no vcpu at all.
+		if (!v || v->is_idle)
 			printk("CPU %u: idle\n", cpu);
 		else
 			vcpu_show(v);

@@ -12,7 +12,7 @@ from lib.terminal import Terminal, user_environment
 BLOCK = [
     ("devices/block", "ringlet", 1, "virtio", 32, 900),
     ("devices/block-debug", "ringlet-debug", 2, "ahci", 16, 900),
-    ("soak/block", "ringlet", 2, "nvme", 1024, 3600),
+    ("soak/block", "ringlet", 2, "nvme", 256, 3600),
 ]
 # name, hypervisor, CPUs, the machine's card, MiB to send, timeout
 BRIDGE = [

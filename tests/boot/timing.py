@@ -20,7 +20,8 @@ RTC_SECONDS = 1935817689
 
 def _clock(context):
     """Dom0's script; and its date is that of the machine's clock: Dom0's
-    kernel read it after the machine was switched on and before now."""
+    kernel read it after the machine was switched on and before now. QEMU's
+    clock ticks with the host's: it starts somewhere in its first second."""
     started = time.monotonic()
     said = {}
 
@@ -32,7 +33,7 @@ def _clock(context):
     dom0.boot_script(context, "time", "ringlet-debug", 2, before=note,
                      arguments=["-rtc", "base=" + RTC_BASE])
     later = said["now"] - RTC_SECONDS
-    if not said["up"] <= later + 1 or later > said["here"]:
+    if not said["up"] <= later + 1 or later > said["here"] + 1:
         raise Failure(f"after {said['here']:.1f} s it was {later} s later in "
                       f"Dom0, which was up for {said['up']} s")
 
