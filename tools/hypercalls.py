@@ -112,7 +112,8 @@ def listed(names, errors=None):
 def page():
     calls = CALL.findall(read("hv/call/table.def"))
     text = "".join(csource.without_comments(csource.read(path))
-                   for path in sorted(glob.glob(ROOT + "/hv/call/*.c")))
+                   for path in sorted(glob.glob(ROOT + "/hv/call/*.c"))
+                   + [ROOT + "/hv/pv/pv.h"])
     out = HEAD + "".join(f"| {number} | {name} | {kind.lower()} | {what} |\n"
                          for number, name, kind, what in calls)
     for _, name, _, _ in calls:

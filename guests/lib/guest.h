@@ -117,6 +117,7 @@ extern struct trap trap_last;
 // Looks at a trap first. True: continue with *regs (which it may change).
 extern bool (*trap_hook)(struct regs *regs);
 extern uptr failsafe_selectors[4];
+extern bool native_iret; // 32-bit kernels: back by their own instruction
 extern u8 trap_entries[32][32], soft_entry[], event_entry[], syscall_entry[],
 	failsafe_entry[], vcpu_entry[];
 

@@ -7,6 +7,7 @@
 struct trap trap_last;
 bool (*trap_hook)(struct regs *regs);
 uptr failsafe_selectors[4];
+bool native_iret;
 static struct jump *catcher;
 
 void trap_dispatch(struct regs *regs);

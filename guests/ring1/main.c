@@ -243,6 +243,20 @@ TEST(syscall_callback)
 		 -ENOSYS);
 }
 
+// The way down to ring 3 needs no hypervisor: it is not to think that what it
+// finds there came through it.
+TEST(ring_3_by_the_processor)
+{
+	native_iret = true;
+	CHECK_TRAP(user_call(divide, 0), 0, 0);
+	CHECK_EQ(trap_last.regs.cs & 0xffff, FLAT_USER_CS);
+	CHECK_TRAP(user_call(store, (long)window(0)), 14, 6);
+	trap_hook = answer;
+	CHECK_EQ(user_call(do_syscall, 41), 42);
+	CHECK_TRAP(user_call(clear_interrupts, 0), 13, 0);
+	native_iret = false;
+}
+
 static u32 upcalls;
 
 static bool count(struct regs *regs)

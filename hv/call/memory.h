@@ -45,6 +45,9 @@ int memory_target(u16 domid, struct domain **out);
 // Largest extent that current may ask for.
 unsigned int memory_max_order(void);
 
+// Bits of an address that d's frames may have, where it asked for `width`: the
+// M2P that a 32-bit kernel sees has room for no more.
+unsigned int memory_width(const struct domain *d, unsigned int width);
 // 2^order frames for d, whose M2P entries are set from pfn on (M2P_INVALID:
 // are made invalid). NULL: no memory, over its maximum, dying.
 struct page_info *extent_alloc(struct domain *d, unsigned int order,

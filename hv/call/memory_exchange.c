@@ -77,7 +77,8 @@ static int chunk_take(struct exchange *e, u64 chunk)
 
 static int chunk_alloc(struct exchange *e)
 {
-	unsigned int width = XENMEMF_get_address_bits(e->x->out.mem_flags);
+	unsigned int width = memory_width(
+		e->d, XENMEMF_get_address_bits(e->x->out.mem_flags));
 
 	for (u64 i = 0; i < 1UL << e->out_shift; i++) {
 		struct page_info *pg =

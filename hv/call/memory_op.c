@@ -41,6 +41,11 @@ int extent_assign(struct domain *d, struct page_info *pg, unsigned int order,
 	return page_assign(&d->account, pg, order);
 }
 
+unsigned int memory_width(const struct domain *d, unsigned int width)
+{
+	return d->pv32 && (!width || width > PV32_WIDTH) ? PV32_WIDTH : width;
+}
+
 struct page_info *extent_alloc(struct domain *d, unsigned int order,
 			       unsigned int width, u64 pfn)
 {
@@ -48,9 +53,7 @@ struct page_info *extent_alloc(struct domain *d, unsigned int order,
 	u64 n = 1UL << order;
 	struct page_info *pg;
 
-	// The M2P that it sees has room for no more.
-	if (d->pv32 && (!width || width > PV32_WIDTH))
-		width = PV32_WIDTH;
+	width = memory_width(d, width);
 	// Asked again under its lock; but spare the scrubbing.
 	if (READ_ONCE(who->total) + n > READ_ONCE(who->max))
 		return NULL;

@@ -259,20 +259,12 @@ long call_set_callbacks(u64 event, u64 failsafe, u64 syscall_, u64 a4, u64 a5)
 }
 
 // All that a PV guest may switch; the ones for 32-bit kernels do nothing.
-#define ASSISTS                                 \
-	(BIT(VMASST_TYPE_4gb_segments) |        \
-	 BIT(VMASST_TYPE_4gb_segments_notify) | \
-	 BIT(VMASST_TYPE_writable_pagetables) | \
-	 BIT(VMASST_TYPE_pae_extended_cr3) |    \
-	 BIT(VMASST_TYPE_architectural_iopl) |  \
-	 BIT(VMASST_TYPE_runstate_update_flag) | BIT(VMASST_TYPE_m2p_strict))
-
 long call_vm_assist(u64 cmd, u64 type, u64 a3, u64 a4, u64 a5)
 {
 	u64 *word = &currd->vm_assist;
 	u32 bit = (u32)type;
 
-	if (bit >= 64 || !(ASSISTS >> bit & 1))
+	if (bit >= 64 || !(PV_ASSISTS >> bit & 1))
 		return -EINVAL;
 	switch ((u32)cmd) {
 	case VMASST_CMD_enable:

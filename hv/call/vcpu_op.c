@@ -156,7 +156,7 @@ static long op_register_vcpu_info(struct sub *s,
 
 	// Within one page, and aligned: atomic accesses (Xen advisory 327).
 	if (a->offset > PAGE_SIZE - sizeof(struct vcpu_info) ||
-	    a->offset % _Alignof(struct vcpu_info))
+	    a->offset % (currd->pv32 ? 4 : _Alignof(struct vcpu_info)))
 		return -ENXIO;
 	spin_lock(&v->domain->lock);
 	r = info_move(v, a->mfn, a->offset);

@@ -277,6 +277,9 @@ void policy_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 r[4])
 	if (v->domain->pv32 && leaf == 0x80000001) {
 		r[2] &= ~BIT(0);
 		r[3] &= ~BIT(29);
+		// SYSCALL of 32-bit code is AMD's.
+		if (cpu_host.vendor == CPU_INTEL)
+			r[3] &= ~BIT(11);
 	}
 }
 

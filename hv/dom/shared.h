@@ -40,8 +40,11 @@ static inline u64 *shared_mask32(const struct domain *d)
 
 static inline u64 *vcpu_selector32(const struct vcpu *v, u32 port, u32 *bit)
 {
-	*bit = 32 + port / 32;
-	return (u64 *)v->info;
+	u64 at = (u64)&vcpu_info32(v)->evtchn_pending_sel;
+
+	// Its half of 64 aligned bits: the structure may begin at any word.
+	*bit = (at & 4) * 8 + port / 32;
+	return (u64 *)(at & ~7UL);
 }
 
 static inline void vcpu_select_all(struct vcpu *v)

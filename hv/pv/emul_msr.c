@@ -158,12 +158,17 @@ static bool write_hypercall_page(struct vcpu *v, u32 msr, u64 value)
 
 static bool read_efer(struct vcpu *v, u32 msr, u64 *value)
 {
-	*value = rdmsr(msr) & (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE);
+	*value = rdmsr(msr) & (EFER_SCE | EFER_NXE |
+			       (v->hot.pv32 ? 0 : EFER_LME | EFER_LMA));
 	return true;
 }
 
+// In 32-bit code bases are those of descriptors: what these hold was another
+// vcpu's.
 static bool read_base(struct vcpu *v, u32 msr, u64 *value)
 {
+	if (v->hot.pv32)
+		return false;
 	*value = msr == MSR_FS_BASE   ? read_fs_base()
 		 : msr == MSR_GS_BASE ? read_gs_base()
 				      : *pv_gs_base_other(v);
@@ -172,7 +177,7 @@ static bool read_base(struct vcpu *v, u32 msr, u64 *value)
 
 static bool write_base(struct vcpu *v, u32 msr, u64 value)
 {
-	if (!va_canonical(value))
+	if (v->hot.pv32 || !va_canonical(value))
 		return false;
 	if (msr == MSR_FS_BASE)
 		write_fs_base(value);

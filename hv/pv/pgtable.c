@@ -104,10 +104,13 @@ static void slots_fill(u64 *t, unsigned int end, unsigned int level)
 }
 
 // CR3 of a 32-bit guest has no more bits, unless it says that it knows how to
-// write them.
+// write them; the tools make its tables before they say so for it.
 static bool base32_is_low(const struct page_info *pg)
 {
-	return owner_of(pg)->vm_assist & BIT(VMASST_TYPE_pae_extended_cr3) ||
+	const struct vcpu *v = owner_of(pg)->vcpu[0];
+
+	return !v || !v->initialised ||
+	       owner_of(pg)->vm_assist & BIT(VMASST_TYPE_pae_extended_cr3) ||
 	       mfn_val(page_to_mfn(pg)) < 1UL << (32 - PAGE_SHIFT);
 }
 

@@ -56,6 +56,15 @@ struct pv_domain {
 	u32 pci_cf8;
 };
 
+// What a guest may ask for by vm_assist.
+#define PV_ASSISTS                              \
+	(BIT(VMASST_TYPE_4gb_segments) |        \
+	 BIT(VMASST_TYPE_4gb_segments_notify) | \
+	 BIT(VMASST_TYPE_writable_pagetables) | \
+	 BIT(VMASST_TYPE_pae_extended_cr3) |    \
+	 BIT(VMASST_TYPE_architectural_iopl) |  \
+	 BIT(VMASST_TYPE_runstate_update_flag) | BIT(VMASST_TYPE_m2p_strict))
+
 extern const struct guest_ops pv_guest_ops;
 
 // xpti= and pv-l1tf=; -1: as the processor needs it.

@@ -10,16 +10,17 @@
 // The tables that the processor walks: ours, but for the first slot.
 int pv32_vcpu_init(struct vcpu *v)
 {
-	u64 *l4 = hvpages_alloc(0);
+	u64 *l4 = v->pv->l4;
 
+	if (l4)
+		return 0;
+	l4 = hvpages_alloc(0);
 	if (!l4)
 		return -ENOMEM;
 	l4_fill(l4, v->domain);
 	// It has one of its own, and 64-bit programs are none of its kind.
 	l4[SLOT_M2P] = 0;
 	v->pv->l4 = l4;
-	v->hot.pv32 = true;
-	v->hot.isolated = false;
 	return 0;
 }
 
@@ -37,11 +38,18 @@ int pv_set_address_size(struct domain *d, u32 bits)
 		return -EACCES;
 	rc = m2p32_make();
 	for_each_vcpu(d, v)
-		if (!rc && !v->hot.pv32)
+		if (!rc)
 			rc = pv32_vcpu_init(v);
-	d->pv32 = !rc;
-	d->isolated &= !d->pv32;
-	return rc;
+	if (rc)
+		return rc;
+	// All of it or nothing.
+	for_each_vcpu(d, v) {
+		v->hot.pv32 = true;
+		v->hot.isolated = false;
+	}
+	d->pv32 = true;
+	d->isolated = false;
+	return 0;
 }
 
 // Words more, EIP, CS with the event mask in its upper half, EFLAGS; out of
@@ -87,7 +95,8 @@ void bounce32(struct cpu_regs *regs, u64 entry, bool masks_events,
 // ring 1 can execute them as well.
 void syscall32(struct cpu_regs *regs, u64 callback, bool masks_events)
 {
-	ring1_entered();
+	if (cpu_info()->relaxed)
+		ring1_entered();
 	regs->cs = SEL32_RING3_CS;
 	regs->ss = SEL32_RING3_DS;
 	syscall_deliver(regs, callback, masks_events);

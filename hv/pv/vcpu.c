@@ -34,7 +34,8 @@ int pv_vcpu_init(struct vcpu *v)
 	pv->cr4 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	v->hot.mode_kernel = 1;
 	v->hot.isolated = v->domain->isolated;
-	if (v->domain->pv32 && pv32_vcpu_init(v))
+	v->hot.pv32 = v->domain->pv32;
+	if (v->hot.pv32 && pv32_vcpu_init(v))
 		return -ENOMEM;
 	return pv_set_gdt(v, NULL, 0);
 }
@@ -227,6 +228,11 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 	pv_clear_ldt(v);
 	pv->ldt_base = c->ldt_base;
 	pv->ldt_entries = (u32)c->ldt_ents;
+	// Before its tables, whose rules it may change.
+	if (!v->id)
+		__atomic_fetch_or(&v->domain->vm_assist,
+				  (u32)c->vm_assist & PV_ASSISTS,
+				  __ATOMIC_SEQ_CST);
 	rc = pv_new_base(v, gfn(kernel >> PAGE_SHIFT), false);
 	if (!rc && user)
 		rc = pv_new_base(v, gfn(user >> PAGE_SHIFT), true);
@@ -236,7 +242,6 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 	if (!(c->flags & VGCF_in_kernel) && !v->hot.cr3_user && !v->hot.pv32)
 		return -EINVAL;
 	v->hot.mode_kernel = v->hot.pv32 || c->flags & VGCF_in_kernel;
-	v->domain->vm_assist |= (u32)c->vm_assist;
 	// The builder has cleared the shared page.
 	if (!v->id)
 		domain_wallclock_update(v->domain);

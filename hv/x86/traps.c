@@ -38,14 +38,16 @@ static bool extable_fixup(struct cpu_regs *regs)
 
 void ring1_entered(void)
 {
-	if (hv_cr4 & RING1_WITHOUT)
-		write_cr4(read_cr4() | (hv_cr4 & RING1_WITHOUT));
+	write_cr4(read_cr4() | (hv_cr4 & RING1_WITHOUT));
+	cpu_info()->relaxed = false;
 }
 
 void ring1_leave(void)
 {
-	if (hv_cr4 & RING1_WITHOUT)
-		write_cr4(read_cr4() & ~RING1_WITHOUT);
+	if (!(hv_cr4 & RING1_WITHOUT))
+		return;
+	cpu_info()->relaxed = true;
+	write_cr4(read_cr4() & ~RING1_WITHOUT);
 }
 
 // The frame that IRET refused still stands at the top of the stack, below its
@@ -61,7 +63,7 @@ static __noreturn void iret_refused(const struct cpu_regs *regs)
 	copy.rflags = guest->rflags;
 	copy.rsp = guest->rsp;
 	copy.ss = guest->ss;
-	if (cs_is_ring1(copy.cs))
+	if (cpu_info()->relaxed)
 		ring1_entered();
 	*guest = copy;
 	// regs itself is overwritten by now.
@@ -69,7 +71,7 @@ static __noreturn void iret_refused(const struct cpu_regs *regs)
 	stack_reset_jump(entry_resume_guest);
 }
 
-static void trap_hypervisor(struct cpu_regs *regs)
+static __noinline void trap_hypervisor(struct cpu_regs *regs)
 {
 	u64 cr2 = read_cr2();
 
@@ -87,29 +89,28 @@ void trap_dispatch(struct cpu_regs *regs)
 {
 	u32 vector = regs->entry_vector;
 
-	if (unlikely(cs_is_ring1(regs->cs))) {
+	// Ring 1 may have gone on to ring 3 by itself.
+	if (regs_from_guest(regs) && unlikely(cpu_info()->relaxed))
 		ring1_entered();
-		if (vector == EV_INT82) {
-			guest_hypercall32(regs);
-			return;
-		}
-	}
 	if (vector >= 0x20 && vector != EV_INT80) {
-		irq_dispatch(regs);
+		if (unlikely(vector == EV_INT82))
+			guest_hypercall32(regs);
+		else
+			irq_dispatch(regs);
 		return;
 	}
-	if (!regs_from_guest(regs)) {
+	if (regs_from_guest(regs))
+		guest_trap(regs);
+	else
 		trap_hypervisor(regs);
-		return;
-	}
-	guest_trap(regs);
 }
 
 // NMI, #DF, #MC, and #DB out of the hypervisor, on their own stacks. No lock
 // may be taken here: the CPU may have held any.
 void trap_ist(struct cpu_regs *regs)
 {
-	if (cs_is_ring1(regs->cs))
+	// Not out of the hypervisor, whose way out may have got so far.
+	if (regs_from_guest(regs) && cpu_info()->relaxed)
 		ring1_entered();
 	switch (regs->entry_vector) {
 	case 1:

@@ -142,7 +142,10 @@ regs_resume:
 	popl %ecx
 	popl %eax
 	leal 8(%esp), %esp
+	cmpb $0, native_iret
+	jne 1f
 	jmp hypercall_page + HYPERVISOR_IRET * 32
+1:	iretl
 
 // int jump_set(struct jump *) and void jump_to(struct jump *)
 	.globl jump_set, jump_to
