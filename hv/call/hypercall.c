@@ -97,9 +97,10 @@ long call_again_with(u32 nr, const u64 *args, unsigned int n)
 	return nr;
 }
 
-long call_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
+// Twice: of each width its own loop.
+static inline __attribute__((always_inline)) long multicall(u64 list, u64 n,
+							    bool pv32)
 {
-	bool pv32 = currd->pv32;
 	hypercall_t *const *calls = pv32 ? table32 : table;
 	u64 stride = pv32 ? compat_size(LAYOUT32_multicall)
 			  : sizeof(struct multicall_entry);
@@ -139,4 +140,14 @@ long call_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
 			return -EFAULT;
 	}
 	return 0;
+}
+
+long call_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
+{
+	return multicall(list, n, false);
+}
+
+long call32_multicall(u64 list, u64 n, u64 a3, u64 a4, u64 a5)
+{
+	return multicall(list, n, true);
 }

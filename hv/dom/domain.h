@@ -68,6 +68,7 @@ struct domain {
 	u32 ssidref;
 	u32 create_flags; // XEN_DOMCTL_CDF_*
 	u64 vm_assist;	  // bits of VMASST_TYPE_*
+	u64 l1_adjusted;  // PTE_P: software state in its L1 entries; 0: none
 	u64 l1tf_end; // entries that are not present name nothing below; 0: may
 	s64 time_offset_s; // of the wall clock
 	u32 tsc_mode, tsc_khz, tsc_incarnation;

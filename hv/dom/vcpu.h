@@ -14,17 +14,19 @@ struct page_info;
 // Read by entry assembly through generated offsets; pv/ fills it.
 struct vcpu_hot {
 	u64 mode_kernel;	  // 1: guest kernel mode, 0: guest user mode
+				  // MODE_PV32: the ring in CS tells
 	u64 cr3_kernel;		  // physical, loaded in guest kernel mode
 	u64 cr3_user;		  // 0: none set yet
 	u64 kernel_sp, kernel_ss; // stack_switch
 	u64 syscall_cb, failsafe_cb, event_cb, sysenter_cb, syscall32_cb;
 	u32 cb_flags; // CB_*
-	u32 failsafe; // a selector was refused: failsafe callback next
-	// A 32-bit kernel's: mode_kernel stays 1, CS tells the mode; the entry
-	// points have their selector in bits 32 to 47.
-	bool pv32;
-	bool isolated; // as its domain
+	u32 exit;     // EXIT_*: what the way out has to do beside events
+	bool pv32;    // entry points have their selector in bits 32 to 47
 };
+#define MODE_PV32		  2
+#define EXIT_FAILSAFE		  1u // a selector was refused: failsafe callback next
+#define EXIT_ISOLATED		  2u // the domain is
+#define EXIT_RING1		  4u // there is one
 #define CB_SYSCALL_MASKS_EVENTS	  1u
 #define CB_FAILSAFE_MASKS_EVENTS  2u
 #define CB_SYSENTER_MASKS_EVENTS  4u

@@ -2,31 +2,6 @@
 #include "evtchn/words.h"
 
 // A full barrier, too: what was set before is seen by who looks after.
-static inline bool test_and_set_bit(u64 *map, u32 nr)
-{
-	u64 bit = BIT(nr % 64);
-
-	return __atomic_fetch_or(&map[nr / 64], bit, __ATOMIC_SEQ_CST) & bit;
-}
-
-bool level2_raise(u64 *pending, const u64 *mask, u64 *selector, u32 bit,
-		  u32 port)
-{
-	return !test_and_set_bit(pending, port) && !map_bit(mask, port) &&
-	       !test_and_set_bit(selector, bit);
-}
-
-// Pending is looked at after the mask was cleared: an event that comes in
-// between finds itself unmasked and does its own selector bit.
-bool level2_unmask(const u64 *pending, u64 *mask, u64 *selector, u32 bit,
-		   u32 port)
-{
-	u64 mine = BIT(port % 64);
-
-	return __atomic_fetch_and(&mask[port / 64], ~mine, __ATOMIC_SEQ_CST) &
-		       mine &&
-	       map_bit(pending, port) && !test_and_set_bit(selector, bit);
-}
 
 u32 *fifo_word(const struct fifo_array *a, u32 port)
 {

@@ -13,12 +13,33 @@ static inline bool map_bit(const u64 *map, u32 nr)
 	return READ_ONCE(map[nr / 64]) >> nr % 64 & 1;
 }
 
+static inline bool test_and_set_bit(u64 *map, u32 nr)
+{
+	u64 bit = BIT(nr % 64);
+
+	return __atomic_fetch_or(&map[nr / 64], bit, __ATOMIC_SEQ_CST) & bit;
+}
+
 // 2-level: each true when that bit of the vcpu's selector rose and an upcall is
 // due.
-bool level2_raise(u64 *pending, const u64 *mask, u64 *selector, u32 bit,
-		  u32 port);
-bool level2_unmask(const u64 *pending, u64 *mask, u64 *selector, u32 bit,
-		   u32 port);
+static inline bool level2_raise(u64 *pending, const u64 *mask, u64 *selector,
+				u32 bit, u32 port)
+{
+	return !test_and_set_bit(pending, port) && !map_bit(mask, port) &&
+	       !test_and_set_bit(selector, bit);
+}
+
+// Pending is looked at after the mask was cleared: an event that comes in
+// between finds itself unmasked and does its own selector bit.
+static inline bool level2_unmask(const u64 *pending, u64 *mask, u64 *selector,
+				 u32 bit, u32 port)
+{
+	u64 mine = BIT(port % 64);
+
+	return __atomic_fetch_and(&mask[port / 64], ~mine, __ATOMIC_SEQ_CST) &
+		       mine &&
+	       map_bit(pending, port) && !test_and_set_bit(selector, bit);
+}
 
 #define FIFO_PENDING	(1u << EVTCHN_FIFO_PENDING)
 #define FIFO_MASKED	(1u << EVTCHN_FIFO_MASKED)

@@ -79,7 +79,7 @@ int pv_new_base(struct vcpu *v, gfn_t gfn, bool user)
 		m = virt_to_mfn(v->pv->l4);
 	}
 	*cr3 = mfn_to_maddr(m);
-	if (unlikely(v->hot.isolated) && v == current)
+	if (unlikely(vcpu_isolated(v)) && v == current)
 		isolation_forget();
 	// Translations of old user tables go with the guest's own flush, as for
 	// any entry it changes; before a frame is used anew, its stamp sees to

@@ -38,6 +38,7 @@ static int domain_init(struct domain *d)
 	if (!pv)
 		return -ENOMEM;
 	d->pv = pv;
+	d->l1_adjusted = PTE_P;
 	d->isolated = d->is_hardware ? opt_xpti.dom0 : opt_xpti.domu;
 	if (d->is_hardware ? opt_pv_l1tf.dom0 : opt_pv_l1tf.domu)
 		d->l1tf_end = max_mfn << PAGE_SHIFT;

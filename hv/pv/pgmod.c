@@ -113,7 +113,6 @@ int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
 		    bool keep_ad, const u64 *expected, struct domain *from)
 {
 	struct change c = { .want = entry, .keep_ad = keep_ad };
-	unsigned int level = type_level(pg->type & PGT_TYPE);
 	struct domain *d = owner_of(pg);
 	u64 *t = map_frame(page_to_mfn(pg));
 	int rc;
@@ -121,7 +120,7 @@ int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
 	c.entry = &t[offset / 8];
 	c.compare = expected;
 	c.old = expected ? *expected : READ_ONCE(*c.entry);
-	if (level == 1)
+	if (pg->type >> 60 == PGT_L1 >> 60)
 		rc = l1_set(&c, d, from);
 	else
 		rc = upper_set(&c, pg, offset / 8);

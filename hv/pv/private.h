@@ -30,7 +30,7 @@ static inline bool l4_slot_is_guest(unsigned int slot)
 // 32-bit kernels run in ring 1: what they say of U and G stands.
 static inline u64 l1e_adjust(u64 e, const struct domain *d)
 {
-	if (!(e & PTE_P) || unlikely(d->pv32))
+	if (!(e & d->l1_adjusted))
 		return e;
 	if (!(e & PTE_U))
 		return (e | PTE_U | PTE_KERNEL) & ~PTE_G;
@@ -117,6 +117,7 @@ void bounce32(struct cpu_regs *regs, u64 entry, bool masks_events,
 	      const u64 *more, unsigned int n);
 void syscall32(struct cpu_regs *regs, u64 callback, bool masks_events);
 int pv32_vcpu_init(struct vcpu *v);
+void pv32_vcpu_set(struct vcpu *v); // after that, it is one
 
 // isolate.c, for isolated vcpus. The way out: loads what v's code may see;
 // interrupts off, the hypervisor's data is gone when it returns.

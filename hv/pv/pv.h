@@ -76,6 +76,11 @@ extern struct by_domain opt_xpti, opt_pv_l1tf;
 // the CPUs need for them. -ENOMEM.
 int isolation_init(unsigned int cpus);
 
+static inline bool vcpu_isolated(const struct vcpu *v)
+{
+	return v->hot.exit & EXIT_ISOLATED;
+}
+
 // Guest kernel mode of the running guest.
 static inline bool pv_kernel_mode(const struct vcpu *v)
 {

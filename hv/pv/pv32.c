@@ -24,6 +24,13 @@ int pv32_vcpu_init(struct vcpu *v)
 	return 0;
 }
 
+void pv32_vcpu_set(struct vcpu *v)
+{
+	v->hot.pv32 = true;
+	v->hot.mode_kernel = MODE_PV32;
+	v->hot.exit = EXIT_RING1;
+}
+
 // Frames that it has, its tables would have to be looked at anew.
 int pv_set_address_size(struct domain *d, u32 bits)
 {
@@ -43,12 +50,11 @@ int pv_set_address_size(struct domain *d, u32 bits)
 	if (rc)
 		return rc;
 	// All of it or nothing.
-	for_each_vcpu(d, v) {
-		v->hot.pv32 = true;
-		v->hot.isolated = false;
-	}
+	for_each_vcpu(d, v)
+		pv32_vcpu_set(v);
 	d->pv32 = true;
 	d->isolated = false;
+	d->l1_adjusted = 0;
 	return 0;
 }
 

@@ -30,13 +30,12 @@ void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
 	u64 frame[2 + MORE_MAX + 5], *next = frame;
 	u64 sp = v->hot.kernel_sp, cs = regs->cs | 3;
 
-	if (unlikely(v->hot.pv32)) {
-		bounce32(regs, rip, masks_events, more, n);
-		return;
-	}
-	if (v->hot.mode_kernel) {
+	if (v->hot.mode_kernel == 1) {
 		sp = regs->rsp;
 		cs &= ~3UL; // the guest's kernel sees itself in ring 0
+	} else if (unlikely(v->hot.mode_kernel)) {
+		bounce32(regs, rip, masks_events, more, n);
+		return;
 	} else {
 		pv_toggle_mode(v);
 	}
@@ -90,11 +89,11 @@ void pv_inject_page_fault(u64 address, u32 error_code)
 {
 	struct vcpu *v = current;
 
-	vcpu_cr2_set(v, address);
 	// Its kernel runs in ring 3; it shall not see that.
 	error_code &= ~4u;
 	if (!pv_kernel_mode(v))
 		error_code |= 4;
+	vcpu_cr2_set(v, address);
 	pv_inject(14, error_code);
 }
 
@@ -244,18 +243,21 @@ void syscall_deliver(struct cpu_regs *regs, u64 callback, bool masks_events)
 void guest_syscall(struct cpu_regs *regs)
 {
 	const struct vcpu_hot *h = &current->hot;
-	u64 callback = h->syscall_cb;
-	u32 masks = CB_SYSCALL_MASKS_EVENTS;
+	u64 callback = h->syscall32_cb;
+	u32 masks = CB_SYSCALL32_MASKS_EVENTS;
 
+	// Never from 32-bit kernels.
+	if (likely(regs->entry_vector == EV_SYSCALL)) {
+		if (likely(h->mode_kernel))
+			hypercall(regs);
+		else
+			syscall_deliver(regs, h->syscall_cb,
+					h->cb_flags & CB_SYSCALL_MASKS_EVENTS);
+		return;
+	}
 	if (regs->entry_vector == EV_SYSENTER) {
 		callback = h->sysenter_cb;
 		masks = CB_SYSENTER_MASKS_EVENTS;
-	} else if (regs->entry_vector == EV_SYSCALL32) {
-		callback = h->syscall32_cb;
-		masks = CB_SYSCALL32_MASKS_EVENTS;
-	} else if (likely(h->mode_kernel)) {
-		hypercall(regs);
-		return;
 	}
 	if (unlikely(h->pv32))
 		syscall32(regs, callback, h->cb_flags & masks);
@@ -267,7 +269,7 @@ static void failsafe_deliver(struct cpu_regs *regs, struct vcpu *v)
 {
 	u64 selectors[] = { v->pv->ds, v->pv->es, v->pv->fs, v->pv->gs };
 
-	v->hot.failsafe = 0;
+	v->hot.exit &= ~EXIT_FAILSAFE;
 	pv_bounce(regs, v->hot.failsafe_cb,
 		  v->hot.cb_flags & CB_FAILSAFE_MASKS_EVENTS, selectors,
 		  ARRAY_SIZE(selectors));
@@ -290,6 +292,26 @@ static bool nmi_deliver(struct cpu_regs *regs, struct vcpu *v)
 	return true;
 }
 
+// False: something was done that may ask for more; true: the guest runs next,
+// and sees what it may see.
+static __noinline bool exit_special(struct cpu_regs *regs, struct vcpu *v)
+{
+	if (v->hot.exit & EXIT_FAILSAFE) {
+		failsafe_deliver(regs, v);
+		return false;
+	}
+	if (vcpu_event_pending(v)) {
+		pv_bounce(regs, v->hot.event_cb, true, NULL, 0);
+		return false;
+	}
+	spin_assert_none_held();
+	if (vcpu_isolated(v))
+		isolation_leave(v);
+	else if (cs_is_ring1(regs->cs))
+		ring1_leave();
+	return true;
+}
+
 void guest_exit_work(struct cpu_regs *regs)
 {
 	struct vcpu *v;
@@ -304,8 +326,9 @@ void guest_exit_work(struct cpu_regs *regs)
 		v = current;
 		if (unlikely(v->nmi_pending) && nmi_deliver(regs, v))
 			continue;
-		if (unlikely(v->hot.failsafe)) {
-			failsafe_deliver(regs, v);
+		if (unlikely(v->hot.exit)) {
+			if (exit_special(regs, v))
+				return;
 			continue;
 		}
 		if (!vcpu_event_pending(v))
@@ -316,8 +339,6 @@ void guest_exit_work(struct cpu_regs *regs)
 			break;
 	}
 	spin_assert_none_held();
-	if (unlikely(v->hot.isolated))
-		isolation_leave(v);
 }
 
 void guest_nmi(void)

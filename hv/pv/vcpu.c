@@ -33,10 +33,12 @@ int pv_vcpu_init(struct vcpu *v)
 	pv->dr[7] = DR7_ONE;
 	pv->cr4 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	v->hot.mode_kernel = 1;
-	v->hot.isolated = v->domain->isolated;
-	v->hot.pv32 = v->domain->pv32;
-	if (v->hot.pv32 && pv32_vcpu_init(v))
-		return -ENOMEM;
+	v->hot.exit = v->domain->isolated ? EXIT_ISOLATED : 0;
+	if (v->domain->pv32) {
+		if (pv32_vcpu_init(v))
+			return -ENOMEM;
+		pv32_vcpu_set(v);
+	}
 	return pv_set_gdt(v, NULL, 0);
 }
 
@@ -56,7 +58,7 @@ void pv_vcpu_exit(struct vcpu *v)
 u64 pv_cr4_real(const struct vcpu *v)
 {
 	return (hv_cr4 &
-		~(CR4_TSD | CR4_DE | (v->hot.isolated ? CR4_PGE : 0))) |
+		~(CR4_TSD | CR4_DE | (vcpu_isolated(v) ? CR4_PGE : 0))) |
 	       (v->pv->cr4 & (CR4_TSD | CR4_DE)) |
 	       (v->domain->vtsc ? CR4_TSD : 0);
 }
@@ -80,7 +82,7 @@ void pv_switch_from(struct vcpu *v)
 	pv->fs = read_fs();
 	pv->gs = read_gs();
 	pv->fs_base = read_fs_base();
-	pv->gs_base[v->hot.mode_kernel] = read_gs_base();
+	pv->gs_base[!!v->hot.mode_kernel] = read_gs_base();
 	fpu_save(pv->fpu);
 	if (pv->dr[7] & DR7_ENABLED)
 		write_dr7(DR7_ONE);
@@ -89,7 +91,7 @@ void pv_switch_from(struct vcpu *v)
 	if (v->hot.pv32)
 		gdt_set_pv32(false);
 	tlb_switch_cr3(hv_cr3);
-	if (unlikely(v->hot.isolated))
+	if (unlikely(vcpu_isolated(v)))
 		isolation_forget();
 	cpumask_clear_atomic(&v->domain->account.tlb_cpus, smp_cpu_id());
 }
@@ -127,7 +129,9 @@ void pv_switch_to(struct vcpu *v)
 		gdt_set_pv32(true);
 	gdt_load(PERDOM_GDT(v->id));
 	ldt_load(PERDOM_LDT(v->id), pv->ldt_entries);
-	v->hot.failsafe = !segments_load(v);
+	v->hot.exit &= ~EXIT_FAILSAFE;
+	if (!segments_load(v))
+		v->hot.exit |= EXIT_FAILSAFE;
 	fpu_load(pv->fpu, pv->xcr0);
 	if (pv->cr0_ts)
 		write_cr0(read_cr0() | CR0_TS);
@@ -241,7 +245,8 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 	// It will run on these tables.
 	if (!(c->flags & VGCF_in_kernel) && !v->hot.cr3_user && !v->hot.pv32)
 		return -EINVAL;
-	v->hot.mode_kernel = v->hot.pv32 || c->flags & VGCF_in_kernel;
+	if (!v->hot.pv32)
+		v->hot.mode_kernel = !!(c->flags & VGCF_in_kernel);
 	// The builder has cleared the shared page.
 	if (!v->id)
 		domain_wallclock_update(v->domain);

@@ -145,11 +145,7 @@ leave_to_guest:
 	sysretq
 
 leave_iret:
-	// Rings 1 and 2, by the parity of the two bits.
-	testb $3, REGS_CS(%rsp)
-	jpe 1f
-	call ring1_leave
-1:	RESTORE_REGS
+	RESTORE_REGS
 	add $8, %rsp
 	.globl entry_iret_to_guest
 	.hidden entry_iret_to_guest
