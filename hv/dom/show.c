@@ -18,12 +18,14 @@ static bool peek(const struct vcpu *v, u64 va, u64 *out)
 	const u64 *table;
 	u64 pte;
 
-	if (!va_is_guest(va) || va & 7)
+	if (!va_is_guest(va))
 		return false;
 	for (unsigned int level = 4;; level--) {
 		mfn_t m = maddr_to_mfn(at & PTE_ADDR);
 
-		if (!mfn_valid(m) || page_owner(mfn_to_page(m)) != who)
+		// A 32-bit kernel's first one is the hypervisor's.
+		if (!mfn_valid(m) || (!(v->hot.pv32 && level == 4) &&
+				      page_owner(mfn_to_page(m)) != who))
 			return false;
 		table = map_frame(m);
 		pte = READ_ONCE(table[level ? pte_index(va, level)
@@ -46,7 +48,7 @@ static void show_stack(const struct vcpu *v, u64 sp)
 	u64 word;
 
 	for (unsigned int i = 0; i < STACK_WORDS; i++) {
-		if (!peek(v, sp + i * 8, &word))
+		if (!peek(v, (sp & ~7UL) + i * 8, &word))
 			break;
 		n += snprintf(line + n, sizeof(line) - (size_t)n, " %016lx",
 			      word);
@@ -61,9 +63,10 @@ static void show_stack(const struct vcpu *v, u64 sp)
 
 static void show(const struct vcpu *v, const struct cpu_regs *r)
 {
+	bool kernel = v->hot.pv32 ? cs_is_ring1(r->cs) : v->hot.mode_kernel;
+
 	printk(LOG_ERR "d%uv%u on CPU %u, guest %s mode, cr3 %lx\n",
-	       v->domain->id, v->id, v->cpu,
-	       v->hot.mode_kernel ? "kernel" : "user",
+	       v->domain->id, v->id, v->cpu, kernel ? "kernel" : "user",
 	       v->hot.mode_kernel ? v->hot.cr3_kernel : v->hot.cr3_user);
 	show_general(r);
 	if (v == current)
