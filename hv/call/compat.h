@@ -18,6 +18,7 @@
 	X(domain_long, "2l")         \
 	X(longs, "lll")              \
 	X(apic, "l44")               \
+	X(memtype, "4l84")           \
 	X(map_pirq, "24444448")      \
 	X(poll, "l48")               \
 	X(runstate, "488888")        \

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // platform_op: the control domain's kernel and the machine (public header
 // platform.h).
+#include "call/compat.h"
 #include "ctl/private.h"
 #include "lib/string.h"
 #include "sched/sched.h"
@@ -34,6 +35,7 @@ long platform_set_time(u64 sec, u32 nsec, u64 system_time)
 
 long platform_read_memtype(struct sub *s, struct xenpf_read_memtype *a)
 {
+	struct xenpf_read_memtype type = { .reg = a->reg };
 	u64 cap, base, mask;
 
 	if (!cpu_has(MTRR) || !rdmsr_safe(MSR_MTRR_CAP, &cap) ||
@@ -41,13 +43,17 @@ long platform_read_memtype(struct sub *s, struct xenpf_read_memtype *a)
 	    !rdmsr_safe(MSR_MTRR_BASE(a->reg), &base) ||
 	    !rdmsr_safe(MSR_MTRR_BASE(a->reg) + 1, &mask))
 		return -EINVAL;
-	a->mfn = a->nr_mfns = a->type = 0;
 	if (mask & MTRR_VALID) {
 		// The mask's lowest bit tells the size.
-		a->mfn = (base & PTE_ADDR) >> PAGE_SHIFT;
-		a->nr_mfns = (mask & -(mask & PTE_ADDR)) >> PAGE_SHIFT;
-		a->type = base & 0xff;
+		type.mfn = (base & PTE_ADDR) >> PAGE_SHIFT;
+		type.nr_mfns = (mask & -(mask & PTE_ADDR)) >> PAGE_SHIFT;
+		type.type = base & 0xff;
 	}
+	// All other operations' structures are the same in both widths.
+	if (currd->pv32)
+		compat_narrow(LAYOUT32_memtype, &type, a);
+	else
+		*a = type;
 	return 0;
 }
 
