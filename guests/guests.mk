@@ -5,10 +5,10 @@
 # ring1 is about 32-bit kernels alone.
 GUESTS       := $(filter-out ring1,$(patsubst guests/%/main.c,%, \
 	$(wildcard guests/*/main.c)))
-GUESTS32     := hello mortal ring1
+GUESTS32     := events hello memory mortal ring1 smp
 GUEST_LIB    := $(wildcard guests/lib/*.c) guests/lib/entry.S
 GUEST_LIB32  := $(filter-out $(patsubst %,guests/lib/%.c,hypercall user_tables \
-	domain domu store),$(wildcard guests/lib/*.c)) \
+	store),$(wildcard guests/lib/*.c)) \
 	$(wildcard guests/lib/pv32/*.c) guests/lib/pv32/entry.S
 GUEST_OBJ    := build/guests/obj
 GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-common \

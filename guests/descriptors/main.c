@@ -22,16 +22,6 @@ static u64 data_with_base(u64 base)
 	return DATA | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
 }
 
-static long set_gdt(u64 frame, unsigned int entries)
-{
-	return HC2(__HYPERVISOR_set_gdt, &frame, entries);
-}
-
-static long update_descriptor(u64 maddr, u64 descriptor)
-{
-	return HC2(__HYPERVISOR_update_descriptor, maddr, descriptor);
-}
-
 static long load_fs(long selector)
 {
 	__asm__ volatile("movw %w0, %%fs" : : "r"(selector));

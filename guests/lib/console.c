@@ -39,7 +39,7 @@ static void put_number(struct output *out, u64 n, unsigned int base, int width,
 		put(out, digits[--used]);
 }
 
-static void put_signed(struct output *out, long n, int width, char fill)
+static void put_signed(struct output *out, int64_t n, int width, char fill)
 {
 	if (n < 0) {
 		put(out, '-');
@@ -48,17 +48,26 @@ static void put_signed(struct output *out, long n, int width, char fill)
 	put_number(out, (u64)n, 10, width, fill);
 }
 
+static u64 number(va_list *args, int longs, bool is_signed)
+{
+	if (longs > 1)
+		return va_arg(*args, u64);
+	if (longs)
+		return is_signed ? (u64)va_arg(*args, long)
+				 : va_arg(*args, uptr);
+	return is_signed ? (u64)va_arg(*args, int) : va_arg(*args, u32);
+}
+
 static void put_argument(struct output *out, const char **at, va_list *args)
 {
 	const char *s = *at;
 	char fill = *s == '0' ? '0' : ' ';
-	bool is_long = false;
-	int width = 0;
+	int width = 0, longs = 0;
 
 	while (*s >= '0' && *s <= '9')
 		width = width * 10 + *s++ - '0';
 	for (; *s == 'l'; s++)
-		is_long = true;
+		longs++;
 	*at = s + 1;
 	switch (*s) {
 	case 's':
@@ -68,9 +77,8 @@ static void put_argument(struct output *out, const char **at, va_list *args)
 		put(out, (char)va_arg(*args, int));
 		break;
 	case 'd':
-		put_signed(out,
-			   is_long ? va_arg(*args, long) : va_arg(*args, int),
-			   width, fill);
+		put_signed(out, (int64_t)number(args, longs, true), width,
+			   fill);
 		break;
 	case 'p':
 		put_text(out, "0x", 0);
@@ -78,9 +86,8 @@ static void put_argument(struct output *out, const char **at, va_list *args)
 		break;
 	case 'u':
 	case 'x':
-		put_number(out,
-			   is_long ? va_arg(*args, uptr) : va_arg(*args, u32),
-			   *s == 'x' ? 16 : 10, width, fill);
+		put_number(out, number(args, longs, false), *s == 'x' ? 16 : 10,
+			   width, fill);
 		break;
 	default:
 		put(out, *s);

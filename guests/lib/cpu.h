@@ -5,6 +5,13 @@
 
 #include "lib/guest.h"
 
+// The name of a register in the headers' structures.
+#ifdef __x86_64__
+#define REGISTER(name) r##name
+#else
+#define REGISTER(name) e##name
+#endif
+
 static inline u64 read_msr(u32 msr)
 {
 	u32 low, high;
@@ -27,18 +34,24 @@ static inline void context_make(struct vcpu_guest_context *c, void (*fn)(void),
 {
 	memset(c, 0, sizeof(*c));
 	c->flags = VGCF_in_kernel;
-	c->user_regs.rip = (u64)vcpu_entry;
-	c->user_regs.rsi = (u64)fn;
-	c->user_regs.rsp = (u64)stack_end;
+	c->user_regs.REGISTER(ip) = (uptr)vcpu_entry;
+	c->user_regs.REGISTER(si) = (uptr)fn;
+	c->user_regs.REGISTER(sp) = (uptr)stack_end;
 	c->user_regs.cs = FLAT_KERNEL_CS;
 	c->user_regs.ss = FLAT_KERNEL_SS;
-	c->user_regs.rflags = 0x202;
+	c->user_regs.REGISTER(flags) = 0x202;
 	c->kernel_ss = FLAT_KERNEL_SS;
-	c->kernel_sp = (u64)trap_stack_end;
-	c->event_callback_eip = (u64)event_entry;
-	c->failsafe_callback_eip = (u64)failsafe_entry;
-	c->syscall_callback_eip = (u64)syscall_entry;
-	c->ctrlreg[3] = virt_to_maddr((void *)start_info->pt_base);
+	c->kernel_sp = (uptr)trap_stack_end;
+	c->event_callback_eip = (uptr)event_entry;
+	c->failsafe_callback_eip = (uptr)failsafe_entry;
+#ifdef __x86_64__
+	c->syscall_callback_eip = (uptr)syscall_entry;
+#else
+	c->user_regs.ds = c->user_regs.es = FLAT_USER_DS;
+	c->event_callback_cs = c->failsafe_callback_cs = FLAT_KERNEL_CS;
+#endif
+	c->ctrlreg[3] =
+		xen_pfn_to_cr3(virt_to_mfn((void *)start_info->pt_base));
 }
 
 #endif

@@ -9,7 +9,7 @@ long domctl(struct xen_domctl *op)
 	return HC1(__HYPERVISOR_domctl, op);
 }
 
-domid_t domain_create(void)
+domid_t domain_create_of(unsigned int bits)
 {
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_createdomain };
 
@@ -23,7 +23,14 @@ domid_t domain_create(void)
 	if (!CHECK_EQ(domctl(&op), 0))
 		return DOMID_INVALID;
 	domid_t id = op.domain;
+	long rc;
 
+	op.cmd = XEN_DOMCTL_set_address_size;
+	op.u.address_size.size = bits;
+	do {
+		rc = domctl(&op);
+	} while (rc == -ERESTART);
+	CHECK_EQ(rc, 0);
 	op.cmd = XEN_DOMCTL_max_vcpus;
 	op.u.max_vcpus.max = 1;
 	CHECK_EQ(domctl(&op), 0);
@@ -33,10 +40,15 @@ domid_t domain_create(void)
 	return id;
 }
 
+domid_t domain_create(void)
+{
+	return domain_create_of(WIDTH);
+}
+
 u64 domain_page(domid_t id, u64 pfn)
 {
 	struct xen_memory_reservation r = { .nr_extents = 1, .domid = id };
-	xen_pfn_t frame = pfn;
+	xen_pfn_t frame = (xen_pfn_t)pfn;
 
 	set_xen_guest_handle(r.extent_start, &frame);
 	CHECK_EQ(memory_op(XENMEM_populate_physmap, &r), 1);
@@ -51,6 +63,6 @@ void domain_destroy(domid_t id)
 
 	do {
 		rc = domctl(&op);
-	} while (rc == -85); // restart
+	} while (rc == -ERESTART);
 	CHECK_EQ(rc, 0);
 }

@@ -16,11 +16,15 @@ struct domu {
 	domid_t id;
 	u64 code, stack, data; // frames
 	u64 tables[4];	       // L1 first
+	unsigned int levels;   // of them: 3 of a 32-bit kernel
 };
 
 // Built and paused, with a page that starts with this code and one with this
 // data (both 2 KiB at most); false: there is none.
 bool domu_make(struct domu *d, const void *code, const void *data, size_t size);
+// The same with a kernel of so many bits.
+bool domu_make_of(struct domu *d, unsigned int bits, const void *code,
+		  const void *data, size_t size);
 void domu_unpause(const struct domu *d);
 // Its context, all registers 0 but where it starts: kernel mode, DOMU_CODE.
 void domu_context(struct vcpu_guest_context *c, u64 base);

@@ -24,6 +24,7 @@
 #define XEN_ERRNO(name, value) name = value,
 enum abi_errno {
 #include <xen/errno.h>
+	ERESTART = 85, // to the tools only: once more
 };
 
 typedef uint8_t u8;
@@ -31,15 +32,20 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 typedef unsigned long uptr; // as wide as the kernel: addresses, arguments
+#define WIDTH	  (8 * sizeof(uptr))
 
 #define PAGE_SIZE 4096ul
+// LL: u64 in a format.
 #ifdef __x86_64__
+#define LL	     "l"
 #define VIRT_BASE    0xffffffff80000000ul
 #define TABLE_LEVELS 4
 #else
+#define LL	     "ll"
 #define VIRT_BASE    0xc0000000ul
 #define TABLE_LEVELS 3
 #endif
+#define ADDRESS(p)     ((u64)(uptr)(p))
 #define ARRAY_SIZE(a)  (sizeof(a) / sizeof((a)[0]))
 #define __page_aligned __attribute__((aligned(4096)))
 
@@ -77,6 +83,12 @@ long hypercall5(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4, uptr a5);
 #define version_op(cmd, arg)	    HC2(__HYPERVISOR_xen_version, cmd, arg)
 #define update_va(va, entry, flags) va_mapping(HC_ARG(va), entry, HC_ARG(flags))
 long va_mapping(uptr va, u64 entry, uptr flags);
+#define update_va_of(dom, va, entry) \
+	va_mapping_of(dom, HC_ARG(va), entry, UVMF_INVLPG)
+long va_mapping_of(domid_t dom, uptr va, u64 entry, uptr flags);
+long set_timer(u64 when);
+long update_descriptor(u64 maddr, u64 descriptor);
+long set_gdt(u64 mfn, unsigned int entries); // of one frame
 #define mmuext_one(op) HC4(__HYPERVISOR_mmuext_op, op, 1, NULL, DOMID_SELF)
 
 // start.c
@@ -153,8 +165,10 @@ void user_tables_make(void); // user_tables.c
 u64 user_base_mfn(void);     // 64-bit kernels only
 
 // domain.c: a domain without a vcpu that runs; DOMID_INVALID on failure,
-// which is also a failed check. The caller destroys it.
+// which is also a failed check. The caller destroys it. Its kernel is to be as
+// wide as this one, or 32 or 64 bits.
 domid_t domain_create(void);
+domid_t domain_create_of(unsigned int bits);
 u64 domain_page(domid_t id, u64 pfn); // a new frame of it
 void domain_destroy(domid_t id);
 struct xen_domctl;

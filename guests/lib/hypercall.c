@@ -30,6 +30,22 @@ long va_mapping(uptr va, u64 entry, uptr flags)
 	return HC3(__HYPERVISOR_update_va_mapping, va, entry, flags);
 }
 
+long va_mapping_of(domid_t dom, uptr va, u64 entry, uptr flags)
+{
+	return HC4(__HYPERVISOR_update_va_mapping_otherdomain, va, entry, flags,
+		   dom);
+}
+
+long set_timer(u64 when)
+{
+	return HC1(__HYPERVISOR_set_timer_op, when);
+}
+
+long update_descriptor(u64 maddr, u64 descriptor)
+{
+	return HC2(__HYPERVISOR_update_descriptor, maddr, descriptor);
+}
+
 void callbacks_set(void)
 {
 	HC3(__HYPERVISOR_set_callbacks, event_entry, failsafe_entry,

@@ -67,6 +67,13 @@ long mmuext(unsigned int cmd, u64 arg1, u64 arg2)
 	return mmuext_one(&op);
 }
 
+long set_gdt(u64 mfn, unsigned int entries)
+{
+	uptr frame = (uptr)mfn;
+
+	return HC2(__HYPERVISOR_set_gdt, &frame, entries);
+}
+
 long pin_table(int level, const void *table)
 {
 	return mmuext(MMUEXT_PIN_L1_TABLE + (unsigned int)level - 1,

@@ -3,15 +3,15 @@
 #ifndef LIB_PAGING_H
 #define LIB_PAGING_H
 
-#define PTE_P	  0x001ul
-#define PTE_W	  0x002ul
-#define PTE_U	  0x004ul
-#define PTE_PWT	  0x008ul
-#define PTE_PCD	  0x010ul
-#define PTE_A	  0x020ul
-#define PTE_D	  0x040ul
-#define PTE_PS	  0x080ul
-#define PTE_G	  0x100ul
+#define PTE_P	  ((u64)0x001)
+#define PTE_W	  ((u64)0x002)
+#define PTE_U	  ((u64)0x004)
+#define PTE_PWT	  ((u64)0x008)
+#define PTE_PCD	  ((u64)0x010)
+#define PTE_A	  ((u64)0x020)
+#define PTE_D	  ((u64)0x040)
+#define PTE_PS	  ((u64)0x080)
+#define PTE_G	  ((u64)0x100)
 #define PTE_NX	  ((u64)1 << 63)
 #define PTE_FRAME ((u64)0x000ffffffffff000)
 #define PTE_RO	  (PTE_P | PTE_A | PTE_U)

@@ -23,15 +23,17 @@ void check_failed(const char *file, int line, const char *format, ...)
 		printf("  also %s:%d: %s\n", file, line, text);
 }
 
-bool check_eq(const char *file, int line, const char *what, long got, long want)
+bool check_eq(const char *file, int line, const char *what, long long got,
+	      long long want)
 {
 	if (got == want)
 		return true;
 	if (got < -4096 || got > 65535 || want < -4096 || want > 65535)
-		check_failed(file, line, "%s is 0x%lx, not 0x%lx", what,
-			     (uptr)got, (uptr)want);
+		check_failed(file, line, "%s is 0x%llx, not 0x%llx", what, got,
+			     want);
 	else
-		check_failed(file, line, "%s is %ld, not %ld", what, got, want);
+		check_failed(file, line, "%s is %lld, not %lld", what, got,
+			     want);
 	return false;
 }
 

@@ -21,15 +21,25 @@ struct test {
 void tests_run(void);
 void check_failed(const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-bool check_eq(const char *file, int line, const char *what, long got,
-	      long want);
+bool check_eq(const char *file, int line, const char *what, long long got,
+	      long long want);
 // How many, of the test that runs, and what the first one said (if first).
 unsigned int checks_failed(const char **first);
 // Ends the test as skipped.
 void test_skip(const char *why);
 
-#define CHECK_EQ(expr, want) \
-	check_eq(__FILE__, __LINE__, #expr, (long)(expr), (long)(want))
+// Both as what is wider: u64, or long, which takes pointers and results of calls
+// as well.
+#ifdef __x86_64__
+#define CHECK_VALUE(x, other) (long)(x)
+#else
+#define CHECK_VALUE(x, other)                                          \
+	__builtin_choose_expr(sizeof(x) == 8 || sizeof(other) == 8, x, \
+			      (long)(x))
+#endif
+#define CHECK_EQ(expr, want)                                         \
+	check_eq(__FILE__, __LINE__, #expr, CHECK_VALUE(expr, want), \
+		 CHECK_VALUE(want, expr))
 #define CHECK(expr) check_eq(__FILE__, __LINE__, #expr, !!(expr), 1)
 
 // The statement must trap with this vector and error code, or not at all.

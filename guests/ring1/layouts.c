@@ -99,7 +99,7 @@ TEST(timer_and_poll)
 	CHECK_EQ(event_op(EVTCHNOP_bind_virq, &bind), 0);
 	port = bind.port;
 	set_xen_guest_handle(poll.ports, &port);
-	CHECK_EQ(HC2(__HYPERVISOR_set_timer_op, at, at >> 32), 0);
+	CHECK_EQ(set_timer(at), 0);
 	poll.timeout = at + 2000 * MS;
 	CHECK_EQ(sched_op(SCHEDOP_poll, &poll), 0);
 	CHECK(system_time() >= at);
@@ -163,9 +163,4 @@ TEST(debug_registers)
 	CHECK_EQ(HC2(__HYPERVISOR_set_debugreg, 0, guest_start), 0);
 	CHECK_EQ(HC1(__HYPERVISOR_get_debugreg, 0), (uptr)guest_start);
 	CHECK_EQ(HC2(__HYPERVISOR_set_debugreg, 0, 0), 0);
-}
-
-TEST(platform_is_not_for_them)
-{
-	CHECK_EQ(HC1(__HYPERVISOR_platform_op, guest_start), -ENOSYS);
 }

@@ -14,19 +14,6 @@
 #define FLAG_IF	  0x200ul
 #define ALL_HIGH  0xfffff000ul
 
-static long update_descriptor(u64 maddr, u64 d)
-{
-	return HC4(__HYPERVISOR_update_descriptor, maddr, maddr >> 32, d,
-		   d >> 32);
-}
-
-static long set_gdt(u64 mfn, unsigned int entries)
-{
-	uptr frame = (uptr)mfn;
-
-	return HC2(__HYPERVISOR_set_gdt, &frame, entries);
-}
-
 TEST(ring)
 {
 	u16 cs, ss;

@@ -22,7 +22,7 @@ static bool on_vcpu1(const void *p)
 // Both of its ports lie in the first word.
 bool vcpu1_events(struct regs *regs)
 {
-	u64 bits;
+	uptr bits;
 
 	if (regs->vector != VECTOR_EVENT || !on_vcpu1(regs))
 		return false;
@@ -118,7 +118,7 @@ TEST(bad_contexts)
 	make_context();
 	CHECK_EQ(vcpu_op(VCPUOP_initialise, 0, &context), -EEXIST);
 	CHECK_EQ(vcpu_op(VCPUOP_initialise, 77, &context), -ENOENT);
-	context.ctrlreg[3] = virt_to_maddr(&context) & ~0xffful;
+	context.ctrlreg[3] = xen_pfn_to_cr3(virt_to_mfn(&context));
 	CHECK_EQ(vcpu_op(VCPUOP_initialise, 1, &context), -EINVAL);
 	make_context();
 	context.gdt_ents = 14 * 512 + 1;
@@ -131,11 +131,17 @@ TEST(bad_contexts)
 	context.ldt_ents = 8193;
 	CHECK_EQ(vcpu_op(VCPUOP_initialise, 1, &context), -EINVAL);
 	make_context();
+#ifdef __x86_64__
 	context.fs_base = 0x8000000000000000;
 	CHECK_EQ(vcpu_op(VCPUOP_initialise, 1, &context), -EINVAL);
 	make_context();
 	context.event_callback_eip = 0x8000000000000000;
 	CHECK_EQ(vcpu_op(VCPUOP_initialise, 1, &context), -EINVAL);
+#else
+	// The upper bits of the frame's number are the lower ones of CR3.
+	context.ctrlreg[3] |= 1;
+	CHECK_EQ(vcpu_op(VCPUOP_initialise, 1, &context), -EINVAL);
+#endif
 	CHECK_EQ(vcpu_op(VCPUOP_is_up, 1, NULL), 0);
 }
 
@@ -144,7 +150,7 @@ TEST(vcpu_info_place)
 	static struct vcpu_info place __attribute__((aligned(64)));
 	struct vcpu_register_vcpu_info reg = {
 		.mfn = virt_to_mfn(&place),
-		.offset = (u32)((u64)&place & 0xfff),
+		.offset = (u32)((uptr)&place & 0xfff),
 	};
 	struct vcpu_register_vcpu_info bad = reg;
 
@@ -304,7 +310,7 @@ TEST(periodic)
 	CHECK_EQ(vcpu_op(VCPUOP_stop_periodic_timer, 1, NULL), 0);
 	timer.period_ns = MS / 2;
 	CHECK_EQ(vcpu_op(VCPUOP_set_periodic_timer, 1, &timer), -EINVAL);
-	timer.period_ns = 1ul << 62;
+	timer.period_ns = 1ull << 62;
 	CHECK_EQ(vcpu_op(VCPUOP_set_periodic_timer, 1, &timer), -EINVAL);
 }
 

@@ -4,7 +4,7 @@
 
 #include "lib/guest.h"
 
-#define MS	 1000000ul
+#define MS	 ((u64)1000000)
 #define PATIENCE (2000 * MS)
 
 // The trap_hook of every test: events of vcpu 1.

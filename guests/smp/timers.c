@@ -20,17 +20,17 @@ static void timer_start(void)
 
 static void timer_end(void)
 {
-	CHECK_EQ(HC1(__HYPERVISOR_set_timer_op, 0), 0);
+	CHECK_EQ(set_timer(0), 0);
 	CHECK_EQ(port_close(timer_port), 0);
 }
 
 static bool tick_take(void)
 {
-	u64 bit = 1ul << timer_port % 64;
+	uptr bit = 1ul << timer_port % WIDTH;
 
 	vcpu_info_of(0)->evtchn_upcall_pending = 0;
 	vcpu_info_of(0)->evtchn_pending_sel = 0;
-	return __atomic_fetch_and(&shared->evtchn_pending[timer_port / 64],
+	return __atomic_fetch_and(&shared->evtchn_pending[timer_port / WIDTH],
 				  ~bit, __ATOMIC_SEQ_CST) &
 	       bit;
 }
@@ -46,11 +46,6 @@ static bool tick_within(u64 ns)
 	return tick_take();
 }
 
-static long set_timer(u64 when)
-{
-	return HC1(__HYPERVISOR_set_timer_op, when);
-}
-
 static long set_singleshot(u64 when)
 {
 	struct vcpu_set_singleshot_timer op = { .timeout_abs_ns = when };
@@ -61,7 +56,7 @@ static long set_singleshot(u64 when)
 // The delay of the best of many tries, for the machine has other work, too.
 static void lateness(const char *name, long (*set)(u64 when), u64 ns)
 {
-	u64 least = ~0ul;
+	u64 least = ~(u64)0;
 
 	for (int i = 0; i < ROUNDS; i++) {
 		u64 due = system_time() + ns, now;
@@ -74,7 +69,7 @@ static void lateness(const char *name, long (*set)(u64 when), u64 ns)
 		if (now - due < least)
 			least = now > due ? now - due : 0;
 	}
-	printf("%s: %lu us late at best\n", name, least / 1000);
+	printf("%s: %" LL "u us late at best\n", name, least / 1000);
 	CHECK(least < MS);
 }
 
@@ -122,7 +117,7 @@ TEST(timer_far_away)
 {
 	struct sched_poll poll = { .nr_ports = 1 };
 	u64 now = system_time();
-	u64 times[] = { 1ul << 63, ~0ul, now + (1ul << 50) + 1000 * MS };
+	u64 times[] = { 1ull << 63, ~(u64)0, now + (1ull << 50) + 1000 * MS };
 
 	timer_start();
 	set_xen_guest_handle(poll.ports, &timer_port);
@@ -132,16 +127,16 @@ TEST(timer_far_away)
 		CHECK(tick_within(PATIENCE));
 		CHECK(system_time() + SKEW >= now + 100 * MS);
 	}
-	CHECK_EQ(set_timer(system_time() + (1ul << 49)), 0);
+	CHECK_EQ(set_timer(system_time() + (1ull << 49)), 0);
 	CHECK(!tick_within(150 * MS));
 	// The other call takes the number as it is: below zero has passed.
-	CHECK_EQ(set_singleshot(1ul << 63), 0);
+	CHECK_EQ(set_singleshot(1ull << 63), 0);
 	CHECK(tick_within(PATIENCE));
-	CHECK_EQ(set_singleshot(~0ul), 0);
+	CHECK_EQ(set_singleshot(~(u64)0), 0);
 	CHECK(tick_within(PATIENCE));
 	// So does the timeout of a poll; the timer would end it otherwise.
 	CHECK_EQ(set_timer(system_time() + 500 * MS), 0);
-	poll.timeout = 1ul << 63;
+	poll.timeout = 1ull << 63;
 	CHECK_EQ(sched_op(SCHEDOP_poll, &poll), 0);
 	CHECK(!tick_take());
 	timer_end();
@@ -160,7 +155,8 @@ TEST(periodic_rate)
 		now = system_time();
 	} while (now < from + 300 * MS);
 	CHECK_EQ(vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL), 0);
-	printf("%lu ticks of 5 ms in %lu us\n", count, (now - from) / 1000);
+	printf("%" LL "u ticks of 5 ms in %" LL "u us\n", count,
+	       (now - from) / 1000);
 	CHECK(count <= (now - from) / (5 * MS) + 1);
 	CHECK(count >= 10);
 	tick_take();
@@ -176,15 +172,16 @@ static u64 chase(const struct vcpu_info *info)
 	u64 seen, now, worst = 0;
 
 	do {
-		seen = __atomic_load_n(&latest, __ATOMIC_SEQ_CST);
+		seen = __sync_val_compare_and_swap(&latest, 0, 0);
 		now = system_time_of(info);
 		if (now < seen && seen - now > worst)
 			worst = seen - now;
-		while (seen < now &&
-		       !__atomic_compare_exchange_n(&latest, &seen, now, false,
-						    __ATOMIC_SEQ_CST,
-						    __ATOMIC_SEQ_CST))
-			;
+		while (seen < now) {
+			u64 old =
+				__sync_val_compare_and_swap(&latest, seen, now);
+
+			seen = old == seen ? now : old;
+		}
 	} while (now < clock_end);
 	return worst;
 }
@@ -206,7 +203,8 @@ TEST(clocks_agree)
 	call_start(chase_on_vcpu1);
 	worst[0] = chase(vcpu_info_of(0));
 	worst[1] = (u64)call_wait();
-	printf("clocks behind by %lu and %lu ns\n", worst[0], worst[1]);
+	printf("clocks behind by %" LL "u and %" LL "u ns\n", worst[0],
+	       worst[1]);
 	CHECK(worst[0] <= SKEW + 1000);
 	CHECK(worst[1] <= SKEW + 1000);
 }

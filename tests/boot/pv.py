@@ -36,7 +36,7 @@ OPTIONS = {
 }
 
 # Built as 32-bit kernels too; ring1 only so: guests/guests.mk.
-GUESTS32 = ("hello", "ring1")
+GUESTS32 = ("events", "hello", "memory", "ring1", "smp")
 
 # These, on so many CPUs, run with SMAP as well, which takes a newer QEMU. The
 # word tells the guest which emulator it is: `int N` works, but not all of INVD.
@@ -96,9 +96,11 @@ def cases():
             result.append(Case(f"pv/{name}{mark}",
                                guest_body(name, hv, **options), timeout))
     for name in GUESTS32:
+        options = dict(OPTIONS.get(name, {}))
+        timeout = options.pop("timeout", 60)
         for hv, mark in IMAGES:
-            result.append(Case(f"pv/{name}32{mark}",
-                               guest_body(name + "32", hv), 60))
+            body = guest_body(name + "32", hv, **options)
+            result.append(Case(f"pv/{name}32{mark}", body, timeout))
     for name, cpus in WITH_SMAP.items():
         body = guest_body(name, "ringlet-debug", cpus=cpus, **SMAP_OPTIONS)
         result.append(Case(f"pv/{name}-smap", body, 120))

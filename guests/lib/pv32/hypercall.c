@@ -30,6 +30,23 @@ long va_mapping(uptr va, u64 entry, uptr flags)
 		   flags);
 }
 
+long va_mapping_of(domid_t dom, uptr va, u64 entry, uptr flags)
+{
+	return hypercall5(__HYPERVISOR_update_va_mapping_otherdomain, va,
+			  (uptr)entry, (uptr)(entry >> 32), flags, dom);
+}
+
+long set_timer(u64 when)
+{
+	return HC2(__HYPERVISOR_set_timer_op, when, when >> 32);
+}
+
+long update_descriptor(u64 maddr, u64 descriptor)
+{
+	return HC4(__HYPERVISOR_update_descriptor, maddr, maddr >> 32,
+		   descriptor, descriptor >> 32);
+}
+
 void callbacks_set(void)
 {
 	HC4(__HYPERVISOR_set_callbacks, FLAT_KERNEL_CS, event_entry,
