@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Grants of the domain to itself.
-#include "lib/domu.h"
-#include "lib/guest.h"
-
-#define FIRST_REF 16u // below are reserved ones
+#include "grants/grants.h"
 
 static u8 table_pages[2][PAGE_SIZE] __page_aligned;
-static struct grant_entry_v1 *table = (void *)table_pages;
+struct grant_entry_v1 *table = (void *)table_pages;
 
 static long setup(domid_t dom, u32 count, xen_pfn_t *frames, int16_t *status)
 {
@@ -19,7 +16,7 @@ static long setup(domid_t dom, u32 count, xen_pfn_t *frames, int16_t *status)
 	return rc;
 }
 
-static void grant(u32 ref, const void *page, u16 flags)
+void grant(u32 ref, const void *page, u16 flags)
 {
 	table[ref].domid = 0;
 	table[ref].frame = (u32)virt_to_mfn(page);
@@ -37,7 +34,7 @@ static struct gnttab_map_grant_ref map(u64 at, u32 ref, u32 flags)
 	return op;
 }
 
-static int16_t unmap(u64 at, u32 handle)
+int16_t unmap(u64 at, u32 handle)
 {
 	struct gnttab_unmap_grant_ref op = { .host_addr = at,
 					     .handle = handle };
@@ -89,16 +86,16 @@ TEST(map_writable)
 	struct gnttab_map_grant_ref op;
 
 	grant(FIRST_REF, page, GTF_permit_access);
-	op = map((u64)w, FIRST_REF, GNTMAP_host_map);
+	op = map(ADDRESS(w), FIRST_REF, GNTMAP_host_map);
 	CHECK_EQ(op.status, GNTST_okay);
 	w[3] = 33;
 	CHECK_EQ(page[3], 33);
 	CHECK_EQ(table[FIRST_REF].flags,
 		 GTF_permit_access | GTF_reading | GTF_writing);
-	CHECK_EQ(unmap((u64)w, op.handle), GNTST_okay);
+	CHECK_EQ(unmap(ADDRESS(w), op.handle), GNTST_okay);
 	CHECK_EQ(table[FIRST_REF].flags, GTF_permit_access);
 	CHECK_TRAP(*(volatile u64 *)w, 14, 0);
-	CHECK_EQ(unmap((u64)w, op.handle), GNTST_bad_handle);
+	CHECK_EQ(unmap(ADDRESS(w), op.handle), GNTST_bad_handle);
 	table[FIRST_REF].flags = 0;
 	page_free(page);
 }
@@ -109,9 +106,9 @@ TEST(map_read_only)
 	struct gnttab_map_grant_ref op;
 
 	grant(FIRST_REF, page, GTF_permit_access | GTF_readonly);
-	op = map((u64)w, FIRST_REF, GNTMAP_host_map);
+	op = map(ADDRESS(w), FIRST_REF, GNTMAP_host_map);
 	CHECK_EQ(op.status, GNTST_general_error);
-	op = map((u64)w, FIRST_REF, GNTMAP_host_map | GNTMAP_readonly);
+	op = map(ADDRESS(w), FIRST_REF, GNTMAP_host_map | GNTMAP_readonly);
 	CHECK_EQ(op.status, GNTST_okay);
 	CHECK_EQ(table[FIRST_REF].flags,
 		 GTF_permit_access | GTF_readonly | GTF_reading);
@@ -119,7 +116,7 @@ TEST(map_read_only)
 	CHECK_TRAP(*(volatile u64 *)w = 1, 14, 3);
 	// Made writable behind the hypervisor's back: not by a guest that
 	// names nobody as the owner, but this page is its own.
-	CHECK_EQ(unmap((u64)w, op.handle), GNTST_okay);
+	CHECK_EQ(unmap(ADDRESS(w), op.handle), GNTST_okay);
 	table[FIRST_REF].flags = 0;
 	page_free(page);
 }
@@ -153,7 +150,7 @@ TEST(map_by_entry)
 TEST(map_errors)
 {
 	u64 *page = page_alloc(), *w = window(0);
-	struct gnttab_map_grant_ref op = { .host_addr = (u64)w,
+	struct gnttab_map_grant_ref op = { .host_addr = ADDRESS(w),
 					   .flags = GNTMAP_host_map,
 					   .dom = 77 };
 
@@ -163,11 +160,11 @@ TEST(map_errors)
 	op.dom = DOMID_SELF; // has no meaning here
 	CHECK_EQ(grant_op(GNTTABOP_map_grant_ref, &op, 1), 0);
 	CHECK_EQ(op.status, GNTST_bad_domain);
-	CHECK_EQ(map((u64)w, 1000000, GNTMAP_host_map).status,
+	CHECK_EQ(map(ADDRESS(w), 1000000, GNTMAP_host_map).status,
 		 GNTST_bad_gntref);
-	CHECK_EQ(map((u64)w, FIRST_REF + 1, GNTMAP_host_map).status,
+	CHECK_EQ(map(ADDRESS(w), FIRST_REF + 1, GNTMAP_host_map).status,
 		 GNTST_general_error);
-	CHECK_EQ(map((u64)w, FIRST_REF, 0).status, GNTST_bad_gntref);
+	CHECK_EQ(map(ADDRESS(w), FIRST_REF, 0).status, GNTST_bad_gntref);
 	CHECK_EQ(map(HYPERVISOR_VIRT_START, FIRST_REF, GNTMAP_host_map).status,
 		 GNTST_general_error);
 	CHECK_EQ(map(0x8000000000000000, FIRST_REF, GNTMAP_host_map).status,
@@ -176,19 +173,19 @@ TEST(map_errors)
 		 GNTST_general_error);
 	// For another domain.
 	table[FIRST_REF].domid = 5;
-	CHECK_EQ(map((u64)w, FIRST_REF, GNTMAP_host_map).status,
+	CHECK_EQ(map(ADDRESS(w), FIRST_REF, GNTMAP_host_map).status,
 		 GNTST_general_error);
 	// A frame that is not ours to give.
 	grant(FIRST_REF, page, GTF_permit_access);
 	table[FIRST_REF].frame = 0x0fffffff;
-	CHECK_EQ(map((u64)w, FIRST_REF, GNTMAP_host_map).status,
+	CHECK_EQ(map(ADDRESS(w), FIRST_REF, GNTMAP_host_map).status,
 		 GNTST_bad_page);
 	table[FIRST_REF].frame = (u32)virt_to_mfn((void *)start_info->pt_base);
-	CHECK_EQ(map((u64)w, FIRST_REF, GNTMAP_host_map).status,
+	CHECK_EQ(map(ADDRESS(w), FIRST_REF, GNTMAP_host_map).status,
 		 GNTST_general_error);
 	CHECK_EQ(table[FIRST_REF].flags, GTF_permit_access);
-	CHECK_EQ(unmap((u64)w, 12345), GNTST_bad_handle);
-	CHECK_EQ(unmap((u64)w, 0xffffffff), GNTST_bad_handle);
+	CHECK_EQ(unmap(ADDRESS(w), 12345), GNTST_bad_handle);
+	CHECK_EQ(unmap(ADDRESS(w), 0xffffffff), GNTST_bad_handle);
 	table[FIRST_REF].flags = 0;
 	page_free(page);
 }
@@ -203,17 +200,18 @@ TEST(taken_back)
 	struct gnttab_map_grant_ref op, more;
 
 	grant(FIRST_REF, page, GTF_permit_access | GTF_readonly);
-	op = map((u64)w, FIRST_REF, GNTMAP_host_map | GNTMAP_readonly);
+	op = map(ADDRESS(w), FIRST_REF, GNTMAP_host_map | GNTMAP_readonly);
 	CHECK_EQ(op.status, GNTST_okay);
 	table[FIRST_REF].flags = GTF_reading;
 	for (u32 read_only = 0; read_only < 2; read_only++) {
-		more = map((u64)second, FIRST_REF,
+		more = map(ADDRESS(second), FIRST_REF,
 			   GNTMAP_host_map | (read_only ? GNTMAP_readonly : 0));
 		CHECK_EQ(more.status, want);
 		if (more.status == GNTST_okay)
-			CHECK_EQ(unmap((u64)second, more.handle), GNTST_okay);
+			CHECK_EQ(unmap(ADDRESS(second), more.handle),
+				 GNTST_okay);
 	}
-	CHECK_EQ(unmap((u64)w, op.handle), GNTST_okay);
+	CHECK_EQ(unmap(ADDRESS(w), op.handle), GNTST_okay);
 	CHECK_EQ(table[FIRST_REF].flags, 0);
 	page_free(page);
 }
@@ -224,11 +222,11 @@ TEST(unmap_wrong_place)
 	struct gnttab_map_grant_ref op;
 
 	grant(FIRST_REF, page, GTF_permit_access);
-	op = map((u64)w, FIRST_REF, GNTMAP_host_map);
-	CHECK_EQ(unmap((u64)other, op.handle), GNTST_general_error);
+	op = map(ADDRESS(w), FIRST_REF, GNTMAP_host_map);
+	CHECK_EQ(unmap(ADDRESS(other), op.handle), GNTST_general_error);
 	CHECK_EQ(unmap(HYPERVISOR_VIRT_START, op.handle), GNTST_general_error);
 	CHECK_EQ(w[0], 0);
-	CHECK_EQ(unmap((u64)w, op.handle), GNTST_okay);
+	CHECK_EQ(unmap(ADDRESS(w), op.handle), GNTST_okay);
 	CHECK_EQ(table[FIRST_REF].flags, GTF_permit_access);
 	table[FIRST_REF].flags = 0;
 	page_free(page);
@@ -279,7 +277,7 @@ TEST(copies)
 	CHECK_EQ(copy(ma, 4000, mb, 0, 97, 0), GNTST_bad_copy_arg);
 	CHECK_EQ(copy(ma, 0, mb, 4000, 97, 0), GNTST_bad_copy_arg);
 	CHECK_EQ(copy(ma, 0, mb, 0, 0, 0), GNTST_okay);
-	CHECK_EQ(copy(1ul << 40, 0, mb, 0, 8, 0), GNTST_bad_page);
+	CHECK_EQ(copy(NO_FRAME, 0, mb, 0, 8, 0), GNTST_bad_page);
 	CHECK_EQ(copy(ma, 0, virt_to_mfn((void *)start_info->pt_base), 0, 8, 0),
 		 GNTST_general_error);
 	CHECK_EQ(copy(1000000, 0, mb, 0, 8, GNTCOPY_source_gref),
@@ -297,11 +295,11 @@ TEST(replace)
 	struct gnttab_map_grant_ref m;
 
 	grant(FIRST_REF, page, GTF_permit_access);
-	m = map((u64)w, FIRST_REF, GNTMAP_host_map);
+	m = map(ADDRESS(w), FIRST_REF, GNTMAP_host_map);
 	own[0] = 0x77;
 	update_va(spare, make_entry(virt_to_mfn(own), PTE_RW), UVMF_INVLPG);
-	op = (struct gnttab_unmap_and_replace){ .host_addr = (u64)w,
-						.new_addr = (u64)spare,
+	op = (struct gnttab_unmap_and_replace){ .host_addr = ADDRESS(w),
+						.new_addr = ADDRESS(spare),
 						.handle = m.handle };
 	CHECK_EQ(grant_op(GNTTABOP_unmap_and_replace, &op, 1), 0);
 	CHECK_EQ(op.status, GNTST_okay);
@@ -358,9 +356,9 @@ TEST(versions)
 	CHECK_EQ(set_version(0, &got), -EINVAL);
 	// Not while a grant is in use.
 	grant(FIRST_REF, page, GTF_permit_access);
-	op = map((u64)w, FIRST_REF, GNTMAP_host_map);
+	op = map(ADDRESS(w), FIRST_REF, GNTMAP_host_map);
 	CHECK_EQ(set_version(2, &got), -EBUSY);
-	CHECK_EQ(unmap((u64)w, op.handle), GNTST_okay);
+	CHECK_EQ(unmap(ADDRESS(w), op.handle), GNTST_okay);
 	table[FIRST_REF].flags = 0;
 	page_free(page);
 }
@@ -388,17 +386,17 @@ TEST(version_2)
 	v2[FIRST_REF].full_page.hdr.domid = 0;
 	v2[FIRST_REF].full_page.frame = virt_to_mfn(page);
 	v2[FIRST_REF].full_page.hdr.flags = GTF_permit_access;
-	op = map((u64)w, FIRST_REF, GNTMAP_host_map);
+	op = map(ADDRESS(w), FIRST_REF, GNTMAP_host_map);
 	CHECK_EQ(op.status, GNTST_okay);
 	CHECK_EQ(status[FIRST_REF], GTF_reading | GTF_writing);
-	CHECK_EQ(unmap((u64)w, op.handle), GNTST_okay);
+	CHECK_EQ(unmap(ADDRESS(w), op.handle), GNTST_okay);
 	CHECK_EQ(status[FIRST_REF], 0);
 	// A part of a page can be copied, not mapped.
 	v2[FIRST_REF].sub_page.page_off = 100;
 	v2[FIRST_REF].sub_page.length = 50;
 	v2[FIRST_REF].sub_page.frame = virt_to_mfn(page);
 	v2[FIRST_REF].hdr.flags = GTF_permit_access | GTF_sub_page;
-	CHECK_EQ(map((u64)w, FIRST_REF, GNTMAP_host_map).status,
+	CHECK_EQ(map(ADDRESS(w), FIRST_REF, GNTMAP_host_map).status,
 		 GNTST_general_error);
 	u8 *from = page_alloc();
 
@@ -421,7 +419,7 @@ TEST(version_2)
 }
 
 // The table of another domain, in version 1, with one entry for us.
-static struct grant_entry_v1 *table_of(domid_t id)
+struct grant_entry_v1 *table_of(domid_t id)
 {
 	struct xen_mem_acquire_resource r = {
 		.domid = id,
@@ -518,7 +516,7 @@ TEST(transitive_refused)
 
 	if (!transitive_begin())
 		return;
-	CHECK_EQ(map((u64)window(2), FIRST_REF, GNTMAP_host_map).status,
+	CHECK_EQ(map(ADDRESS(window(2)), FIRST_REF, GNTMAP_host_map).status,
 		 GNTST_general_error);
 	theirs->domid = 1234;
 	CHECK_EQ(copy_out(), GNTST_general_error);
@@ -542,7 +540,7 @@ TEST(transitive_refused)
 
 TEST(transfer_refused)
 {
-	struct gnttab_transfer op = { .mfn = 1ul << 40, .domid = 77 };
+	struct gnttab_transfer op = { .mfn = NO_FRAME, .domid = 77 };
 
 	CHECK_EQ(grant_op(GNTTABOP_transfer, &op, 1), 0);
 	CHECK_EQ(op.status, GNTST_bad_page);
@@ -551,7 +549,7 @@ TEST(transfer_refused)
 TEST(foreign)
 {
 	domid_t id = domain_create();
-	struct gnttab_map_grant_ref op = { .host_addr = (u64)window(0),
+	struct gnttab_map_grant_ref op = { .host_addr = ADDRESS(window(0)),
 					   .flags = GNTMAP_host_map,
 					   .ref = FIRST_REF,
 					   .dom = id };

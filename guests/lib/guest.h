@@ -40,7 +40,9 @@ typedef unsigned long uptr; // as wide as the kernel: addresses, arguments
 #define LL	     "l"
 #define VIRT_BASE    0xffffffff80000000ul
 #define TABLE_LEVELS 4
+#define NO_FRAME     (1ul << 40) // no machine has it
 #else
+#define NO_FRAME     (~0ul - 1)
 #define LL	     "ll"
 #define VIRT_BASE    0xc0000000ul
 #define TABLE_LEVELS 3

@@ -2,16 +2,10 @@
 // memory_op: what a domain does with its own memory.
 #include "lib/guest.h"
 
-// No machine has such a frame. And what comes of a list that reaches into the
-// hypervisor: a 32-bit pointer and a count reach nothing that is its own
-// (docs/pv32.md), so that they are not looked at first.
-#ifdef __x86_64__
-#define NO_FRAME (1ul << 40)
-#define BAD_LIST (-EFAULT)
-#else
-#define NO_FRAME (~0ul - 1)
-#define BAD_LIST (-EINVAL)
-#endif
+// What comes of a list that reaches into the hypervisor: a 32-bit pointer and a
+// count reach nothing that is its own (docs/pv32.md), so that they are not
+// looked at first.
+#define BAD_LIST (WIDTH == 64 ? -EFAULT : -EINVAL)
 
 static long reservation(unsigned int cmd, xen_pfn_t *frames, uptr count,
 			unsigned int order, domid_t dom)

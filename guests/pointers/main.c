@@ -276,10 +276,10 @@ TEST(crossing)
 	u8 *w = window(0), *page = page_alloc();
 
 	// Window 1 follows window 0.
-	CHECK_EQ((u64)window(1), (u64)w + PAGE_SIZE);
+	CHECK_EQ((u64)window(1), ADDRESS(w) + PAGE_SIZE);
 	update_va(w, make_entry(virt_to_mfn(page), PTE_RW), UVMF_INVLPG);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		check(&cases[i], "crossing", (u64)w + PAGE_SIZE - 1,
+		check(&cases[i], "crossing", ADDRESS(w) + PAGE_SIZE - 1,
 		      cases[i].unmapped);
 	}
 	window(0);

@@ -36,7 +36,7 @@ OPTIONS = {
 }
 
 # Built as 32-bit kernels too; ring1 only so: guests/guests.mk.
-GUESTS32 = ("events", "hello", "memory", "ring1", "smp")
+GUESTS32 = ("events", "grants", "hello", "memory", "ring1", "smp")
 
 # These, on so many CPUs, run with SMAP as well, which takes a newer QEMU. The
 # word tells the guest which emulator it is: `int N` works, but not all of INVD.
