@@ -33,9 +33,10 @@ void test_skip(const char *why);
 #ifdef __x86_64__
 #define CHECK_VALUE(x, other) (long)(x)
 #else
-#define CHECK_VALUE(x, other)                                          \
-	__builtin_choose_expr(sizeof(x) == 8 || sizeof(other) == 8, x, \
-			      (long)(x))
+#define CHECK_VALUE(x, other)                                   \
+	__builtin_choose_expr(sizeof((x) + 0) == 8 ||           \
+				      sizeof((other) + 0) == 8, \
+			      x, (long)(x))
 #endif
 #define CHECK_EQ(expr, want)                                         \
 	check_eq(__FILE__, __LINE__, #expr, CHECK_VALUE(expr, want), \

@@ -3,49 +3,53 @@
 #include "lib/guest.h"
 #include "traps/traps.h"
 
-static u64 flags_seen, rcx_seen, r11_seen;
-
-// Continues in the kernel with these flags; returns those that it finds.
+// Continues in the kernel with these flags; shows those that it finds.
 __asm__(".pushsection .text\n"
 	"flags_here:\n"
-	"	mov %rcx, rcx_seen_at\n"
-	"	mov %r11, r11_seen_at\n"
-	"	pushfq\n"
-	"	pop flags_seen_at\n"
-	"	pushq $0x202\n"
-	"	popfq\n"
+	"	mov " R_CX ", first_seen\n"
+	"	mov " R_SECOND ", second_seen\n"
+	"	pushf\n"
+#ifdef __x86_64__
+	"	pop flags_seen\n"
+	"	push $0x202\n"
+#else
+	"	popl flags_seen\n"
+	"	pushl $0x202\n"
+#endif
+	"	popf\n"
 	"	cld\n"
 	"	int $0x80\n"
 	".popsection\n");
-u64 flags_seen_at, rcx_seen_at, r11_seen_at;
+uptr flags_seen, first_seen, second_seen;
 extern u8 flags_here[];
 
 static u8 other_stack[4096] __attribute__((aligned(16)));
 
-static struct regs kernel_regs(u64 rflags)
+static struct regs kernel_regs(uptr rflags)
 {
-	return (struct regs){ .rip = (u64)flags_here,
+	return (struct regs){ .rip = (uptr)flags_here,
 			      .cs = KERNEL_CS_IN_FRAME,
 			      .ss = FLAT_KERNEL_SS,
 			      .rflags = rflags,
 			      .rcx = 0x77,
-			      .r11 = 0x88,
-			      .rsp = (u64)other_stack + 4000 };
+			      .r_second = 0x88,
+			      .rsp = (uptr)other_stack + 2000 };
 }
 
+// Of a 32-bit kernel's own the stack goes on where the frame ends.
 static unsigned long resume(struct regs regs)
 {
-	CATCH(regs_resume(&regs));
-	flags_seen = flags_seen_at;
-	rcx_seen = rcx_seen_at;
-	r11_seen = r11_seen_at;
+	struct regs *at = (struct regs *)(other_stack + 3000);
+
+	*at = regs;
+	CATCH(regs_resume(at));
 	return trap_last.regs.vector;
 }
 
 TEST(iret_flags)
 {
 	static const struct {
-		u64 asked, seen;
+		uptr asked, seen;
 	} cases[] = {
 		{ 0x2, 0x202 },
 		{ 0x202, 0x202 },
@@ -53,19 +57,21 @@ TEST(iret_flags)
 		{ 0x202 | FLAG_DF, 0x202 | FLAG_DF },
 		{ 0x202 | FLAG_IOPL, 0x202 },
 		{ 0x202 | FLAG_NT, 0x202 | FLAG_NT },
-		{ 0x202 | FLAG_VM, 0x202 },
 		{ 0x202 | FLAG_AC, 0x202 | FLAG_AC },
 		{ 0x202 | FLAG_ID, 0x202 | FLAG_ID },
 		{ 0x202 | FLAG_VIF | FLAG_VIP, 0x202 },
 		{ 0x202 | FLAG_RF, 0x202 },
+#ifdef __x86_64__
+		{ 0x202 | FLAG_VM, 0x202 },
 		{ 0xffffffff00000202, 0x202 },
+#endif
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		CHECK_EQ(resume(kernel_regs(cases[i].asked)), VECTOR_SOFT);
 		CHECK_EQ(flags_seen, cases[i].seen);
-		CHECK_EQ(rcx_seen, 0x77);
-		CHECK_EQ(r11_seen, 0x88);
+		CHECK_EQ(first_seen, 0x77);
+		CHECK_EQ(second_seen, 0x88);
 	}
 }
 
@@ -79,9 +85,11 @@ TEST(iret_mask)
 
 TEST(iret_rip)
 {
+	struct regs regs = kernel_regs(0x202);
+
+#ifdef __x86_64__
 	static const u64 bad[] = { 0x0000800000000000, 0xffff7fffffffffff,
 				   0x8000000000000000, 0x7fffffffffffffff };
-	struct regs regs = kernel_regs(0x202);
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		regs.rip = bad[i];
@@ -97,27 +105,52 @@ TEST(iret_rip)
 	regs.rip = 0xffff830000000000;
 	CHECK_EQ(resume(regs), 14);
 	CHECK_EQ(trap_last.regs.rip, regs.rip);
+#else
+	// Flat segments have no limit: all of 4 GiB is an address, the M2P and
+	// what lies behind it too.
+	static const uptr bad[] = { 0, 0x7ffffffe, HYPERVISOR_VIRT_START,
+				    0xffe00000, 0xffffffff };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		regs.rip = bad[i];
+		CHECK_EQ(resume(regs), 14);
+		CHECK_EQ(trap_last.cr2, bad[i]);
+		CHECK_EQ(trap_last.regs.rip, bad[i]);
+		CHECK_EQ(trap_last.regs.cs, KERNEL_CS_IN_FRAME);
+	}
+#endif
 }
 
 TEST(iret_segments)
 {
+#ifdef __x86_64__
 	static const u16 bad[] = { 0,	   0x1230, 0x1234, 0xe008,
 				   0xe010, 0xe02b, 0xe040, 0xfff8 };
+#else
+	// Ring 0 ends the domain: guests/crash. Of the others each is empty,
+	// the hypervisor's, data, or of another ring than its RPL.
+	static const u16 bad[] = { 0x1231, 0x1237, 0xe009, 0xe00b, 0xe011,
+				   0xe021, 0xe029, 0xe033, 0xe01b, 0xe01a,
+				   0xe02a, 0xe041, 0xe043, 0xfffb };
+#endif
 	struct regs regs = kernel_regs(0x202);
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		regs.cs = bad[i];
 		CHECK_EQ(resume(regs), 13);
 		CHECK_EQ(trap_last.regs.error, bad[i] & ~3);
-		CHECK_EQ(trap_last.regs.rip, (u64)flags_here);
+		CHECK_EQ(trap_last.regs.rip, flags_here);
 	}
 	regs = kernel_regs(0x202);
+	if (WIDTH == 32) // only then the frame has a stack
+		regs.cs = FLAT_USER_CS;
 	regs.ss = 0x1234;
 	CHECK_EQ(resume(regs), 13);
 	CHECK_EQ(trap_last.regs.error, 0x1234);
 	regs.ss = 0xe010;
 	CHECK_EQ(resume(regs), 13);
 	CHECK_EQ(trap_last.regs.error, 0xe010);
+#ifdef __x86_64__
 	// Any RPL of a kernel selector is the kernel's.
 	for (u64 rpl = 0; rpl < 3; rpl++) {
 		regs = kernel_regs(0x202);
@@ -128,13 +161,24 @@ TEST(iret_segments)
 	regs = kernel_regs(0x202);
 	regs.ss = FLAT_KERNEL_SS & ~3ul;
 	CHECK_EQ(resume(regs), VECTOR_SOFT);
+#else
+	regs.ss = FLAT_KERNEL_SS;
+	CHECK_EQ(resume(regs), 13);
+	CHECK_EQ(trap_last.regs.error, FLAT_KERNEL_SS & ~3);
+	// The upper half of the word with CS is the event mask's place.
+	regs = kernel_regs(0x202);
+	regs.cs |= 0xffff0000;
+	CHECK_EQ(resume(regs), VECTOR_SOFT);
+	CHECK_EQ(trap_last.regs.cs, KERNEL_CS_IN_FRAME);
+	CHECK_EQ(vcpu_info_of(0)->evtchn_upcall_mask, 0);
+#endif
 }
 
 static long flags_now(long x)
 {
-	u64 flags;
+	uptr flags;
 
-	__asm__ volatile("pushfq; pop %0" : "=r"(flags));
+	__asm__ volatile("pushf; pop %0" : "=r"(flags));
 	return (long)flags + x;
 }
 
@@ -153,10 +197,14 @@ static long my_syscall(long number)
 {
 	long rax = number;
 
-	__asm__ volatile("syscall_here: syscall\n"
+	__asm__ volatile("syscall_here: " CALL_INSN "\n"
 			 : "+a"(rax)
 			 :
+#ifdef __x86_64__
 			 : "rcx", "r11", "memory");
+#else
+			 : "memory");
+#endif
 	return rax;
 }
 
@@ -164,7 +212,7 @@ static struct regs syscall_regs;
 
 static bool answer_syscall(struct regs *regs)
 {
-	if (regs->vector != VECTOR_SYSCALL || regs->rax == USER_RETURN)
+	if (regs->vector != USER_RETURN_VECTOR || regs->rax == USER_RETURN)
 		return false;
 	syscall_regs = *regs;
 	regs->rax = regs->rax * 2;
@@ -178,14 +226,17 @@ TEST(syscalls)
 	trap_hook = answer_syscall;
 	CHECK_EQ(user_call(my_syscall, 21), 42);
 	CHECK_EQ(syscall_regs.rax, 21);
-	CHECK_EQ(syscall_regs.rip, (u64)syscall_here + 2);
-	CHECK_EQ(syscall_regs.rcx, (u64)syscall_here + 2);
+	CHECK_EQ(syscall_regs.rip, syscall_here + 2);
 	CHECK_EQ(syscall_regs.cs, FLAT_USER_CS);
 	CHECK_EQ(syscall_regs.ss, FLAT_USER_SS);
-	CHECK_EQ(syscall_regs.r11 & FLAG_IF, FLAG_IF);
 	CHECK_EQ(syscall_regs.rflags & FLAG_IF, FLAG_IF);
+#ifdef __x86_64__
+	CHECK_EQ(syscall_regs.rcx, syscall_here + 2);
+	CHECK_EQ(syscall_regs.r11 & FLAG_IF, FLAG_IF);
+#endif
 }
 
+#ifdef __x86_64__ // 32-bit kernels' is a trap: trap_masks_events
 TEST(syscall_masks_events)
 {
 	struct callback_register reg = { .type = CALLBACKTYPE_syscall,
@@ -205,7 +256,9 @@ TEST(syscall_masks_events)
 	CHECK_EQ(vcpu_info_of(0)->evtchn_upcall_mask, 0);
 }
 
-static u64 event_cs, event_rip, event_mask;
+#endif
+
+static uptr event_cs, event_rip, event_mask;
 
 static bool look_at_event(struct regs *regs)
 {
@@ -248,7 +301,7 @@ TEST(events)
 	CHECK_EQ(user_call(flags_now, 0) & FLAG_IF, FLAG_IF);
 	CHECK_EQ(event_upcalls, upcalls + 3);
 	CHECK_EQ(event_cs, FLAT_USER_CS);
-	CHECK_EQ(event_rip, (u64)flags_now);
+	CHECK_EQ(event_rip, flags_now);
 	port_close(port);
 }
 
