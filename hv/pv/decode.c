@@ -30,6 +30,7 @@ struct decoder {
 #define REGISTERS 0x10 // ModRM that is taken to name registers
 #define BITS	  0x20 // the opcode's lowest bit is not the operand's size
 #define GROUP	  0x40 // ModRM.reg belongs to the opcode
+#define OFFSET	  0x80 // an address, from the accumulator
 #define EXT(n)	  (GROUP | (n) << 8)
 
 // Opcodes behind 0x0f are 0xf00 and up, those behind 0x0f 0x01 0xf100.
@@ -50,6 +51,8 @@ static const struct form {
 	{ 0xfc3, 0xfc3, INSN_MOV, MEMORY }, // movnti
 	{ 0x86, 0x87, INSN_XCHG, MEMORY },
 	{ 0xfb0, 0xfb1, INSN_CMPXCHG, MEMORY },
+	{ 0xfc7, 0xfc7, INSN_CMPXCHG8B, MEMORY | EXT(1) },
+	{ 0xa2, 0xa3, INSN_MOV, OFFSET },
 	{ 0xfa, 0xfb, INSN_CLI_STI, 0 },
 	{ 0xf06, 0xf06, INSN_CLTS, 0 },
 	{ 0xf09, 0xf09, INSN_WBINVD, 0 },
@@ -178,6 +181,8 @@ static bool take_operands(struct decoder *s, unsigned int shape, u8 modrm)
 			return false;
 		memory_skip(s, modrm);
 	}
+	if (shape & OFFSET)
+		s->at += s->code64 && !(s->prefixes & ADDR) ? 8 : 4;
 	i->has_imm = shape & (IMM | IMM8);
 	if (i->has_imm)
 		i->imm = immediate(s, shape & IMM ? MIN(i->width, 4) : 1);
@@ -216,6 +221,11 @@ bool insn_decode(const u8 *b, unsigned int n, bool code64, struct insn *i)
 		i->width = 1;
 	else if (s.rex & REX_W && i->kind >= INSN_MOV)
 		i->width = 8;
+	if (i->kind == INSN_CMPXCHG8B) {
+		if (i->width == 8) // of 16 bytes
+			return false;
+		i->width = 8;
+	}
 	if (f->shape && !take_operands(&s, f->shape, modrm))
 		return false;
 	i->length = (u8)s.at;

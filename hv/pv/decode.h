@@ -37,6 +37,7 @@ enum insn_kind {
 	INSN_BTR,
 	INSN_BTC,
 	INSN_STOS,
+	INSN_CMPXCHG8B,
 	INSN_KINDS
 };
 

@@ -65,6 +65,13 @@ static bool ptwrite_compute(struct cpu_regs *r, const struct insn *i, u64 old,
 			return false;
 		*flags |= FLAG_ZF | FLAG_PF;
 		return true;
+	case INSN_CMPXCHG8B:
+		*new = (u32)r->rbx | r->rcx << 32;
+		*flags &= ~FLAG_ZF;
+		if (old != ((u32)r->rax | r->rdx << 32))
+			return false;
+		*flags |= FLAG_ZF;
+		return true;
 	case INSN_AND:
 		*new = old &src;
 		break;
@@ -99,6 +106,10 @@ static void ptwrite_results(struct cpu_regs *r, const struct insn *i, u64 old,
 	}
 	if (i->kind == INSN_CMPXCHG && !stored)
 		reg_set(r, i, 0, old);
+	if (i->kind == INSN_CMPXCHG8B && !stored) {
+		r->rax = (u32)old;
+		r->rdx = old >> 32;
+	}
 	r->rflags = flags;
 	r->rip += i->length;
 }
