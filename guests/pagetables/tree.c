@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "pagetables/tree.h"
 
+#ifndef __x86_64__
+uptr tree_va;
+#endif
+
 u64 table_entry(const u64 *table, u64 flags)
 {
 	return make_entry(virt_to_mfn(table), flags);
@@ -13,37 +17,42 @@ long table_set(const u64 *table, unsigned int i, u64 entry)
 
 struct tree tree_make(void)
 {
-	struct tree t = { page_alloc(), page_alloc(), page_alloc(),
-			  page_alloc() };
+	struct tree t = { base_table(), page_alloc(), page_alloc(),
+			  page_alloc(), NULL };
 
 	t.l1[0] = table_entry(t.page, PTE_RW | PTE_U);
 	t.l2[0] = table_entry(t.l1, PTE_TABLE);
-	t.l3[0] = table_entry(t.l2, PTE_TABLE);
 	CHECK_EQ(page_set_ro(t.l1), 0);
 	CHECK_EQ(page_set_ro(t.l2), 0);
-	CHECK_EQ(page_set_ro(t.l3), 0);
+	t.top = t.l2;
+	if (OWN_LEVELS == 3) {
+		t.top = t.l3 = page_alloc();
+		t.l3[0] = table_entry(t.l2, PTE_TABLE);
+		CHECK_EQ(page_set_ro(t.l3), 0);
+	}
 	return t;
 }
 
 void tree_hang(const struct tree *t)
 {
-	CHECK_EQ(mmu_update_one(entry_maddr((void *)TREE_VA, 4),
-				table_entry(t->l3, PTE_TABLE)),
+	CHECK_EQ(mmu_update_one(entry_maddr((void *)TREE_VA, TABLE_LEVELS),
+				table_entry(t->top, PTE_TABLE)),
 		 0);
 }
 
 void tree_drop(const struct tree *t)
 {
 	(void)t;
-	CHECK_EQ(mmu_update_one(entry_maddr((void *)TREE_VA, 4), 0), 0);
+	CHECK_EQ(mmu_update_one(entry_maddr((void *)TREE_VA, TABLE_LEVELS), 0),
+		 0);
 	mmuext(MMUEXT_TLB_FLUSH_ALL, 0, 0);
 }
 
 void tree_free(const struct tree *t)
 {
-	u64 *tables[] = { t->l3, t->l2, t->l1 };
+	u64 *tables[] = { t->l1, t->l2, t->l3 };
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = OWN_LEVELS - 1; i >= 0; i--) {
 		CHECK_EQ(page_set_rw(tables[i]), 0);
 		page_free(tables[i]);
 	}
@@ -52,7 +61,8 @@ void tree_free(const struct tree *t)
 
 u64 hypervisor_frame(void)
 {
-	const u64 *l4 = (const u64 *)start_info->pt_base;
+#ifdef __x86_64__
+	const u64 *l4 = base_table();
 
 	for (int i = 261; i < 272; i++) {
 		if (l4[i] & PTE_P)
@@ -60,4 +70,7 @@ u64 hypervisor_frame(void)
 	}
 	test_skip("the base table shows no frame of the hypervisor");
 	return 0;
+#else
+	return (*entry_of(machine_to_phys_mapping, 2) & PTE_FRAME) >> 12;
+#endif
 }

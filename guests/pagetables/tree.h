@@ -5,12 +5,25 @@
 #include "lib/guest.h"
 
 // A small tree of our own: entry 0 of each table leads down to `page`. In
-// use, it hangs in the base table at TREE_VA.
+// use, it hangs in the base table at TREE_VA. A 32-bit kernel's l3 is that base
+// table itself, whose entries 0 and 1 are free.
+#ifdef __x86_64__
 #define TREE_VA 0x0000020000000000ul
+#else
+extern uptr tree_va; // 0: the compiler shall not know it
+#define TREE_VA tree_va
+#endif
+#define OWN_LEVELS (TABLE_LEVELS - 1)
 
 struct tree {
 	u64 *l3, *l2, *l1, *page;
+	u64 *top; // what hangs in the base table
 };
+
+static inline u64 *base_table(void)
+{
+	return (u64 *)start_info->pt_base;
+}
 
 // All tables read-only, not yet validated.
 struct tree tree_make(void);
@@ -23,7 +36,7 @@ long table_set(const u64 *table, unsigned int i, u64 entry);
 u64 table_entry(const u64 *table, u64 flags); // leads to that table
 
 // A frame of the hypervisor that no domain owns: what a base table's slots
-// above the M2P's lead to.
+// above the M2P's lead to, or a part of a 32-bit kernel's M2P.
 u64 hypervisor_frame(void);
 
 #endif

@@ -36,12 +36,13 @@ OPTIONS = {
 }
 
 # Built as 32-bit kernels too; ring1 only so: guests/guests.mk.
-GUESTS32 = ("events", "grants", "hello", "memory", "ring1", "smp", "traps")
+GUESTS32 = ("events", "grants", "hello", "memory", "pagetables", "ring1", "smp",
+            "traps")
 
 # These, on so many CPUs, run with SMAP as well, which takes a newer QEMU. The
 # word tells the guest which emulator it is: `int N` works, but not all of INVD.
-WITH_SMAP = {"attack": 2, "descriptors": 1, "pagetables": 1, "ring132": 1,
-             "traps": 1, "traps32": 1}
+WITH_SMAP = {"attack": 2, "descriptors": 1, "pagetables": 1,
+             "pagetables32": 1, "ring132": 1, "traps": 1, "traps32": 1}
 SMAP_OPTIONS = {"cpu": "max", "newer": True, "words": "qemu10"}
 
 # Page-table isolation: on an Intel processor.
