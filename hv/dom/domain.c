@@ -155,6 +155,8 @@ static struct domain *domain_alloc(u16 id)
 
 static int parts_alloc(struct domain *d, const struct domain_config *cfg)
 {
+	struct page_info *pg;
+
 	d->create_flags = cfg->flags;
 	d->ssidref = cfg->ssidref;
 	d->is_control = d->is_hardware = cfg->domid == 0;
@@ -164,10 +166,14 @@ static int parts_alloc(struct domain *d, const struct domain_config *cfg)
 	d->max_vcpus = d->vcpu ? cfg->max_vcpus : 0;
 	for (unsigned int i = 0; i < RIGHTS; i++)
 		rangeset_init(&d->rights[i], heap_alloc, heap_free);
-	d->shared = hvpages_alloc(0);
-	if (!d->shared)
+	// 32-bit kernels learn its machine address in 32 bits.
+	pg = frames_alloc(0, 32, ALLOC_ZERO);
+	if (!pg)
+		pg = frames_alloc(0, 0, ALLOC_ZERO);
+	if (!pg)
 		return -ENOMEM;
-	page_share(&d->account, virt_to_page(d->shared), true);
+	d->shared = map_frame(page_to_mfn(pg));
+	page_share(&d->account, pg, true);
 	m2p_set(virt_to_mfn(d->shared), M2P_INVALID);
 	return d->vcpu ? 0 : -ENOMEM;
 }

@@ -43,6 +43,8 @@ int pv_set_address_size(struct domain *d, u32 bits)
 		return -EINVAL;
 	if (d->account.total)
 		return -EACCES;
+	if (virt_to_maddr(d->shared) >> 32)
+		return -ENOMEM;
 	rc = m2p32_make();
 	for_each_vcpu(d, v)
 		if (!rc)
