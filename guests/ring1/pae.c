@@ -96,6 +96,91 @@ TEST(another_base)
 	page_free(l3);
 }
 
+#define FRAME_4G 0x100000ul
+
+// One that lies above 4 GiB, not in our tables; 0: none was found.
+static xen_pfn_t high_frame(void)
+{
+	static xen_pfn_t got[64];
+	struct xen_memory_reservation r = { .nr_extents = 1,
+					    .domid = DOMID_SELF };
+	xen_pfn_t found = 0;
+	unsigned int n = 0;
+
+	while (!found && n < ARRAY_SIZE(got)) {
+		set_xen_guest_handle(r.extent_start, &got[n]);
+		if (memory_op(XENMEM_increase_reservation, &r) != 1)
+			break;
+		if (got[n] >= FRAME_4G)
+			found = got[n];
+		else
+			n++;
+	}
+	set_xen_guest_handle(r.extent_start, got);
+	r.nr_extents = n;
+	CHECK_EQ(memory_op(XENMEM_decrease_reservation, &r), n);
+	return found;
+}
+
+static long extended_cr3(bool on)
+{
+	return HC2(__HYPERVISOR_vm_assist,
+		   on ? VMASST_CMD_enable : VMASST_CMD_disable,
+		   VMASST_TYPE_pae_extended_cr3);
+}
+
+static long twice(long x)
+{
+	return 2 * x;
+}
+
+// Public header xen.h: "x86/PAE guests: support PDPTs above 4GB", and
+// xen-x86_32.h: "Page-directory addresses above 4GB do not fit into
+// architectural %cr3. When accessing %cr3, or equivalent field in
+// vcpu_guest_context, guests must use the following accessor macros to
+// pack/unpack valid MFNs."
+TEST(base_above_4g)
+{
+	struct xen_feature_info info = { .submap_idx = 0 };
+	xen_pfn_t frame = high_frame();
+	u64 *l3 = window(0);
+	uptr cr3;
+
+	if (!CHECK(frame))
+		return;
+	CHECK_EQ(update_va(l3, make_entry(frame, PTE_RW), UVMF_INVLPG), 0);
+	memset(l3, 0, PAGE_SIZE);
+	for (unsigned int i = 0; i < SLOTS; i++)
+		l3[i] = base()[i] & (PTE_FRAME | PTE_P);
+	CHECK_EQ(update_va(l3, make_entry(frame, PTE_RO), UVMF_INVLPG), 0);
+	CHECK_EQ(mmuext(MMUEXT_PIN_L3_TABLE, frame, 0), -EINVAL);
+	CHECK_EQ(mmuext(MMUEXT_NEW_BASEPTR, frame, 0), -EINVAL);
+	CHECK_EQ(extended_cr3(true), 0);
+	CHECK_EQ(version_op(XENVER_get_features, &info), 0);
+	CHECK_EQ(info.submap >> XENFEAT_pae_pgdir_above_4gb & 1, 1);
+	CHECK_EQ(mmuext(MMUEXT_NEW_BASEPTR, frame, 0), 0);
+	__asm__ volatile("movl %%cr3, %0" : "=r"(cr3));
+	CHECK_EQ(xen_cr3_to_pfn(cr3), frame);
+	CHECK_EQ(cr3, frame << 12 | frame >> 20);
+	CHECK_EQ(user_call(twice, 21), 42);
+	CHECK_NO_TRAP(__asm__ volatile(
+		"movl %0, %%cr3"
+		:
+		: "r"(xen_pfn_to_cr3((uptr)virt_to_mfn(base())))));
+	CHECK_NO_TRAP(__asm__ volatile("movl %0, %%cr3" : : "r"(cr3)));
+	__asm__ volatile("movl %%cr3, %0" : "=r"(cr3));
+	CHECK_EQ(xen_cr3_to_pfn(cr3), frame);
+	CHECK_EQ(mmuext(MMUEXT_NEW_BASEPTR, virt_to_mfn(base()), 0), 0);
+	CHECK_EQ(extended_cr3(false), 0);
+	CHECK_EQ(mmuext(MMUEXT_NEW_BASEPTR, frame, 0), -EINVAL);
+	window(0);
+	struct xen_memory_reservation r = { .nr_extents = 1,
+					    .domid = DOMID_SELF };
+
+	set_xen_guest_handle(r.extent_start, &frame);
+	CHECK_EQ(memory_op(XENMEM_decrease_reservation, &r), 1);
+}
+
 // CR3 as the kernel sees it.
 TEST(cr3)
 {

@@ -32,6 +32,7 @@ OPTIONS = {
     "attack": {"cpus": 2, "timeout": 120},
     "cost": {"hv_args": HV_ARGS + " dom0_mem=256M"},
     "machine": {"devices": MACHINE_DEVICES},
+    "ring1": {"memory": "5G", "hv_args": HV_ARGS + " dom0_mem=256M"},
     "smp": {"cpus": 2},
 }
 
@@ -103,7 +104,10 @@ def cases():
             body = guest_body(name + "32", hv, **options)
             result.append(Case(f"pv/{name}32{mark}", body, timeout))
     for name, cpus in WITH_SMAP.items():
-        body = guest_body(name, "ringlet-debug", cpus=cpus, **SMAP_OPTIONS)
+        options = dict(OPTIONS.get(name.removesuffix("32"), {}))
+        options.update(SMAP_OPTIONS, cpus=cpus)
+        options.pop("timeout", None)
+        body = guest_body(name, "ringlet-debug", **options)
         result.append(Case(f"pv/{name}-smap", body, 120))
     for name, cpus in ISOLATED.items():
         body = guest_body(name, "ringlet-debug", cpus=cpus, cpu=INTEL,
