@@ -4,6 +4,7 @@
 #define RAM_FRAMES 1024UL
 #include "machine.h"
 #include "../../hv/call/compat.c"
+#include <xen/platform.h>
 
 int copy_from_guest(void *dst, u64 gva, u64 len)
 {
@@ -35,6 +36,7 @@ static const struct {
 	{ LAYOUT32_domain_long, 8, sizeof(struct xen_remove_from_physmap) },
 	{ LAYOUT32_longs, 12, sizeof(struct xen_machphys_mapping) },
 	{ LAYOUT32_apic, 12, sizeof(struct physdev_apic) },
+	{ LAYOUT32_memtype, 20, sizeof(struct xenpf_read_memtype) },
 	{ LAYOUT32_map_pirq, 36, sizeof(struct physdev_map_pirq) },
 	{ LAYOUT32_poll, 16, sizeof(struct sched_poll) },
 	{ LAYOUT32_runstate, 44, sizeof(struct vcpu_runstate_info) },
