@@ -14,6 +14,14 @@
 #define CAP_MSI	     0x05
 #define CAP_MSIX     0x11
 
+// A pointer that a guest may not give. A 32-bit kernel may give any, and what it
+// cannot read itself is a fault (docs/pv32.md).
+#ifdef __x86_64__
+#define NOT_OURS HYPERVISOR_VIRT_START
+#else
+#define NOT_OURS 0xffe00000
+#endif
+
 // ports.c: accesses of 1, 2 or 4 bytes, as the guest's kernel makes them.
 u32 port_read(u16 port, unsigned int size);
 void port_write(u16 port, unsigned int size, u32 value);

@@ -62,12 +62,14 @@ TEST(other_memory)
 	CHECK_EQ(map_frame(0, PTE_RO), 0);
 	// Nothing there, then beyond what the CPU can address.
 	CHECK_EQ(map_frame(0x3f00000000, PTE_RW), 0);
-	CHECK_EQ(map_frame(1ul << 46, PTE_RW), -EPERM);
+	CHECK_EQ(map_frame(1ull << 46, PTE_RW), -EPERM);
 	window(0);
 }
 
 #define ANY  0xdeadbeef // any value
 #define FAIL 0xbad	// #GP
+// Long mode is no matter of a 32-bit kernel's.
+#define EFER (WIDTH == 64 ? 0xd01 : 0x801)
 
 // What a read gives, and whether what was read (or 0) may be written back.
 static const struct {
@@ -102,20 +104,20 @@ static const struct {
 	{ 0x802, false, FAIL },		 // x2APIC
 	{ 0x4b564d00, false, FAIL },	 // another hypervisor's
 	{ 0x40000000, false, 0 },	 // hypercall page
-	{ 0xc0000080, true, 0xd01 },	 // EFER
+	{ 0xc0000080, true, EFER },	 // EFER
 	{ 0xc0000081, false, FAIL },	 // STAR
 	{ 0xc0000082, false, FAIL },	 // LSTAR
 	{ 0xc0000084, false, FAIL },	 // FMASK
-	{ 0xc0000100, true, 0 },	 // FS base
-	{ 0xc0000103, true, ANY },	 // TSC_AUX
-	{ 0xc0010010, false, ANY },	 // SYSCFG
-	{ 0xc0010015, true, 0 },	 // HWCR
-	{ 0xc0010055, false, FAIL },	 // interrupt pending
-	{ 0xc0010058, false, FAIL },	 // MMCONF base
-	{ 0xc0010114, false, FAIL },	 // VM_CR
-	{ 0xc0010117, false, FAIL },	 // VM_HSAVE_PA
-	{ 0xc0010140, false, FAIL },	 // OSVW
-	{ 0xc0011029, true, ANY },	 // DE_CFG
+	{ 0xc0000100, WIDTH == 64, WIDTH == 64 ? 0 : FAIL }, // FS base
+	{ 0xc0000103, true, ANY },			     // TSC_AUX
+	{ 0xc0010010, false, ANY },			     // SYSCFG
+	{ 0xc0010015, true, 0 },			     // HWCR
+	{ 0xc0010055, false, FAIL }, // interrupt pending
+	{ 0xc0010058, false, FAIL }, // MMCONF base
+	{ 0xc0010114, false, FAIL }, // VM_CR
+	{ 0xc0010117, false, FAIL }, // VM_HSAVE_PA
+	{ 0xc0010140, false, FAIL }, // OSVW
+	{ 0xc0011029, true, ANY },   // DE_CFG
 	{ 0x12345678, false, FAIL },
 };
 
@@ -131,8 +133,8 @@ TEST(msrs)
 		    writable != msr_table[i].writable ||
 		    (readable && want != ANY && value != want))
 			check_failed(__FILE__, __LINE__,
-				     "msr 0x%x: read %d 0x%lx, write %d", msr,
-				     readable, value, writable);
+				     "msr 0x%x: read %d 0x%" LL "x, write %d",
+				     msr, readable, value, writable);
 	}
 	CHECK_TRAP(write_msr(0x277, 0x7040600070406), 13, 0);
 	CHECK_TRAP(write_msr(0xc0000080, 0), 13, 0);
