@@ -3,10 +3,11 @@
 // and only them. Each one is a page of code in a domain of its own.
 #include "lib/domu.h"
 
-#define MS   1000000ul
+#define MS   ((u64)1000000)
 #define WAIT (5000 * MS)
 
 // What the domains execute; each snippet lies within one page.
+#ifdef __x86_64__
 __asm__(".pushsection .rodata\n"
 	".balign 16\n"
 	"code_poweroff:\n" // sched_op(SCHEDOP_shutdown, &poweroff)
@@ -83,9 +84,66 @@ __asm__(".pushsection .rodata\n"
 	".balign 16\n"
 	"code_end:\n"
 	".popsection\n");
+extern const u8 code_absent[], code_absent_safe[], code_user_without_table[];
+#else
+// They share what lies behind them in the page.
+__asm__(".pushsection .rodata\n"
+	".balign 16\n"
+	"code_poweroff:\n"
+	"	push $0\n"
+	"	jmp 1f\n"
+	".balign 16\n"
+	"code_crash:\n" // by its own wish
+	"	push $3\n"
+	"	jmp 1f\n"
+	".balign 16\n"
+	"code_no_handler:\n"
+	"	ud2\n"
+	".balign 16\n"
+	"code_bad_stack:\n" // a trap table with one entry, then no stack
+	"	push $0\n"  // the end of the table
+	"	push $0\n"
+	"	push $0x1000\n"
+	"	push $0xe0190006\n" // vector, flags, selector
+	"	mov %esp, %ebx\n"
+	"	xor %eax, %eax\n"
+	"	int $0x82\n"
+	"	xor %esp, %esp\n"
+	"	ud2\n"
+	".balign 16\n"
+	"code_bad_iret:\n" // the iret frame cannot be read
+	"	mov $0x800000, %esp\n"
+	"	jmp 2f\n"
+	".balign 16\n"
+	"code_iret_ring_0:\n"
+	"	push $0x202\n"
+	"	push $0xe018\n"
+	"	push $0x1000\n"
+	"	push $0\n"
+	"	jmp 2f\n"
+	".balign 16\n"
+	"code_iret_vm:\n"
+	"	push $0x20202\n"
+	"	push $0xe019\n"
+	"	push $0x1000\n"
+	"	push $0\n"
+	"	jmp 2f\n"
+	".balign 16\n"
+	"code_spin:\n"
+	"4:	jmp 4b\n"
+	"1:	mov %esp, %ecx\n" // sched_op(SCHEDOP_shutdown, &reason)
+	"	mov $2, %ebx\n"
+	"	mov $29, %eax\n"
+	"	int $0x82\n"
+	"2:	mov $23, %eax\n" // iret
+	"	int $0x82\n"
+	"3:	jmp 3b\n"
+	".balign 256\n"
+	".popsection\n");
+extern const u8 code_iret_ring_0[], code_iret_vm[];
+#endif
 extern const u8 code_poweroff[], code_no_handler[], code_bad_stack[],
-	code_absent[], code_absent_safe[], code_bad_iret[],
-	code_user_without_table[], code_crash[], code_spin[];
+	code_bad_iret[], code_crash[], code_spin[];
 
 static domid_t start(const u8 *code)
 {
@@ -128,6 +186,7 @@ TEST(iret_frame_unreadable)
 	run(code_bad_iret, WAIT, SHUTDOWN_crash);
 }
 
+#ifdef __x86_64__
 TEST(user_mode_without_tables)
 {
 	run(code_user_without_table, WAIT, SHUTDOWN_crash);
@@ -140,6 +199,16 @@ TEST(absent_entry_names_memory)
 	run(code_absent, WAIT,
 	    has_word("isolated") ? SHUTDOWN_crash : SHUTDOWN_poweroff);
 }
+
+#else
+// Not the guest's rings; and virtual 8086 mode, which long mode has not (AMD APM
+// vol. 2, "Virtual-8086 Mode": legacy mode only).
+TEST(iret_frames)
+{
+	run(code_iret_ring_0, WAIT, SHUTDOWN_crash);
+	run(code_iret_vm, WAIT, SHUTDOWN_crash);
+}
+#endif
 
 static unsigned int failsafes;
 
@@ -157,26 +226,25 @@ static bool count_failsafes(struct regs *regs)
 // the guest kernel hears of it through its failsafe callback.
 TEST(stale_selector)
 {
-	u64 *gdt = page_alloc(), frame = virt_to_mfn(gdt), none = 0;
-	u16 ds = 0xffff;
+	u64 *gdt = page_alloc();
+	u16 fs = 0xffff;
 	domid_t id;
 
 	trap_hook = count_failsafes;
 	gdt[1] = 0x00cff3000000ffff; // flat data
 	page_set_ro(gdt);
-	CHECK_EQ(HC2(__HYPERVISOR_set_gdt, &frame, 512), 0);
-	__asm__ volatile("movw %w0, %%ds" : : "r"(0x0b));
-	CHECK_EQ(HC2(__HYPERVISOR_update_descriptor, virt_to_maddr(gdt + 1), 0),
-		 0);
+	CHECK_EQ(set_gdt(virt_to_mfn(gdt), 512), 0);
+	__asm__ volatile("movw %w0, %%fs" : : "r"(0x0b));
+	CHECK_EQ(update_descriptor(virt_to_maddr(gdt + 1), 0), 0);
 	id = start(code_spin);
 	CHECK_EQ(domu_outcome(id, 50 * MS), DOMU_RUNS);
 	CHECK_EQ(failsafes, 1);
-	CHECK_EQ(trap_last.selectors[0] & 0xffff, 0x0b);
-	CHECK_EQ(trap_last.selectors[1] & 0xffff, 0);
-	__asm__ volatile("movw %%ds, %0" : "=r"(ds));
-	CHECK_EQ(ds, 0);
+	CHECK_EQ(trap_last.selectors[2] & 0xffff, 0x0b);
+	CHECK_EQ(trap_last.selectors[3] & 0xffff, 0);
+	__asm__ volatile("movw %%fs, %0" : "=r"(fs));
+	CHECK_EQ(fs, 0);
 	domain_destroy(id);
-	CHECK_EQ(HC2(__HYPERVISOR_set_gdt, &none, 0), 0);
+	CHECK_EQ(set_gdt(0, 0), 0);
 	CHECK_EQ(page_set_rw(gdt), 0);
 	page_free(gdt);
 }
