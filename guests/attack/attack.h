@@ -39,6 +39,18 @@ extern const u8 code_requests[];
 // Its data page at window 1.
 struct request_page *requests_open(const struct domu *d);
 
+// A result of a step of race(); a failed check unless 0 or one of these.
+bool fine(long rc, long a, long b);
+
+// granted.c: the first frame of a domain's grant table, or our own, writable
+// at window GRANT_WINDOW; an entry of it; mapping and unmapping ATTACK_REF.
+#define GRANT_WINDOW 3
+#define ATTACK_REF   20u
+struct grant_entry_v1 *grants_of(domid_t id);
+void grant(struct grant_entry_v1 *e, domid_t to, u64 frame);
+struct gnttab_map_grant_ref map_with(u64 at, domid_t from, u32 flags);
+int16_t unmap_with(u64 at, u64 device, u32 handle);
+
 u64 free_pages(void);
 u64 free_pages_settled(void);
 // Waits until as many frames are free as before.

@@ -2,12 +2,11 @@
 // Frames that two domains share by grants, and the end of one of them.
 #include "attack/attack.h"
 
-#define REF   20u
+#define REF   ATTACK_REF
 #define RW    (PTE_RW | PTE_U)
-#define TABLE 3 // window of a grant table
+#define TABLE GRANT_WINDOW
 
-// A domain's grant table, or our own, at window TABLE.
-static struct grant_entry_v1 *grants_of(domid_t id)
+struct grant_entry_v1 *grants_of(domid_t id)
 {
 	struct gnttab_setup_table op = { .dom = id, .nr_frames = 1 };
 	xen_pfn_t frame = 0;
@@ -20,7 +19,7 @@ static struct grant_entry_v1 *grants_of(domid_t id)
 	return w;
 }
 
-static void grant(struct grant_entry_v1 *e, domid_t to, u64 frame)
+void grant(struct grant_entry_v1 *e, domid_t to, u64 frame)
 {
 	e->domid = to;
 	e->frame = (u32)frame;
@@ -28,25 +27,38 @@ static void grant(struct grant_entry_v1 *e, domid_t to, u64 frame)
 	e->flags = GTF_permit_access;
 }
 
-static struct gnttab_map_grant_ref map(void *at, domid_t from)
+struct gnttab_map_grant_ref map_with(u64 at, domid_t from, u32 flags)
 {
-	struct gnttab_map_grant_ref op = { .host_addr = (u64)at,
-					   .flags = GNTMAP_host_map,
-					   .ref = REF,
-					   .dom = from };
+	struct gnttab_map_grant_ref op = {
+		.host_addr = at, .flags = flags, .ref = REF, .dom = from
+	};
 
 	CHECK_EQ(grant_op(GNTTABOP_map_grant_ref, &op, 1), 0);
+	return op;
+}
+
+static struct gnttab_map_grant_ref map(void *at, domid_t from)
+{
+	struct gnttab_map_grant_ref op =
+		map_with((u64)at, from, GNTMAP_host_map);
+
 	CHECK_EQ(op.status, GNTST_okay);
 	return op;
 }
 
-static int16_t unmap(void *at, u32 handle)
+int16_t unmap_with(u64 at, u64 device, u32 handle)
 {
-	struct gnttab_unmap_grant_ref op = { .host_addr = (u64)at,
+	struct gnttab_unmap_grant_ref op = { .host_addr = at,
+					     .dev_bus_addr = device,
 					     .handle = handle };
 
 	CHECK_EQ(grant_op(GNTTABOP_unmap_grant_ref, &op, 1), 0);
 	return op.status;
+}
+
+static int16_t unmap(void *at, u32 handle)
+{
+	return unmap_with((u64)at, 0, handle);
 }
 
 // What a domain's first grant needs of the hypervisor's memory stays: not to

@@ -86,7 +86,7 @@ u64 free_pages_settled(void)
 {
 	u64 now = free_pages(), last = now;
 
-	for (int same = 0; same < 3; same = now == last ? same + 1 : 0) {
+	for (int same = 0; same < 6; same = now == last ? same + 1 : 0) {
 		struct sched_poll poll = { .timeout = system_time() + 20 * MS };
 
 		last = now;

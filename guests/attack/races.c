@@ -13,7 +13,7 @@ static u64 *page, *tables[4];
 static volatile u64 *at;
 static u64 turn, wins;
 
-static bool fine(long rc, long a, long b)
+bool fine(long rc, long a, long b)
 {
 	if (!rc || rc == a || rc == b)
 		return true;

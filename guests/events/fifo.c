@@ -160,6 +160,7 @@ TEST(fifo_priority)
 	op.priority = EVTCHN_FIFO_MAX_QUEUES;
 	CHECK_EQ(event_op(EVTCHNOP_set_priority, &op), -EINVAL);
 	CHECK_EQ(port_close(op.port), 0);
+	CHECK_EQ(event_op(EVTCHNOP_set_priority, &op), -EACCES);
 	op.port = 0xffffffff;
 	op.priority = 2;
 	CHECK_EQ(event_op(EVTCHNOP_set_priority, &op), -EINVAL);

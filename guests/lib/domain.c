@@ -2,6 +2,12 @@
 // Another domain, never run: for frames, ports and grants that are not ours.
 #include "lib/guest.h"
 #include <xen/domctl.h>
+#include <xen/sysctl.h>
+
+#define MS	 1000000ul
+#define PATIENCE (5000 * MS)
+
+static unsigned int made;
 
 long domctl(struct xen_domctl *op)
 {
@@ -25,6 +31,7 @@ domid_t domain_create_of(unsigned int bits)
 	domid_t id = op.domain;
 	long rc;
 
+	made++;
 	op.cmd = XEN_DOMCTL_set_address_size;
 	op.u.address_size.size = bits;
 	do {
@@ -65,4 +72,40 @@ void domain_destroy(domid_t id)
 		rc = domctl(&op);
 	} while (rc == -ERESTART);
 	CHECK_EQ(rc, 0);
+}
+
+// How many there are, dying ones too, and the last one of them.
+static unsigned int domains_count(struct xen_domctl_getdomaininfo *last)
+{
+	static struct xen_domctl_getdomaininfo info[8];
+	static struct xen_sysctl op;
+
+	memset(&op, 0, sizeof(op));
+	op.cmd = XEN_SYSCTL_getdomaininfolist;
+	op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+	op.u.getdomaininfolist.max_domains = ARRAY_SIZE(info);
+	set_xen_guest_handle(op.u.getdomaininfolist.buffer, info);
+	CHECK_EQ(HC1(__HYPERVISOR_sysctl, &op), 0);
+	*last = info[op.u.getdomaininfolist.num_domains - 1];
+	return op.u.getdomaininfolist.num_domains;
+}
+
+// Of the domains that the test made nothing is left: one that still has a frame
+// stays in the list.
+void test_after(void)
+{
+	u64 until = system_time() + PATIENCE;
+	struct xen_domctl_getdomaininfo last;
+
+	if (!made)
+		return;
+	made = 0;
+	while (domains_count(&last) > 1 && system_time() < until) {
+		struct sched_poll poll = { .timeout = system_time() + MS };
+
+		sched_op(SCHEDOP_poll, &poll);
+	}
+	if (domains_count(&last) > 1)
+		check_failed("domain", last.domain, "is left, %lu pages",
+			     (uptr)last.tot_pages);
 }

@@ -25,6 +25,7 @@ bool check_eq(const char *file, int line, const char *what, long long got,
 	      long long want);
 // How many, of the test that runs, and what the first one said (if first).
 unsigned int checks_failed(const char **first);
+void test_after(void); // runs behind each test, and may fail it
 // Ends the test as skipped.
 void test_skip(const char *why);
 

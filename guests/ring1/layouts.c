@@ -96,6 +96,8 @@ TEST(timer_and_poll)
 	struct sched_poll poll = { .nr_ports = 1 };
 	evtchn_port_t port;
 
+	// Its ticks come by the same port.
+	CHECK_EQ(vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL), 0);
 	CHECK_EQ(event_op(EVTCHNOP_bind_virq, &bind), 0);
 	port = bind.port;
 	set_xen_guest_handle(poll.ports, &port);

@@ -212,7 +212,24 @@ static long do_syscall(long x)
 	return x;
 }
 
-// AMD's, in compatibility mode.
+static bool intel(void)
+{
+	u32 a = 0, b, c, d;
+
+	__asm__("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+	return b == 0x756e6547;
+}
+
+// AMD's, in compatibility mode; Intel's has none there.
+static void check_syscall(void)
+{
+	trap_hook = answer;
+	if (intel())
+		CHECK_TRAP(user_call(do_syscall, 41), 6, 0);
+	else
+		CHECK_EQ(user_call(do_syscall, 41), 42);
+}
+
 TEST(syscall_callback)
 {
 	struct {
@@ -223,8 +240,7 @@ TEST(syscall_callback)
 
 	CHECK_TRAP(user_call(do_syscall, 1), 6, 0);
 	CHECK_EQ(HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
-	trap_hook = answer;
-	CHECK_EQ(user_call(do_syscall, 41), 42);
+	check_syscall();
 	r.type = CALLBACKTYPE_syscall;
 	CHECK_EQ(HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r),
 		 -ENOSYS);
@@ -238,10 +254,35 @@ TEST(ring_3_by_the_processor)
 	CHECK_TRAP(user_call(divide, 0), 0, 0);
 	CHECK_EQ(trap_last.regs.cs & 0xffff, FLAT_USER_CS);
 	CHECK_TRAP(user_call(store, (long)window(0)), 14, 6);
-	trap_hook = answer;
-	CHECK_EQ(user_call(do_syscall, 41), 42);
+	check_syscall();
 	CHECK_TRAP(user_call(clear_interrupts, 0), 13, 0);
 	native_iret = false;
+}
+
+static long do_sysenter(long flags)
+{
+	__asm__ volatile("pushfl; orl %0, (%%esp); popfl; sysenter"
+			 :
+			 : "r"(flags)
+			 : "memory", "cc");
+	return 0;
+}
+
+// Intel's, which clears neither NT nor TF nor AC; the way back is an iret.
+TEST(sysenter_callback)
+{
+	static const long flags[] = { 0, 0x4000, 0x40000, 0x100, 0x44100 };
+	struct {
+		u16 type, flags;
+		uptr cs, eip;
+	} r = { CALLBACKTYPE_sysenter, 0, FLAT_KERNEL_CS, (uptr)syscall_entry };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++)
+		CHECK_TRAP(user_call(do_sysenter, flags[i]), 13, 0);
+	CHECK_EQ(HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++)
+		CHECK_TRAP(user_call(do_sysenter, flags[i]),
+			   intel() ? VECTOR_SYSCALL : 13, 0);
 }
 
 static u32 upcalls;

@@ -4,6 +4,7 @@
 #include "access/access.h"
 #include "call/call.h"
 #include "dom/trace.h"
+#include "x86/panic.h"
 
 #define CALL(nr, name, kind32, what) [nr] = call_##name,
 static hypercall_t *const table[] = {
@@ -57,6 +58,14 @@ static inline long dispatch(hypercall_t *const *calls, u64 nr, u64 a1, u64 a2,
 	return fn ? fn(a1, a2, a3, a4, a5) : -ENOSYS;
 }
 
+// No call leaves a lock, interrupts off, or the guest's memory open to us.
+static inline void assert_call_ended(void)
+{
+	spin_assert_none_held();
+	ASSERT((read_flags() & (FLAG_IF | FLAG_AC)) == FLAG_IF);
+	ASSERT(!this_cpu(batch).entry);
+}
+
 void hypercall(struct cpu_regs *regs)
 {
 	if (unlikely(READ_ONCE(trace_on)))
@@ -64,6 +73,7 @@ void hypercall(struct cpu_regs *regs)
 			   regs->rdx);
 	regs->rax = (u64)dispatch(table, regs->rax, regs->rdi, regs->rsi,
 				  regs->rdx, regs->r10, regs->r8);
+	assert_call_ended();
 }
 
 void hypercall32(struct cpu_regs *regs)
@@ -74,6 +84,7 @@ void hypercall32(struct cpu_regs *regs)
 	regs->rax = (u32)dispatch(table32, (u32)regs->rax, (u32)regs->rbx,
 				  (u32)regs->rcx, (u32)regs->rdx,
 				  (u32)regs->rsi, (u32)regs->rdi);
+	assert_call_ended();
 }
 
 long call_again_with(u32 nr, const u64 *args, unsigned int n)

@@ -154,7 +154,8 @@ int evtchn_expand_array(const struct evtchn_expand_array *op)
 	return 0;
 }
 
-// Takes effect when the event is linked the next time. -EINVAL, -ENOSYS.
+// Takes effect when the event is linked the next time. -EINVAL, -ENOSYS;
+// -EACCES: the port is closed.
 int evtchn_set_priority(const struct evtchn_set_priority *op)
 {
 	struct evtchn *c = evtchn_find(currd, op->port);
@@ -163,6 +164,8 @@ int evtchn_set_priority(const struct evtchn_set_priority *op)
 		return -EINVAL;
 	if (!READ_ONCE(currd->evtchn->fifo))
 		return -ENOSYS;
+	if (!evtchn_usable(c))
+		return -EACCES;
 	if (op->priority > EVTCHN_FIFO_PRIORITY_MIN)
 		return -EINVAL;
 	WRITE_ONCE(c->priority, (u8)op->priority);

@@ -261,6 +261,7 @@ bool page_lock(struct page_info *pg)
 			cpu_relax();
 			x = READ_ONCE(pg->type);
 		} else if (cas(&pg->type, &x, x | PGT_LOCKED)) {
+			table_lock_note(1);
 			return true;
 		}
 	}
@@ -268,6 +269,7 @@ bool page_lock(struct page_info *pg)
 
 void page_unlock(struct page_info *pg)
 {
+	table_lock_note(-1);
 	__atomic_fetch_and(&pg->type, ~PGT_LOCKED, __ATOMIC_SEQ_CST);
 }
 

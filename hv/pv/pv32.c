@@ -126,9 +126,11 @@ long call32_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 	struct {
 		u32 eax, eip, cs, eflags, esp, ss;
 	} f;
+	const u32 outer = offsetof(typeof(f), esp);
 
-	if (copy_from_guest(&f, at, offsetof(typeof(f), esp)) ||
-	    (!cs_is_ring1((u16)f.cs) && copy_struct_from_guest(&f, at)) ||
+	if (copy_from_guest(&f, at, outer) ||
+	    (!cs_is_ring1((u16)f.cs) &&
+	     copy_from_guest(&f.esp, at + outer, sizeof(f) - outer)) ||
 	    !(f.cs & 3) || f.eflags & FLAG_VM) {
 		domain_crash(v->domain, "iret frame at %#lx", at);
 		return 0;
@@ -140,7 +142,7 @@ long call32_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 	regs->cs = (u16)f.cs;
 	regs->rflags =
 		(f.eflags & ~(FLAG_IOPL | FLAG_VIF | FLAG_VIP)) | FLAG_IF | 2;
-	regs->rsp = (u32)(at + offsetof(typeof(f), esp));
+	regs->rsp = (u32)(at + outer);
 	if (!cs_is_ring1(regs->cs)) {
 		regs->rsp = f.esp;
 		regs->ss = (u16)f.ss;

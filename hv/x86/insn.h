@@ -116,12 +116,17 @@ static inline void irq_restore(u64 flags)
 		__asm__ volatile("sti" ::: "memory");
 }
 
-static inline bool irq_enabled(void)
+static inline u64 read_flags(void)
 {
 	u64 flags;
 
 	__asm__ volatile("pushf; pop %0" : "=r"(flags));
-	return flags & FLAG_IF;
+	return flags;
+}
+
+static inline bool irq_enabled(void)
+{
+	return read_flags() & FLAG_IF;
 }
 
 static inline u64 rdtsc(void)

@@ -28,6 +28,7 @@ struct cpu_info {
 	u32 softirq_pending; // set from any CPU by atomic or
 	u32 held_locks;	     // debug builds: ranks held, see x86/spinlock.c
 	bool relaxed;	     // SMEP and SMAP are off, for ring 1
+	u16 table_locks;     // debug builds: page tables locked
 	u64 cr3_hv;	     // what a way in loads, 0: nothing (docs/xpti.md)
 	struct tss tss;	     // here, as guests' tables always show this page
 };

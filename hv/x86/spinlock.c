@@ -29,16 +29,20 @@ static void rank_leave(struct spinlock *l)
 
 void spin_assert_none_held(void)
 {
-	if (cpu_info()->held_locks)
-		panic("locks held on the way out: %#x", cpu_info()->held_locks);
+	struct cpu_info *ci = cpu_info();
+
+	if (ci->held_locks || ci->table_locks)
+		panic("locks held on the way out: %#x, %u tables",
+		      ci->held_locks, ci->table_locks);
+}
+
+void table_lock_note(int n)
+{
+	cpu_info()->table_locks += (u16)n;
 }
 #else
 #define rank_enter(l) ((void)0)
 #define rank_leave(l) ((void)0)
-
-void spin_assert_none_held(void)
-{
-}
 #endif
 
 void spin_lock(struct spinlock *l)

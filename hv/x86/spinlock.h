@@ -104,8 +104,20 @@ static inline void spin_guard_end(struct spin_guard *g)
 		irq_restore(g->flags);
 }
 
-// Debug builds: panics when this CPU holds any lock (asked at each way out
-// to a guest).
+#ifdef DEBUG
+// Panics when this CPU holds any lock, a page table's too: asked behind each
+// hypercall and at each way out to a guest.
 void spin_assert_none_held(void);
+// A page table's lock is taken (1) or let go (-1).
+void table_lock_note(int n);
+#else
+static inline void spin_assert_none_held(void)
+{
+}
+
+static inline void table_lock_note(int n)
+{
+}
+#endif
 
 #endif

@@ -151,6 +151,45 @@ static void cut_reset(void)
 	finish();
 }
 
+/* Where no lock is held another vcpu binds a port, once. */
+static unsigned bind_at, chances;
+static bool binding;
+
+static void bind_meanwhile(void)
+{
+	struct evtchn_bind_ipi b = { 0, 0 };
+
+	if (locks || binding || chances++ != bind_at)
+		return;
+	binding = true;
+	CHECK(!evtchn_bind_ipi(&b));
+	binding = false;
+}
+
+/* A port that is there when the FIFO ABI goes could be one that the other ABI
+ * has no word for. */
+static void reset_and_bind(void)
+{
+	struct evtchn_init_control c = { .control_gfn = 1, .offset = 8 };
+	const struct evtchn_domain *e;
+	int rc;
+
+	for (bind_at = 0; !bind_at || bind_at < chances; bind_at++) {
+		start();
+		e = dom[0].evtchn;
+		CHECK(!evtchn_init_control(&c));
+		chances = 0;
+		lock_hook = bind_meanwhile;
+		rc = evtchn_reset(&dom[0], false);
+		lock_hook = NULL;
+		CHECK(rc == (e->fifo ? -EAGAIN : 0));
+		/* The last chance comes after it all. */
+		CHECK(!e->active == (bind_at != chances - 1 && !rc));
+		finish();
+	}
+	CHECK(bind_at > 2);
+}
+
 static void fifo(void)
 {
 	struct evtchn_init_control c = { .control_gfn = 1, .offset = 8 };
@@ -270,4 +309,5 @@ static void cpu_leaves(void)
 }
 
 UNIT_MAIN(UNIT(interdomain), UNIT(virqs), UNIT(polling), UNIT(port_limits),
-	  UNIT(cut_reset), UNIT(fifo), UNIT(pirqs), UNIT(cpu_leaves))
+	  UNIT(cut_reset), UNIT(fifo), UNIT(reset_and_bind), UNIT(pirqs),
+	  UNIT(cpu_leaves))

@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: MIT
 /* Grant entries: every value of flags against every use, both versions, by a
  * model written down separately; release brings back what was before; an
- * entry that another thread flips never gives a right it does not grant. */
+ * entry that its granter changes between any two steps, or another thread
+ * flips, never gives a right it does not grant. */
 #define HOST_TEST
 #include <pthread.h>
 
 #include "../../hv/lib/types.h"
-#include "../../hv/grant/entry.c"
 #include "unit.h"
+
+/* Before each access to the shared words the granter may do something. */
+static void step(void);
+#undef READ_ONCE
+#define READ_ONCE(x)	       (step(), *(const volatile typeof(x) *)&(x))
+#define __atomic_fetch_or(...) (step(), __atomic_fetch_or(__VA_ARGS__))
+#define __atomic_compare_exchange_n(...) \
+	(step(), __atomic_compare_exchange_n(__VA_ARGS__))
+#include "../../hv/grant/entry.c"
+#undef __atomic_fetch_or
+#undef __atomic_compare_exchange_n
 
 #define MARKS (GTF_reading | GTF_writing)
 
@@ -107,6 +118,51 @@ static void every_entry(void)
 			with_use((u16)flags, n);
 }
 
+/* The granter's change comes before this step; 0: not any more. */
+static unsigned come_in;
+static struct world *target;
+static u32 new_head;
+
+static void step(void)
+{
+	if (come_in && !--come_in)
+		target->head = new_head | (target->v2 ? 0 : marks(target));
+}
+
+/* Nobody uses it; whenever the change comes, it counts. */
+static void changed_at(unsigned at, u32 old, u32 new, unsigned n)
+{
+	struct world w = { .v2 = n & 1, .head = old | 7 << 16 }, then = w;
+	struct grant_want want = {
+		.domid = 7, .write = n & 2, .whole = n & 4, .direct = n & 12
+	};
+	struct grant_words gw = words(&w);
+	u16 flags;
+	bool ok;
+
+	target = &w;
+	come_in = at;
+	new_head = new | 7 << 16;
+	ok = grant_entry_claim(&gw, &w.a, &want, &flags) == GNTST_okay;
+	if (at && !come_in)
+		then.head = new_head;
+	CHECK(ok == may(&then, &want));
+	CHECK(!ok || flags == (u16)then.head);
+	CHECK(ok || !marks(&w));
+	come_in = 0;
+}
+
+static void every_step(void)
+{
+	const u32 all = GTF_type_mask | GTF_readonly | GTF_sub_page;
+
+	for (u32 old = 0; old <= all; old++)
+		for (u32 new = 0; new <= all; new ++)
+			for (unsigned i = 0; i < 6 * 16; i++)
+				if (!((old | new) & ~all))
+					changed_at(i / 16, old, new, i % 16);
+}
+
 static void too_many(void)
 {
 	struct world w = { .head = GTF_permit_access | 7 << 16 };
@@ -198,4 +254,5 @@ static void races(void)
 	race(true);
 }
 
-UNIT_MAIN(UNIT(every_entry), UNIT(too_many), UNIT(transfers), UNIT(races))
+UNIT_MAIN(UNIT(every_entry), UNIT(every_step), UNIT(too_many), UNIT(transfers),
+	  UNIT(races))

@@ -160,6 +160,8 @@ static void do_send(u32 port, u32 unused)
 	struct binding b = mine(port)->b;
 	int rc = evtchn_send(currd, port);
 
+	if (!alone)
+		return;
 	if (b.state == EVTCHNSTAT_interdomain)
 		CHECK(!rc && pending(b.remote->id, b.nr));
 	else if (b.state == EVTCHNSTAT_ipi)
@@ -177,7 +179,7 @@ static void do_virq_send(u32 virq, u32 vcpu)
 		virq_send_vcpu(&vcpus[0][vcpu], virq);
 	else
 		virq_send_global(virq);
-	CHECK(!port || pending(0, port));
+	CHECK(!alone || !port || pending(0, port));
 }
 
 static void do_interrupt(u32 pirq, u32 unused)
@@ -255,8 +257,8 @@ static void act(const struct action *a)
 }
 
 // The other CPU: comes in before a lock is taken or after it was let go, with
-// one action. The first and the last chance are none: what comes then comes
-// before or after it all.
+// one action. The last chance is none, as what comes then comes after it all;
+// so is the first, but for senders, who have looked up a port by then.
 #define POINTS 10
 static unsigned int chances, come_at;
 static bool binding_at[POINTS]; // evtchn_lock is held: it may only send
@@ -313,7 +315,7 @@ static void with_another(unsigned int state, const struct action *a)
 
 	alone = false;
 	memcpy(binding, binding_at, sizeof(binding));
-	for (come_at = 1; come_at + 1 < n; come_at++)
+	for (come_at = !a->sender; come_at + 1 < n; come_at++)
 		for (u32 i = 0; i < ARRAY_SIZE(actions); i++) {
 			other = &actions[i];
 			if (may_meet(a, other) &&
@@ -341,8 +343,7 @@ static void expand(unsigned int state)
 	end_both(state);
 	for (u32 i = 0; i < ARRAY_SIZE(actions) && !unit_bad; i++) {
 		run(state, &actions[i]);
-		if (!actions[i].sender)
-			with_another(state, &actions[i]);
+		with_another(state, &actions[i]);
 		if (unit_bad)
 			printf("state %u, action %u\n", state, i);
 	}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// Flags that a guest brings along on each way in: nested task, alignment
+// check, direction, single step. The way out is an iret in ring 0, which NT
+// would make a fault.
+#include "attack/attack.h"
+#include <xen/callback.h>
+
+#define TF   0x100ul
+#define DF   0x400ul
+#define NT   0x4000ul
+#define AC   0x40000ul
+#define ALL  (DF | NT | AC)
+#define KEPT (NT | AC)
+
+__asm__("flags_load_code:\n" // (flags, nr): a call with these flags
+	"	mov %rsi, %rax\n"
+	"	pushfq\n"
+	"	or %rdi, (%rsp)\n"
+	"	popfq\n"
+	"	xor %edi, %edi\n"
+	"	xor %esi, %esi\n"
+	"	syscall\n"
+	"	pushfq\n"
+	"	pop %rdx\n"
+	"	mov %rdx, flags_after\n"
+	"	pushq $0x202\n"
+	"	popfq\n"
+	"	ret\n"
+	"flags_ud2:\n" // (flags)
+	"	pushfq\n"
+	"	or %rdi, (%rsp)\n"
+	"	popfq\n"
+	"	ud2\n"
+	"flags_int80:\n" // (flags)
+	"	pushfq\n"
+	"	or %rdi, (%rsp)\n"
+	"	popfq\n"
+	"	int $0x80\n"
+	"flags_sysenter:\n" // (flags)
+	"	pushfq\n"
+	"	or %rdi, (%rsp)\n"
+	"	popfq\n"
+	"	sysenter\n"
+	"	ud2\n");
+extern u64 flags_after;
+u64 flags_after;
+long flags_load_code(u64 flags, u64 nr);
+void flags_ud2(u64 flags);
+void flags_int80(u64 flags);
+long flags_sysenter(long flags);
+
+TEST(flags_at_hypercalls)
+{
+	long version = version_op(XENVER_version, NULL);
+
+	CHECK_EQ(flags_load_code(ALL, __HYPERVISOR_xen_version), version);
+	CHECK_EQ(flags_after & ALL, ALL);
+	CHECK_EQ(flags_load_code(NT, 1000), -ENOSYS);
+	CHECK_EQ(flags_after & NT, NT);
+}
+
+static long user_nothing(long arg)
+{
+	return arg;
+}
+
+// The call that returns to user mode leaves by iret, which NT makes a fault.
+TEST(flags_at_iret)
+{
+	__asm__ volatile("pushfq\n\torq %0, (%%rsp)\n\tpopfq" ::"i"(NT)
+			 : "memory", "cc");
+	CHECK_EQ(user_call(user_nothing, 5), 5);
+	__asm__ volatile("pushq $0x202\n\tpopfq" ::: "memory", "cc");
+}
+
+// Handlers find them cleared, but for DF; their frames have them.
+TEST(flags_at_traps)
+{
+	CHECK_TRAP(flags_ud2(KEPT), 6, 0);
+	CHECK_EQ(trap_last.regs.rflags & KEPT, KEPT);
+	CHECK_TRAP(flags_int80(KEPT), VECTOR_SOFT, 0);
+	CHECK_EQ(trap_last.regs.rflags & KEPT, KEPT);
+}
+
+static bool intel(void)
+{
+	u32 a = 0, b, c, d;
+
+	__asm__("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+	return b == 0x756e6547;
+}
+
+static long user_sysenter(long flags)
+{
+	return flags_sysenter(flags);
+}
+
+// Intel's has it in 64-bit code, and clears neither NT nor TF nor AC. Without
+// a callback it is as if there were no such instruction.
+TEST(flags_at_sysenter)
+{
+	static const u64 flags[] = { 0, NT, AC, TF, NT | AC | TF };
+	struct callback_register r = { .type = CALLBACKTYPE_sysenter,
+				       .address = (u64)syscall_entry };
+	u64 none = intel() ? 13 : 6;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
+		CHECK_TRAP(user_call(user_sysenter, (long)flags[i]), none, 0);
+		CHECK_EQ(version_op(XENVER_pagesize, NULL), PAGE_SIZE);
+	}
+	CHECK_EQ(HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
+		CHECK_TRAP(user_call(user_sysenter, (long)flags[i]),
+			   intel() ? VECTOR_SYSCALL : 6, 0);
+		CHECK_EQ(version_op(XENVER_pagesize, NULL), PAGE_SIZE);
+	}
+	r.address = 0;
+	CHECK_EQ(HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
+}
