@@ -48,11 +48,28 @@ void test_skip(const char *why)
 	jump_to(&leave);
 }
 
+// What the command line says about a test: not in this place.
+static bool left_out(const struct test *t)
+{
+	char word[64];
+
+	snprintf(word, sizeof(word), "not:%s", t->name);
+	if (!has_word(word))
+		return false;
+	printf("TEST %s SKIP for Dom0\n", t->name);
+	return true;
+}
+
 static void run(const struct test *t)
 {
-	struct jump *outer = trap_catch_begin(&leave);
+	struct jump *outer;
+
+	if (left_out(t))
+		return;
+	outer = trap_catch_begin(&leave);
 
 	failures = 0;
+	calls_clear();
 	skip_reason[0] = 0;
 	trap_last.regs.vector = NO_TRAP;
 	if (!jump_set(&leave))
@@ -66,6 +83,7 @@ static void run(const struct test *t)
 	trap_hook = NULL;
 	event_hook = NULL;
 	event_mask_all();
+	calls_tell();
 	if (skip_reason[0] && !failures) {
 		printf("TEST %s SKIP %s\n", t->name, skip_reason);
 	} else if (failures) {
