@@ -34,7 +34,7 @@ OPT      = $(if $(filter $(COLD),$*),-Os) \
 	$(if $(filter boot/dom0 mm/boot,$*),-mstringop-strategy=libcall)
 
 .DELETE_ON_ERROR:
-.PHONY: all compiler release debug clean size test fuzz-host soak counts run dom0-image print-cflags install uninstall guests fmt
+.PHONY: all compiler release debug clean size test conformance fuzz-host soak counts run dom0-image print-cflags install uninstall guests fmt
 all: release debug
 release: build/ringlet
 debug: build/ringlet-debug
@@ -92,6 +92,15 @@ test:
 	@$(MAKE) --no-print-directory all size guests
 	@tools/dom0-image/build.sh
 	@python3 tests/run.py
+
+# The guests of guests/ on Ringlet and on Xen 4.17, compared; KEEP=1: and what was
+# found is kept, ONLY=guest. docs/conformance.md
+conformance: debug guests
+	@tools/deps.sh build run test
+	@tools/xen-oracle.sh
+	@python3 tests/conformance.py $(if $(KEEP),--keep) \
+		$(ONLY:%=--only %) $(JOBS:%=--jobs %)
+	@$(if $(KEEP),python3 tools/hypercalls.py && python3 tools/conformance.py)
 
 # Host fuzzers, TIME seconds each, or one of them: ONLY=elf. docs/fuzzing.md
 fuzz-host:

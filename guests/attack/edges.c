@@ -311,6 +311,7 @@ TEST(watch_arguments)
 	static xen_extraversion_t extra;
 
 	trap_hook = count_steps;
+	calls_told = false; // that would look at the list too
 	steps = 0;
 	list[0].op = list[1].op = __HYPERVISOR_xen_version;
 	watch(&list[1].op, WATCH_8_ACCESS);
@@ -320,6 +321,7 @@ TEST(watch_arguments)
 	watch(&extra, WATCH_8_ACCESS);
 	CHECK_EQ(version_op(XENVER_extraversion, &extra), 0);
 	watch_end();
+	calls_told = calls_wanted;
 	CHECK_EQ(steps, 0);
 	CHECK_EQ(list[1].result, version_op(XENVER_version, NULL));
 }

@@ -239,9 +239,8 @@ TEST(initialise_again)
 	make_context();
 	CHECK_EQ(initialise(), 0);
 	CHECK_EQ(initialise(), -EEXIST);
-	// Xen 4.17 keeps a reference for ever.
-	if (on_ringlet()) {
-		CHECK_EQ(page_set_rw(l4), 0);
+	// No reference is left.
+	if (CHECK_EQ(page_set_rw(l4), 0)) {
 		CHECK(page_exchange(l4));
 		page_free(l4);
 	}

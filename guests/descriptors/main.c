@@ -173,11 +173,9 @@ TEST(update)
 }
 
 // A call gate would let user mode into the hypervisor's view of the guest
-// kernel without a bounce; nothing uses them any more. Xen emulates them.
+// kernel without a bounce; nothing uses them any more.
 TEST(call_gates)
 {
-	if (!on_ringlet())
-		test_skip("Ringlet's own rule");
 	gdt_begin();
 	CHECK_EQ(set_gdt(virt_to_mfn(gdt), 512), 0);
 	CHECK_EQ(update_descriptor(virt_to_maddr(gdt) + 5 * 8, CALL_GATE),

@@ -134,5 +134,9 @@ void printf(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	HC3(__HYPERVISOR_console_io, CONSOLEIO_write, strlen(line), line);
+	if (in_domu())
+		ring_write(line, strlen(line));
+	else
+		HC3(__HYPERVISOR_console_io, CONSOLEIO_write, strlen(line),
+		    line);
 }

@@ -71,6 +71,11 @@ void printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // hypercall.c: number and up to five arguments, through the hypercall page.
 long hypercall5(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4, uptr a5);
+// calls.c
+extern bool calls_wanted, calls_told; // not told while user mode runs
+void call_note(uptr number, uptr a1, uptr a2, long answer);
+void calls_clear(void);
+void calls_tell(void);
 #define HC_ARG(x)	 ((uptr)(x))
 #define HC1(nr, a)	 hypercall5(nr, HC_ARG(a), 0, 0, 0, 0)
 #define HC2(nr, a, b)	 hypercall5(nr, HC_ARG(a), HC_ARG(b), 0, 0, 0)
@@ -93,13 +98,22 @@ long update_descriptor(u64 maddr, u64 descriptor);
 long set_gdt(u64 mfn, unsigned int entries); // of one frame
 #define mmuext_one(op) HC4(__HYPERVISOR_mmuext_op, op, 1, NULL, DOMID_SELF)
 
+// ring.c: the console of a DomU.
+void ring_write(const char *text, size_t size);
+void ring_flush(void); // all of it is read
+
 // start.c
 extern const struct start_info *start_info;
 extern struct shared_info *shared; // 2-level event words, clock
 void power_off(void) __attribute__((noreturn));
-// The few rules that are Ringlet's own are checked on Ringlet only; on other
-// hypervisors such a test skips.
+// For tests that another hypervisor does not survive, or where it says now this
+// and now that: they skip there. What differs otherwise is for
+// tests/conformance/differences.toml.
 bool on_ringlet(void);
+static inline bool in_domu(void)
+{
+	return !(start_info->flags & SIF_INITDOMAIN);
+}
 bool has_word(const char *word); // on the guest's command line
 
 // trap.c: registers at a trap, as entry.S stores them.

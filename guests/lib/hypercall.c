@@ -7,6 +7,7 @@ long hypercall5(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4, uptr a5)
 {
 	register u64 r10 __asm__("r10") = a4;
 	register u64 r8 __asm__("r8") = a5;
+	const uptr first = a1, second = a2;
 	u64 rax = nr;
 
 	// The page has 128 entries; a larger number goes in directly.
@@ -22,6 +23,8 @@ long hypercall5(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4, uptr a5)
 				   "+r"(r10), "+r"(r8)
 				 :
 				 : "rcx", "r11", "memory");
+	if (calls_told)
+		call_note(nr, first, second, (long)rax);
 	return (long)rax;
 }
 

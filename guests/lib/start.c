@@ -10,6 +10,8 @@ void power_off(void)
 {
 	struct sched_shutdown how = { .reason = SHUTDOWN_poweroff };
 
+	if (in_domu())
+		ring_flush();
 	for (;;)
 		sched_op(SCHEDOP_shutdown, &how);
 }
@@ -46,6 +48,7 @@ void guest_main(const struct start_info *info)
 	start_info = info;
 	trap_init();
 	event_init();
+	calls_wanted = calls_told = has_word("calls");
 	tests_run();
 	power_off();
 }

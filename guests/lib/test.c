@@ -55,11 +55,28 @@ __attribute__((weak)) void test_after(void)
 {
 }
 
+// What the command line says about a test: not in this place.
+static bool left_out(const struct test *t)
+{
+	char word[64];
+
+	snprintf(word, sizeof(word), "not:%s", t->name);
+	if (!has_word(word))
+		return false;
+	printf("TEST %s SKIP for Dom0\n", t->name);
+	return true;
+}
+
 static void run(const struct test *t)
 {
-	struct jump *outer = trap_catch_begin(&leave);
+	struct jump *outer;
+
+	if (left_out(t))
+		return;
+	outer = trap_catch_begin(&leave);
 
 	failures = 0;
+	calls_clear();
 	skip_reason[0] = 0;
 	trap_last.regs.vector = NO_TRAP;
 	if (!jump_set(&leave))
@@ -74,6 +91,7 @@ static void run(const struct test *t)
 	event_hook = NULL;
 	event_mask_all();
 	test_after();
+	calls_tell();
 	if (skip_reason[0] && !failures) {
 		printf("TEST %s SKIP %s\n", t->name, skip_reason);
 	} else if (failures) {

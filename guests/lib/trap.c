@@ -62,6 +62,7 @@ void trap_dispatch(struct regs *regs)
 		event_dispatch();
 		return;
 	}
+	calls_told = calls_wanted;
 	if (regs->vector == USER_RETURN_VECTOR && regs->rax == USER_RETURN)
 		user_returned(regs);
 	trap_last.regs = *regs;

@@ -34,8 +34,12 @@ long user_call_flags(user_fn *fn, long arg, uptr rflags)
 	stack[-1] = (uptr)user_return;
 	HC2(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS,
 	    kernel_stack + sizeof(kernel_stack));
-	if (!jump_set(&back))
+	if (!jump_set(&back)) {
+		if (calls_told)
+			call_note(__HYPERVISOR_iret, 0, 0, 0);
+		calls_told = false;
 		regs_resume(&regs);
+	}
 	return result;
 }
 

@@ -148,15 +148,11 @@ TEST(bad_bits_at_validation)
 }
 
 // RAM is mapped write-back or not at all: a second view of it with another
-// cache type would not be coherent. Xen lets Dom0 do it.
+// cache type would not be coherent.
 TEST(cache_bits)
 {
 	struct tree t = tree_make();
 
-	if (!on_ringlet()) {
-		tree_free(&t);
-		test_skip("Ringlet's own rule");
-	}
 	tree_hang(&t);
 	CHECK_EQ(refused(t.l1, 1, table_entry(t.page, PTE_RW), BITS_CACHE_L1),
 		 BITS_CACHE_L1);

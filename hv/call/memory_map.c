@@ -14,20 +14,6 @@
 
 struct e820_host e820_host;
 
-// PV guests are never populated on demand; tools ask all the same.
-static long pod(struct xen_pod_target *x, u64 target)
-{
-	struct domain *d __domain_ref = domain_get_self_or(x->domid);
-
-	if (!d)
-		return -ESRCH;
-	if (!currd->is_control)
-		return -EPERM;
-	x->tot_pages = READ_ONCE(d->account.total);
-	x->pod_cache_pages = x->pod_entries = 0;
-	return target > READ_ONCE(d->account.max) ? -EINVAL : 0;
-}
-
 // "No limit" is no error to 32-bit callers.
 static long pages_told(u64 n)
 {
@@ -167,7 +153,7 @@ static long op_set_memory_map(struct sub *s, struct xen_foreign_memory_map *x)
 	struct memory_map *m __heap_ref = NULL, *old;
 
 	if (x->map.nr_entries > E820_ENTRIES)
-		return -E2BIG;
+		return -EINVAL;
 	m = heap_alloc(sizeof(*m) + bytes);
 	if (!m)
 		return -ENOMEM;
@@ -250,12 +236,14 @@ static long op_acquire_resource(struct sub *s,
 	rc = remote_target(x->domid, &d);
 	if (rc)
 		return rc;
+	if (x->type > XENMEM_resource_vmtrace_buf)
+		return -EOPNOTSUPP;
 	s->d = d;
 	size = resource_size(d, x);
 	if (!size)
 		return -EINVAL;
 	if (handle_gva(x->frame_list))
-		return resource_list(s, x);
+		return x->nr_frames ? resource_list(s, x) : -EINVAL;
 	if (x->nr_frames || x->frame)
 		return -EINVAL;
 	return copy_to_guest(s->gva + offsetof(typeof(*x), nr_frames), &size,

@@ -218,6 +218,7 @@ static long callback_unset(const struct callback_unregister *r)
 	case CALLBACKTYPE_failsafe:
 	case CALLBACKTYPE_syscall:
 	case CALLBACKTYPE_sysenter:
+	case CALLBACKTYPE_syscall32:
 		return -EINVAL;
 	case CALLBACKTYPE_nmi:
 		return nmi_register(0);

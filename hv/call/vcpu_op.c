@@ -181,7 +181,8 @@ static long op_get_physid(struct sub *s, struct vcpu_none *a)
 	struct vcpu *v = s->v;
 	u32 apic;
 
-	if (!v->domain->is_hardware || cpumask_weight(v->affinity_hard) != 1)
+	if (!v->domain->is_hardware ||
+	    cpumask_weight(v->affinity_hard & cpu_online) != 1)
 		return -EINVAL;
 	apic = cpu_apic_id[v->cpu];
 	for (u32 i = 0; i < platform.nr_cpus; i++)

@@ -310,7 +310,7 @@ long domctl_sendtrigger(struct sub *s, struct xen_domctl_sendtrigger *a)
 	struct vcpu *v = domain_vcpu(s->d, a->vcpu);
 
 	if (!v)
-		return a->vcpu >= s->d->max_vcpus ? -EINVAL : -ESRCH;
+		return -ESRCH;
 	// Buttons of machines with such guests.
 	if (a->trigger == XEN_DOMCTL_SENDTRIGGER_POWER ||
 	    a->trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP)

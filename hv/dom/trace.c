@@ -201,7 +201,7 @@ int trace_switch(bool on)
 {
 	unsigned int cpu;
 
-	if (!ring_pages)
+	if (on && !ring_pages)
 		return -EINVAL;
 	for (cpu = 0; !on && cpu < nr_cpus; cpu++)
 		per_cpu(trace_ring, cpu).lost = 0;

@@ -140,8 +140,13 @@ int pv_hypercall_page_set(struct domain *d, u64 gmfn)
 	struct page_info *pg = frame_get_writable(m, &d->account);
 	void *page;
 
-	if (!pg)
-		return -EACCES;
+	if (!pg) {
+		pg = frame_get(m, &d->account);
+		if (!pg)
+			return -EINVAL;
+		page_put(pg);
+		return -EPERM;
+	}
 	page = map_frame(m);
 	hypercall_page_fill(page, d->pv32);
 	unmap_frame(page);

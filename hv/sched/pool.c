@@ -43,10 +43,8 @@ int sched_pool_create(u32 id)
 	if (id == POOL_ANY)
 		for (id = 0; sched_pool(id); id++)
 			;
-	if (id >= MAX_POOLS)
+	if (id >= MAX_POOLS || sched_pool(id))
 		return -ENOSPC;
-	if (sched_pool(id))
-		return -EEXIST;
 	sched_pools[id] = (struct cpupool){ .ratelimit_us = RATELIMIT_US,
 					    .exists = true };
 	return (int)id;

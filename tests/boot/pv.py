@@ -12,6 +12,7 @@ from lib.case import FAIL, PASS, ROOT, Case, Failure
 from lib.machine import HV_ARGS, Machine
 
 STATUS = r"\bTEST (\S+) (PASS|SKIP|FAIL)\b[ \t]*([^\n]*)\n"
+CALLS = r"^CALLS (\d+)\.(\d+)((?: \d+)*)\n"
 END = r"\bEND pass=(\d+) fail=(\d+)\s"
 
 # Which hypervisors a guest runs on; the name of the second carries the mark.
@@ -50,6 +51,14 @@ WITH_SMAP = {"attack": 2, "descriptors": 1, "pagetables": 1,
 BOCHS = "bochs isolated"
 IN_BOCHS = {"attack": 2, "ring132": 1, "traps": 1}
 SMAP_OPTIONS = {"cpu": "max", "newer": True, "words": "qemu10"}
+# Two vcpus where both have to share one CPU.
+ONE_CPU = {"cpus": 1, "words": "one-cpu",
+           "hv_args": HV_ARGS + " dom0_max_vcpus=2"}
+# The suite runs these guests once more, for tests that skip otherwise.
+AGAIN = {"attack": dict(SMAP_OPTIONS, cpus=2), "traps": SMAP_OPTIONS,
+         "smp": ONE_CPU}
+# They measure, and have no rule to be held against.
+MEASURING = ("bench", "cost")
 
 # Page-table isolation: on an Intel processor.
 ISOLATED = {"attack": 2, "crash": 1, "descriptors": 1, "events": 1, "grants": 1,
@@ -60,15 +69,21 @@ INTEL = "max,-smap,vendor=GenuineIntel"
 def verdicts(context, machine):
     """Collect verdict lines up to the END line, which must agree."""
     counts = {PASS: 0, FAIL: 0}
+    calls = {}
     while True:
-        match = machine.expect(f"{STATUS}|{END}")
-        name, status, detail, passed, failed = [
+        match = machine.expect(f"{STATUS}|{END}|{CALLS}")
+        name, status, detail, passed, failed, number, operation, answers = [
             (group or b"").decode("utf-8", "replace")
             for group in match.groups()]
-        if not name:
+        if number:
+            calls[int(number), int(operation)] = {
+                int(word) for word in answers.split()}
+        elif not name:
             break
-        counts[status] = counts.get(status, 0) + 1
-        context.report(name, status, detail.strip())
+        else:
+            counts[status] = counts.get(status, 0) + 1
+            context.report(name, status, detail.strip())
+            context.calls[name], calls = calls, {}
     if (counts[PASS], counts[FAIL]) != (int(passed), int(failed)):
         raise Failure(f"END says {passed} and {failed}, the lines say "
                       f"{counts[PASS]} and {counts[FAIL]}")
@@ -84,9 +99,9 @@ def guest_image(name, words=""):
 def guest_body(name, hv, words="", **machine_options):
     """Runs the guest in a machine of its own."""
     def body(context):
-        settings = dict({"memory": "512M"}, **machine_options)
+        options = dict({"memory": "512M"}, **machine_options)
         with Machine(context, hv=hv, modules=[guest_image(name, words)],
-                     **settings) as machine:
+                     **options) as machine:
             verdicts(context, machine)
     return body
 
@@ -99,29 +114,55 @@ def _bochs_body(name, cpus):
     return body
 
 
-def cases():
+def guests():
+    """Those that run in Dom0's place."""
     found = glob.glob(os.path.join(ROOT, "guests", "*", "main.c"))
+    names = (os.path.basename(os.path.dirname(path)) for path in found)
+    return sorted(name for name in names if name not in NOT_HERE)
+
+
+def settings(name):
+    """Options of its machine, and its timeout."""
+    options = dict(OPTIONS.get(name, {}))
+    return options, options.pop("timeout", 60)
+
+
+def suite():
+    """The guests of the conformance suite: all, in both widths."""
+    return ([name for name in guests() if name not in MEASURING] +
+            [name + "32" for name in GUESTS32])
+
+
+def suite_cases(guest, hv, image):
+    """One of them, which tells of its calls."""
+    options, timeout = settings(guest.removesuffix("32"))
+    more = dict(AGAIN.get(guest, {}))
+    words = more.pop("words", "") + " calls"
+    found = [Case(f"{hv}/{guest}",
+                  guest_body(guest, image, "calls", **options), timeout)]
+    if more:
+        found.append(Case(f"{hv}/{guest}-again", guest_body(
+            guest, image, words, **more), timeout))
+    return found
+
+
+def cases():
     result = []
-    for name in sorted(os.path.basename(os.path.dirname(p)) for p in found):
-        if name in NOT_HERE:
-            continue
-        options = dict(OPTIONS.get(name, {}))
-        timeout = options.pop("timeout", 60)
+    for name in guests():
+        options, timeout = settings(name)
         for hv, mark in IMAGES:
             result.append(Case(f"pv/{name}{mark}",
                                guest_body(name, hv, **options), timeout))
     for name in GUESTS32:
-        options = dict(OPTIONS.get(name, {}))
-        timeout = options.pop("timeout", 60)
+        options, timeout = settings(name)
         for hv, mark in IMAGES:
             body = guest_body(name + "32", hv, **options)
             result.append(Case(f"pv/{name}32{mark}", body, timeout))
     for name, cpus in IN_BOCHS.items():
         result.append(Case(f"pv/{name}-bochs", _bochs_body(name, cpus), 240))
     for name, cpus in WITH_SMAP.items():
-        options = dict(OPTIONS.get(name.removesuffix("32"), {}))
+        options, _ = settings(name.removesuffix("32"))
         options.update(SMAP_OPTIONS, cpus=cpus)
-        options.pop("timeout", None)
         body = guest_body(name, "ringlet-debug", **options)
         result.append(Case(f"pv/{name}-smap", body, 120))
     for name, cpus in ISOLATED.items():

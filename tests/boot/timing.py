@@ -8,11 +8,8 @@ from boot import dom0, pv
 from lib import devices
 from lib.bochs import Bochs
 from lib.case import Case, Failure
-from lib.machine import HV_ARGS
 from lib.monitor import Monitored
 
-# The guest with two vcpus where both have to share one CPU.
-ONE_CPU = {"words": "one-cpu", "hv_args": HV_ARGS + " dom0_max_vcpus=2"}
 # What the machine's clock says when it is switched on.
 RTC_BASE = "2031-05-06T07:08:09"
 RTC_SECONDS = 1935817689
@@ -108,7 +105,7 @@ def _deadline(cpus):
 def cases():
     return [
         Case("time/one-cpu" + mark,
-             pv.guest_body("smp", hv, cpus=1, **ONE_CPU), 60)
+             pv.guest_body("smp", hv, **pv.ONE_CPU), 60)
         for hv, mark in pv.IMAGES] + [Case("time/deadline", _deadline(2), 120),
                Case("time/dom0", _clock, 600),
                Case("time/interrupts", _interrupts, 480)]

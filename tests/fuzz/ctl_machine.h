@@ -59,6 +59,7 @@ GIVES(u64, frames_claimed, 1, void)
 GIVES(u32, sched_pool_id, 0, const struct domain *d)
 GIVES(cpumask_t, sched_pool_cpus, 3, const struct domain *d)
 GIVES(u32, sched_pool_domains, 1, const struct cpupool *p)
+GIVES(u32, pirq_count, 256, const struct domain *d)
 GIVES(int, pirq_irq, pirq < 40 ? (int)pirq : -1, struct domain *d, u32 pirq)
 GIVES(u32, pci_read, fuzz_below(65536), u16 bdf, unsigned int reg,
       unsigned int size)

@@ -56,6 +56,7 @@ class Context:
         os.makedirs(self.folder, exist_ok=True)
         self.log = open(self.log_path, "wb", buffering=0)
         self.results = []
+        self.calls = {}  # of tests of small guests: {call: answers}
         self.lock = threading.Lock()
 
     def left(self):

@@ -6,6 +6,7 @@ extern u8 hypercall_page[];
 
 long hypercall5(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4, uptr a5)
 {
+	const uptr first = a1, second = a2;
 	uptr rax = nr;
 
 	// The page has 128 entries; a larger number goes in directly.
@@ -21,6 +22,8 @@ long hypercall5(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4, uptr a5)
 				   "+S"(a4), "+D"(a5)
 				 :
 				 : "memory");
+	if (calls_told)
+		call_note(nr, first, second, (long)rax);
 	return (long)rax;
 }
 

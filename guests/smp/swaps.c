@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// Another vcpu changes the arguments of a call while it runs: what was checked
+// is what is done.
+#include "smp/smp.h"
+
+#define ENTRIES 64u
+#define ROUNDS	300
+#define SPAN	4000000000ul // ns, for all rounds of a test
+
+static volatile bool ending;
+static volatile u64 *volatile swapped; // the words of a list
+static u64 step, first, second;	       // their distance in words; two values
+static volatile u32 swaps;
+
+// One value and the other in each place.
+static long swap_words(void)
+{
+	while (!ending) {
+		for (u64 i = 0; i < ENTRIES; i++)
+			swapped[i * step] = swaps & 1 ? first : second;
+		swaps++;
+	}
+	return 0;
+}
+
+static void begin(volatile void *words, u64 distance, u64 one, u64 other)
+{
+	trap_hook = vcpu1_events;
+	swapped = words;
+	step = distance;
+	first = one;
+	second = other;
+	ending = false;
+	swaps = 0;
+	call_start(swap_words);
+	for (u64 until = system_time() + SPAN; !swaps && system_time() < until;)
+		sched_op(SCHEDOP_yield, NULL);
+}
+
+static void end(void)
+{
+	ending = true;
+	call_wait();
+	CHECK(swaps > 1);
+}
+
+// A frame that may be mapped, and one that nobody may have.
+TEST(swapped_updates)
+{
+	static struct mmu_update list[ENTRIES];
+	u8 *page = page_alloc();
+	const volatile u64 *entry = entry_of(page, 1);
+	u64 good = make_entry(virt_to_mfn(page), PTE_RO);
+	u64 bad = make_entry((u64)1 << 28, PTE_RW);
+	u64 until = system_time() + SPAN;
+
+	for (u32 i = 0; i < ENTRIES; i++)
+		list[i] = (struct mmu_update){ entry_maddr(page, 1), good };
+	begin(&list[0].val, sizeof(list[0]) / 8, good, bad);
+	for (int i = 0; i < ROUNDS && system_time() < until; i++) {
+		u32 done = 0;
+		long rc = HC4(__HYPERVISOR_mmu_update, list, ENTRIES, &done,
+			      DOMID_SELF);
+
+		CHECK(rc == 0 || rc == -EPERM);
+		CHECK_EQ(done == ENTRIES, rc == 0);
+		CHECK_EQ((*entry & PTE_FRAME) >> 12, virt_to_mfn(page));
+	}
+	end();
+	CHECK_EQ(page_set_rw(page), 0);
+	page_free(page);
+}
+
+// A call that there is, and one that there is not.
+TEST(swapped_multicall)
+{
+	static struct multicall_entry list[ENTRIES];
+	u64 until = system_time() + SPAN;
+
+	for (u32 i = 0; i < ENTRIES; i++) {
+		list[i] = (struct multicall_entry){
+			.op = __HYPERVISOR_xen_version,
+			.args = { XENVER_pagesize }
+		};
+	}
+	begin(&list[0].op, sizeof(list[0]) / 8, __HYPERVISOR_xen_version, 63);
+	for (int i = 0; i < ROUNDS && system_time() < until; i++) {
+		CHECK_EQ(HC2(__HYPERVISOR_multicall, list, ENTRIES), 0);
+		for (u32 k = 0; k < ENTRIES; k++)
+			CHECK((long)list[k].result == (long)PAGE_SIZE ||
+			      (long)list[k].result == -ENOSYS);
+	}
+	end();
+}
+
+// A length that stays in the page, and one that does not.
+TEST(swapped_copies)
+{
+	static struct gnttab_copy list[ENTRIES];
+	static u8 pages[2][PAGE_SIZE] __page_aligned;
+	u64 mfn = virt_to_mfn(pages[0]), until = system_time() + SPAN;
+	const volatile u64 *word = (volatile u64 *)&list[0].len;
+	u64 fits, flows;
+
+	for (u32 i = 0; i < ENTRIES; i++) {
+		list[i] =
+			(struct gnttab_copy){ .source = { .u.gmfn = mfn,
+							  .domid = DOMID_SELF },
+					      .dest = { .u.gmfn = mfn,
+							.domid = DOMID_SELF,
+							.offset = 4000 },
+					      .len = 96 };
+	}
+	// Length, flags and status are one word.
+	_Static_assert(offsetof(struct gnttab_copy, len) % 8 == 0, "one word");
+	fits = *word;
+	list[0].len = 97;
+	flows = *word;
+	memset(pages[1], 0x55, PAGE_SIZE);
+	begin(&list[0].len, sizeof(list[0]) / 8, fits, flows);
+	for (int i = 0; i < ROUNDS && system_time() < until; i++) {
+		CHECK_EQ(grant_op(GNTTABOP_copy, list, ENTRIES), 0);
+		CHECK_EQ(pages[1][0], 0x55);
+	}
+	end();
+}
