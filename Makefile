@@ -34,7 +34,7 @@ OPT      = $(if $(filter $(COLD),$*),-Os) \
 	$(if $(filter boot/dom0 mm/boot,$*),-mstringop-strategy=libcall)
 
 .DELETE_ON_ERROR:
-.PHONY: all compiler release debug clean size test fuzz-host soak counts run dom0-image print-cflags install uninstall guests fmt
+.PHONY: all compiler release debug clean size test fuzz fuzz-host soak counts run dom0-image print-cflags install uninstall guests fmt
 all: release debug
 release: build/ringlet
 debug: build/ringlet-debug
@@ -108,6 +108,14 @@ soak:
 	@python3 tests/run.py --only 'soak/*' --only life/killed \
 		--only load/peers --only memory/rounds \
 		--only dom0/domu-sched --only devices/block-debug --limit 21600
+
+# Random hypercalls, each seed a run: docs/fuzzing.md. RACE=1: another vcpu
+# changes their arguments meanwhile.
+fuzz:
+	@tools/deps.sh build run test
+	@$(MAKE) --no-print-directory debug guests
+	@python3 tests/fuzz.py $(SEEDS:%=--seeds=%) $(CALLS:%=--calls=%) \
+		$(FLOOR:%=--floor=%) $(if $(RACE),--race)
 
 # NAME=mine, then KERNEL=package, ADD="package package" or DISK=1 make another
 # image than that of the tests, build/dom0-mine: docs/dom0-image.md.

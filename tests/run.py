@@ -20,7 +20,8 @@ import traceback
 sys.dont_write_bytecode = True
 
 from boot import (bench, boot, console, cpus, ctrl_c, devices_domu, dom0,
-                  install, isolation, life, load, memory, pv, pv32, timing)
+                  fuzz, install, isolation, life, load, memory, pv, pv32,
+                  timing)
 from lib import local, proc
 from lib.case import (BUILD, FAIL, LOGS, PASS, ROOT, SKIP, Broken, Context,
                       Failure, Skipped)
@@ -62,7 +63,8 @@ def chosen(options):
              cpus.cases() + isolation.cases() + life.cases() +
              memory.cases() + load.cases() +
              devices_domu.cases() + ctrl_c.cases() + dom0.cases() +
-             timing.cases() + console.cases() + pv.cases() + pv32.cases())
+             timing.cases() + console.cases() + fuzz.cases() + pv.cases() +
+             pv32.cases())
     if options.only:
         return [case for case in cases if any(
             fnmatch.fnmatch(case.name, pattern) or pattern in case.name

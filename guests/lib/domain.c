@@ -9,9 +9,10 @@ long domctl(struct xen_domctl *op)
 	return HC1(__HYPERVISOR_domctl, op);
 }
 
-domid_t domain_create(void)
+domid_t domain_create_as(domid_t wanted)
 {
-	struct xen_domctl op = { .cmd = XEN_DOMCTL_createdomain };
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_createdomain,
+				 .domain = wanted };
 
 	op.u.createdomain.max_vcpus = 1;
 	op.u.createdomain.max_evtchn_port = 1023;
@@ -31,6 +32,11 @@ domid_t domain_create(void)
 	op.u.max_mem.max_memkb = 1024;
 	CHECK_EQ(domctl(&op), 0);
 	return id;
+}
+
+domid_t domain_create(void)
+{
+	return domain_create_as(0);
 }
 
 u64 domain_page(domid_t id, u64 pfn)

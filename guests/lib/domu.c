@@ -61,17 +61,20 @@ long domu_set_context(domid_t id, struct vcpu_guest_context *c)
 
 bool domu_make(struct domu *d, const void *code, const void *data, size_t size)
 {
+	d->id = domain_create();
+	return d->id != DOMID_INVALID && domu_build(d, code, data, size);
+}
+
+bool domu_build(struct domu *d, const void *code, const void *data, size_t size)
+{
 	static struct vcpu_guest_context context;
 
-	d->id = domain_create();
-	if (d->id == DOMID_INVALID)
-		return false;
 	d->code = domain_page(d->id, 0);
 	for (u64 i = 0; i < 4; i++)
 		d->tables[i] = domain_page(d->id, 1 + i);
 	d->stack = domain_page(d->id, 5);
 	d->data = domain_page(d->id, 6);
-	fill(d->id, d->code, code, 256);
+	fill(d->id, d->code, code, code ? 256 : 0);
 	fill(d->id, d->data, data, size);
 	build_tables(d);
 	domu_context(&context, d->tables[3]);

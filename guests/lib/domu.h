@@ -21,6 +21,10 @@ struct domu {
 // Built and paused, with a page that starts with this code and one with this
 // data (both 2 KiB at most); false: there is none.
 bool domu_make(struct domu *d, const void *code, const void *data, size_t size);
+// The same with a domain that is there, d->id, and has no pages yet; code may be
+// NULL.
+bool domu_build(struct domu *d, const void *code, const void *data,
+		size_t size);
 void domu_unpause(const struct domu *d);
 // Its context, all registers 0 but where it starts: kernel mode, DOMU_CODE.
 void domu_context(struct vcpu_guest_context *c, u64 base);

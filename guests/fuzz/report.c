@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// What came of the calls, by operation; and where the run was when it failed.
+#include "fuzz/fuzz.h"
+
+#define OPS	 256
+#define ERRORS	 135 // numbers of errors that are told apart
+#define STRETCH	 (100 * MS)
+#define PROGRESS 20000
+
+u64 call_number, call_seed;
+static struct {
+	u64 good;
+	u32 bad[ERRORS];
+} counts[OPS];
+static const struct op *rows[OPS];
+static u64 calls_wanted, longest, digest = 0xcbf29ce484222325ul;
+static const struct op *longest_op;
+static u64 longest_number;
+
+void report_init(u64 seed, u64 calls)
+{
+	call_seed = seed;
+	calls_wanted = calls;
+	printf("FUZZ seed=%lu calls=%lu %s\n", seed, calls,
+	       is_control ? "control" : "guest");
+}
+
+void broken(const char *format, ...)
+{
+	char text[160];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	check_failed("seed", (int)call_seed, "call %lu: %s", call_number, text);
+}
+
+static void hash(u64 value)
+{
+	digest = (digest ^ value) * 0x100000001b3ul;
+}
+
+void report_made(const struct call *c)
+{
+	hash(c->number);
+	for (int i = 0; i < 5; i++)
+		hash(c->args[i]);
+	for (size_t i = 0; i < c->size / 8; i++)
+		hash(c->words[i]);
+}
+
+void report_call(const struct call *c, long rc, u64 ns)
+{
+	u64 error = (u64)-rc;
+
+	rows[c->number] = c->op;
+	if (rc >= 0)
+		counts[c->number].good++;
+	else
+		counts[c->number].bad[error < ERRORS ? error : 0]++;
+	if (ns > longest) {
+		longest = ns;
+		longest_op = c->op;
+		longest_number = call_number;
+	}
+	if (call_number % PROGRESS == PROGRESS - 1)
+		printf("FUZZ at=%lu\n", call_number + 1);
+}
+
+static void show(unsigned int number)
+{
+	char line[380];
+	size_t n;
+
+	n = (size_t)snprintf(line, sizeof(line), "OP %s good=%lu",
+			     rows[number]->name, counts[number].good);
+	for (int i = 0; i < ERRORS && n < sizeof(line) - 20; i++)
+		if (counts[number].bad[i])
+			n += (size_t)snprintf(line + n, sizeof(line) - n,
+					      " E%d=%u", i,
+					      counts[number].bad[i]);
+	printf("%s\n", line);
+}
+
+void report_end(void)
+{
+	u64 good = 0;
+
+	for (unsigned int i = 0; i < OPS; i++) {
+		if (!rows[i])
+			continue;
+		good += counts[i].good;
+		show(i);
+	}
+	printf("FUZZ longest=%lu us: %s, call %lu\n", longest / 1000,
+	       longest_op ? longest_op->name : "none", longest_number);
+	if (longest > STRETCH && !has_word("race"))
+		broken("call %lu took %lu us", longest_number, longest / 1000);
+	printf("FUZZ done=%lu good=%lu digest=%lx\n", calls_wanted, good,
+	       digest);
+}
+
+u64 number_word(const char *name, u64 otherwise)
+{
+	const char *line = (const char *)start_info->cmd_line;
+	size_t n = strlen(name);
+	u64 value = 0;
+
+	for (; *line; line++) {
+		if (memcmp(line, name, n) || line[n] != '=')
+			continue;
+		for (line += n + 1; *line >= '0' && *line <= '9'; line++)
+			value = value * 10 + (u64)(*line - '0');
+		return value;
+	}
+	return otherwise;
+}
