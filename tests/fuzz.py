@@ -45,8 +45,9 @@ def arguments():
     parser.add_argument("--floor", type=int, default=0,
                         help="successes that each operation must have")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--race", action="store_true",
-                        help="another vcpu changes arguments")
+    parser.add_argument("--words", default="",
+                        help="race: another vcpu changes arguments; domu: in "
+                        "a domain without rights")
     parser.add_argument("--hours", type=float, default=4,
                         help="limit of one run (default: 4)")
     return parser.parse_args()
@@ -72,13 +73,13 @@ class Campaign:
             self.todo.put(seed)
 
     def _one(self, seed):
-        name = f"fuzz/{seed}" + ("-race" if self.options.race else "")
+        name = "/".join(["fuzz"] + self.options.words.split() + [str(seed)])
         case = Case(name, None, self.options.hours * 900)
         context = Context(case, self.folder)
         good, digest, problem = 0, "", ""
         try:
             counts, good, digest = fuzz.run(
-                context, seed, self.options.calls, self.options.race)
+                context, seed, self.options.calls, self.options.words)
             problem = "; ".join(detail for _, status, detail
                                 in context.results if status == FAIL)
         except (Failure, Broken, Skipped, proc.Stopped) as error:

@@ -127,6 +127,9 @@ void control_reset(void);
 void machine_reset(void);
 void machine_init(void);
 void leaks_check(void);
+u64 frames_count(void);
+// What was destroyed comes back by and by; else the run has failed.
+void frames_back(u64 want);
 void device_reset(void);
 void grants_init(void);
 void events_init(void);

@@ -4,7 +4,7 @@
 #include <xen/platform.h>
 #include <xen/sysctl.h>
 
-#define HEAP_PAGES 4
+#define HEAP_PAGES 4 // that the hypervisor's small objects may share
 
 static struct xen_sysctl *ctl(struct call *c)
 {
@@ -265,7 +265,7 @@ void machine_reset(void)
 
 // Those that are free, and the caller's own: a call that cannot say what frame
 // it gave has given it all the same.
-static u64 frames_count(void)
+u64 frames_count(void)
 {
 	struct xen_sysctl x = { .cmd = XEN_SYSCTL_physinfo };
 	domid_t self = DOMID_SELF;
@@ -286,25 +286,30 @@ void machine_init(void)
 	sysctl_call(&x);
 }
 
-// Without the victim, with all frames in place: always the same number, but for
-// pages that the hypervisor's small objects share. The first resets still come
-// to own what is kept for good. What was destroyed comes back by and by.
-void leaks_check(void)
+void frames_back(u64 want)
 {
-	static u64 first;
-	static unsigned int resets;
 	u64 now = frames_count();
 
-	if (++resets < 4)
-		first = now;
-	for (int i = 0; i < 100 && now + HEAP_PAGES < first; i++) {
+	for (int i = 0; i < 100 && now + HEAP_PAGES < want; i++) {
 		struct sched_poll poll = { .timeout = system_time() + MS };
 
 		sched_op(SCHEDOP_poll, &poll);
 		now = frames_count();
 	}
-	if (now + HEAP_PAGES < first)
-		broken("%lu frames free or mine, once %lu", now, first);
+	if (now + HEAP_PAGES < want)
+		broken("%lu frames free or mine, once %lu", now, want);
+}
+
+// Without the victim, with all frames in place: always the same number. The
+// first resets still come to own what is kept for good.
+void leaks_check(void)
+{
+	static u64 first;
+	static unsigned int resets;
+
+	if (++resets < 4)
+		first = frames_count();
+	frames_back(first);
 }
 
 #define OP(name, make)                                            \

@@ -68,18 +68,25 @@ void report_call(const struct call *c, long rc, u64 ns)
 		printf("FUZZ at=%lu\n", call_number + 1);
 }
 
+// In lines as short as a guest's may be.
 static void show(unsigned int number)
 {
-	char line[380];
+	char line[150];
 	size_t n;
 
 	n = (size_t)snprintf(line, sizeof(line), "OP %s good=%lu",
 			     rows[number]->name, counts[number].good);
-	for (int i = 0; i < ERRORS && n < sizeof(line) - 20; i++)
-		if (counts[number].bad[i])
-			n += (size_t)snprintf(line + n, sizeof(line) - n,
-					      " E%d=%u", i,
-					      counts[number].bad[i]);
+	for (int i = 0; i < ERRORS; i++) {
+		if (!counts[number].bad[i])
+			continue;
+		n += (size_t)snprintf(line + n, sizeof(line) - n, " E%d=%u", i,
+				      counts[number].bad[i]);
+		if (n < sizeof(line) - 20)
+			continue;
+		printf("%s\n", line);
+		n = (size_t)snprintf(line, sizeof(line), "OP %s good=0",
+				     rows[number]->name);
+	}
 	printf("%s\n", line);
 }
 
