@@ -58,11 +58,14 @@ static void make_unmap(struct call *c)
 	a->pirq = 16 + (int)below(chance(90) ? 8 : 200);
 }
 
+// Those of the first few places only: one that was told of is never forgotten.
 static void make_device(struct call *c)
 {
 	u8 *a = arg(c, 16);
 
 	a[1] = (u8)(below(6) << 3); // bus, devfn
+	if (c->op->cmd == PHYSDEVOP_manage_pci_add_ext)
+		((struct physdev_manage_pci_ext *)a)->is_virtfn = below(3);
 }
 
 static void make_segment(struct call *c)
@@ -76,8 +79,11 @@ static void make_add(struct call *c)
 {
 	struct physdev_pci_device_add *a = arg(c, sizeof(*a) + 8);
 
+	a->seg = (u16)(chance(90) ? 0 : below(5));
 	a->devfn = (u8)(below(6) << 3);
 	a->flags = below(8);
+	if (chance(10))
+		c->args[1] = nowhere();
 }
 
 static void make_eoi_page(struct call *c)
@@ -155,16 +161,16 @@ static const struct op ops[] = {
 	OP(eoi, make_pirq, 0),
 	OP(map_pirq, make_map, OP_CONTROL),
 	OP(unmap_pirq, make_unmap, OP_CONTROL),
-	OP(manage_pci_add, make_device, OP_CONTROL),
+	OP(manage_pci_add, make_device, OP_CONTROL | OP_EXACT),
 	OP(manage_pci_remove, make_device, OP_CONTROL),
 	OP(pirq_eoi_gmfn_v1, make_eoi_page, OP_EXACT),
 	OP(pirq_eoi_gmfn_v2, make_eoi_page, OP_EXACT),
 	OP(restore_msi, make_device, OP_CONTROL),
-	OP(manage_pci_add_ext, make_device, OP_CONTROL),
+	OP(manage_pci_add_ext, make_device, OP_CONTROL | OP_EXACT),
 	OP(setup_gsi, make_gsi, OP_CONTROL),
 	OP(get_free_pirq, make_free, OP_CONTROL),
 	OP(pci_mmcfg_reserved, make_window, OP_CONTROL),
-	OP(pci_device_add, make_add, OP_CONTROL),
+	OP(pci_device_add, make_add, OP_CONTROL | OP_EXACT),
 	OP(pci_device_remove, make_segment, OP_CONTROL),
 	OP(restore_msi_ext, make_segment, OP_CONTROL),
 	OP(dbgp_op, make_debug, OP_CONTROL),

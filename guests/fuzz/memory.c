@@ -153,6 +153,7 @@ static void make_exchange(struct call *c)
 		x->in.mem_flags = (u32)odd_value();
 	if (odd == 7)
 		IN[0] = max_frame - below(3);
+	c->keep[1] = (long)x->nr_exchanged;
 }
 
 static void done_exchange(struct call *c, long rc)
@@ -161,7 +162,8 @@ static void done_exchange(struct call *c, long rc)
 
 	if (page < 0)
 		return;
-	if (!rc && IN[0] == page_mfn(page))
+	// As it was asked to, it may have begun behind the end.
+	if (!rc && !c->keep[1] && IN[0] == page_mfn(page))
 		page_came(page, IN[1]);
 	else if (page_set_rw(pages[page].at))
 		page_vanished(page);

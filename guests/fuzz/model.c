@@ -161,9 +161,14 @@ void page_vanished(int page)
 
 void page_came(int page, u64 mfn)
 {
+	long rc = -EINVAL;
+
 	p2m()[virt_to_pfn(pages[page].at)] = mfn;
-	if (mfn >= max_frame || page_set_rw(pages[page].at)) {
-		broken("a frame came that cannot be mapped: %lx", mfn);
+	if (mfn < max_frame)
+		rc = page_set_rw(pages[page].at);
+	if (rc) {
+		broken("frame %lx came for page %d, mapping it is %ld", mfn,
+		       page, rc);
 		return;
 	}
 	mmu_update_one(mfn << 12 | MMU_MACHPHYS_UPDATE,
