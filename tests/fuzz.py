@@ -7,6 +7,7 @@ less often than that over all seeds. docs/fuzzing.md says more."""
 import argparse
 import os
 import queue
+import subprocess
 import sys
 import tempfile
 import threading
@@ -15,8 +16,11 @@ sys.dont_write_bytecode = True
 
 from boot import fuzz
 from lib import proc
-from lib.case import (BUILD, FAIL, LOGS, Broken, Case, Context, Failure,
+from lib.case import (BUILD, FAIL, LOGS, ROOT, Broken, Case, Context, Failure,
                       Skipped)
+
+sys.path.insert(0, os.path.join(ROOT, "bench"))
+import branches  # pylint: disable=wrong-import-position
 
 # Why an operation need not succeed, or cannot so often.
 EXEMPT = {
@@ -32,8 +36,10 @@ EXEMPT = {
         "version:build_id"],
     "not on this machine": [
         "physdev:pci_mmcfg_reserved", "physdev:prepare_msix",
-        "physdev:release_msix", "vcpu:get_physid"],
+        "physdev:release_msix"],
 }
+# Whose branches are counted against the floor.
+ROOMS = ("call", "pv", "grant", "evtchn")
 
 
 def arguments():
@@ -48,6 +54,9 @@ def arguments():
     parser.add_argument("--words", default="",
                         help="race: another vcpu changes arguments; domu: in "
                         "a domain without rights")
+    parser.add_argument("--branches", metavar="PERCENT", type=int, default=-1,
+                        help="record the hypervisor's branches: the rooms "
+                        f"{', '.join(ROOMS)} must have so much of them")
     parser.add_argument("--hours", type=float, default=4,
                         help="limit of one run (default: 4)")
     return parser.parse_args()
@@ -68,6 +77,8 @@ class Campaign:
         self.todo = queue.Queue()
         self.lock = threading.Lock()
         self.sums = {}
+        self.gone = set()
+        self.plugin = None
         self.good = self.failed = self.runs = 0
         for seed in seeds_of(options.seeds):
             self.todo.put(seed)
@@ -77,15 +88,20 @@ class Campaign:
         case = Case(name, None, self.options.hours * 900)
         context = Context(case, self.folder)
         good, digest, problem = 0, "", ""
+        record = os.path.join(context.folder, "branches")
+        more = (["-plugin", f"{self.plugin},out={record}"] if self.plugin
+                else [])
         try:
             counts, good, digest = fuzz.run(
-                context, seed, self.options.calls, self.options.words)
+                context, seed, self.options.calls, self.options.words, more)
             problem = "; ".join(detail for _, status, detail
                                 in context.results if status == FAIL)
         except (Failure, Broken, Skipped, proc.Stopped) as error:
             problem, counts = str(error) or "stopped", {}
         context.log.close()
         with self.lock:
+            if os.path.exists(record):
+                self.gone |= branches.ways(record)
             self._add(seed, counts, good, digest, problem, context)
 
     def _add(self, seed, counts, good, digest, problem, context):
@@ -111,6 +127,9 @@ class Campaign:
                 return
 
     def run(self):
+        if self.options.branches >= 0:
+            self.plugin = os.path.join(self.folder, "branches.so")
+            subprocess.run(branches.plugin_command(self.plugin), check=True)
         workers = [threading.Thread(target=self._work)
                    for _ in range(max(1, self.options.jobs))]
         for worker in workers:
@@ -120,8 +139,9 @@ class Campaign:
 
     def report(self):
         """The sums; how many operations are below the floor."""
-        exempt = {name: why for why, names in EXEMPT.items()
-                  for name in names}
+        exempt = sum(EXEMPT.values(), [])
+        if "domu" in self.options.words:
+            exempt += sum(EXEMPT_DOMU.values(), [])
         below = 0
         for name, numbers in sorted(self.sums.items()):
             errors = " ".join(f"{key}={number}" for key, number
@@ -137,6 +157,23 @@ class Campaign:
               f"{self.options.floor}")
         return below
 
+    def report_branches(self):
+        """True if one of ROOMS has less than it must."""
+        if self.options.branches < 0:
+            return False
+        for name, (went, are) in sorted(
+                branches.table(self.gone, by_room=False).items()):
+            print(f"BRANCHES {name:24} {went:5} of {are:5} "
+                  f"{100 * went // are:3} %")
+        rooms = branches.table(self.gone)
+        for name, (went, are) in sorted(rooms.items()):
+            print(f"BRANCHES {name:24} {went:5} of {are:5} "
+                  f"{100 * went // are:3} %")
+        went, are = [sum(rooms[name][i] for name in ROOMS) for i in (0, 1)]
+        print(f"BRANCHES {' '.join(ROOMS)}: {100 * went / are:.1f} %, floor "
+              f"{self.options.branches}")
+        return 100 * went < self.options.branches * are
+
 
 def main():
     options = arguments()
@@ -148,6 +185,7 @@ def main():
         finally:
             proc.end_all()
         below = campaign.report()
+        below += campaign.report_branches()
     return 1 if campaign.failed or below or not campaign.runs else 0
 
 

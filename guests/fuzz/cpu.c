@@ -219,7 +219,7 @@ static void make_iret(struct call *c)
 	frame[3] = chance(50) ? VGCF_in_syscall : 0;
 }
 
-long iret_call(const struct call *c)
+static long run_iret(struct call *c)
 {
 	struct iret_context frame = { .rflags = c->words[0],
 				      .cs = c->words[1],
@@ -274,7 +274,8 @@ static const struct op ops[] = {
 	  OP_CONTROL | OP_EXACT },
 	{ "multicall", make_multicall, NULL, __HYPERVISOR_multicall, 0, 16,
 	  OP_EXACT },
-	{ "iret", make_iret, NULL, __HYPERVISOR_iret, 0, 8, OP_EXACT },
+	{ "iret", make_iret, NULL, __HYPERVISOR_iret, 0, 8, OP_EXACT,
+	  run_iret },
 	VERSION(version),
 	VERSION(extraversion),
 	VERSION(compile_info),

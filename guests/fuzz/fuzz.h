@@ -17,6 +17,7 @@ struct op {
 	u16 nr, cmd;
 	u8 weight; // 0: 8
 	u8 flags;
+	long (*run)(struct call *c); // in place of a hypercall
 };
 #define OP_CONTROL 1 // for the control domain only
 #define OP_EXACT   2 // make() does the odd things itself
@@ -27,7 +28,8 @@ struct op_list {
 	unsigned int n;
 };
 extern const struct op_list table_ops, memory_ops, grant_ops, event_ops,
-	vcpu_ops, cpu_ops, control_ops, machine_ops, device_ops;
+	vcpu_ops, cpu_ops, control_ops, machine_ops, device_ops,
+	instruction_ops;
 
 #define ARG_BYTES 1024
 struct call {
@@ -158,6 +160,5 @@ void race_end(void);
 void race_init(void);
 
 long fuzz_hypercall(u64 nr, const u64 *args);
-long iret_call(const struct call *c); // cpu.c
 
 #endif

@@ -11,7 +11,7 @@
 
 static const struct op_list *const lists[] = {
 	&table_ops, &memory_ops,  &grant_ops,	&event_ops,  &vcpu_ops,
-	&cpu_ops,   &control_ops, &machine_ops, &device_ops,
+	&cpu_ops,   &control_ops, &machine_ops, &device_ops, &instruction_ops,
 };
 
 static struct turn {
@@ -103,9 +103,7 @@ static void perform(struct call *c)
 		       c->words[1], c->words[2], c->words[3]);
 	race_begin(c);
 	start = system_time();
-	rc = c->op->nr == __HYPERVISOR_iret
-		     ? iret_call(c)
-		     : fuzz_hypercall(c->op->nr, c->args);
+	rc = c->op->run ? c->op->run(c) : fuzz_hypercall(c->op->nr, c->args);
 	ns = system_time() - start;
 	race_end();
 	if (c->at >= 0 && c->seen)

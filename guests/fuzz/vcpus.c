@@ -3,6 +3,7 @@
 // gets a context.
 #include "fuzz/fuzz.h"
 #include "lib/cpu.h"
+#include <xen/domctl.h>
 
 #define SLEEPER 2
 
@@ -97,6 +98,32 @@ static void make_runstate(struct call *c)
 {
 	make_vcpu(c);
 	c->args[2] = OUT_AREA;
+}
+
+static void run_on(u64 cpus)
+{
+	struct xen_domctl x = { .cmd = XEN_DOMCTL_setvcpuaffinity };
+
+	x.u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD;
+	x.u.vcpuaffinity.cpumap_hard.bitmap.p = (void *)&cpus;
+	x.u.vcpuaffinity.cpumap_hard.nr_bits = 64;
+	domctl(&x);
+}
+
+// Only a vcpu that is bound to a CPU is told of it.
+static void make_physid(struct call *c)
+{
+	make_runstate(c);
+	if (is_control && chance(80))
+		run_on(1);
+}
+
+static void done_physid(struct call *c, long rc)
+{
+	(void)c;
+	(void)rc;
+	if (is_control)
+		run_on(~0ul);
 }
 
 static void make_area(struct call *c)
@@ -266,7 +293,8 @@ static const struct op ops[] = {
 	OP(stop_singleshot_timer, make_vcpu),
 	EXACT(register_vcpu_info, make_info),
 	OP(send_nmi, make_vcpu),
-	OP(get_physid, make_runstate),
+	{ "vcpu:get_physid", make_physid, done_physid, __HYPERVISOR_vcpu_op,
+	  VCPUOP_get_physid },
 	OP(register_vcpu_time_memory_area, make_area),
 	SCHED(yield, make_sched, NULL, 0),
 	SCHED(block, make_block, done_block, OP_EXACT),

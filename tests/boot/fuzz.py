@@ -32,16 +32,18 @@ def parse_op(text):
                   (field.partition("=") for field in fields)}
 
 
-def run(context, seed, calls, words="", hv="ringlet-debug"):
-    """One run: ({operation: {outcome: count}}, calls that succeeded, digest
-    of the calls). Raises what pv.verdicts() does."""
+def run(context, seed, calls, words="", more=()):
+    """One run, with further arguments of QEMU: ({operation: {outcome: count}},
+    calls that succeeded, digest of the calls). Raises what pv.verdicts()
+    does."""
     image = os.path.join("build", "guests", "fuzz")
     domu = "domu" in words
     modules = [(image, f"{words} seed={seed} calls={calls}")]
-    with Machine(context, hv=hv, memory="256M", cpus=2,
+    with Machine(context, hv="ringlet-debug", memory="256M", cpus=2,
                  hv_args=HV_ARGS + " dom0_mem=64M dom0_max_vcpus=4 noreboot"
                  " guest_loglvl=all",
-                 devices=["-nic", "none"] + ([] if "race" in words else EXACT),
+                 devices=["-nic", "none", *more] +
+                 ([] if "race" in words else EXACT),
                  modules=modules + ([(image, "")] if domu else [])) as machine:
         machine.must_not(r"(d0|d3000) crashes")
         counts = {}
