@@ -128,12 +128,14 @@ static void one(void)
 	perform(&c);
 }
 
-// Entries that the fuzzer's own doings bring.
+// Entries that the fuzzer's own doings bring: single steps and breakpoints, NMI,
+// a selector whose descriptor is gone.
 static bool hook(struct regs *regs)
 {
 	if (regs->vector == 1)
 		regs->rflags &= ~0x100ul; // one step is enough
-	return regs->vector == 1 || regs->vector == 2;
+	return regs->vector == 1 || regs->vector == 2 ||
+	       regs->vector == VECTOR_FAILSAFE;
 }
 
 static void run(u64 calls)

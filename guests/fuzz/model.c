@@ -2,6 +2,7 @@
 // What the fuzzer believes of its frames and addresses. It may err: then more
 // calls fail, until the next reset puts all in order.
 #include "fuzz/fuzz.h"
+#include "lib/store.h"
 
 struct page pages[PAGES];
 struct slot slots[SLOTS];
@@ -225,11 +226,16 @@ static void sandbox_make(void)
 void model_init(void)
 {
 	struct xen_machphys_mapping m = { 0 };
+	char text[STORE_TEXT];
 
 	memory_op(XENMEM_machphys_mapping, &m);
 	max_frame = m.max_mfn + 1;
 	is_control = start_info->flags & SIF_INITDOMAIN;
 	my_id = (domid_t)number_word("domid", 0);
+	// Built by a toolstack; the ports it has from there are reset later.
+	if (start_info->store_mfn && !is_control &&
+	    store_read(0, "domid", text) > 0)
+		my_id = (domid_t)number_of(text);
 	for (int i = 0; i < PAGES; i++)
 		pages[i] = (struct page){ pool[i], PLAIN, 0, false };
 	for (int i = 0; i < SLOTS; i++)

@@ -11,6 +11,7 @@ another vcpu that changes arguments (`race`) the two run at the same time. With
 guest, which has a verdict of its own."""
 import os
 
+from boot.dom0 import script_body
 from boot.pv import verdicts
 from lib.case import FAIL, Case, Crash, Failure
 from lib.machine import HV_ARGS, Machine
@@ -32,6 +33,25 @@ def parse_op(text):
                   (field.partition("=") for field in fields)}
 
 
+def _collect(context, machine):
+    """What one run says up to its verdict, as run() returns it."""
+    counts = {}
+    while True:
+        match = machine.expect(
+            r"\bOP ([^\n]*)\n|\bFUZZ done=\d+ good=(\d+) digest=(\S+)\n|"
+            r"^\(RL\) Dom0(?: crashed|'s watchdog| asked| powered)")
+        if match.group(2):
+            break
+        if not match.group(1):
+            raise Crash("CRASH: it ended in the middle")
+        name, numbers = parse_op(match.group(1).decode())
+        so_far = counts.setdefault(name, {})
+        for key, number in numbers.items():
+            so_far[key] = so_far.get(key, 0) + number
+    verdicts(context, machine)
+    return counts, int(match.group(2)), match.group(3).decode()
+
+
 def run(context, seed, calls, words="", more=()):
     """One run, with further arguments of QEMU: ({operation: {outcome: count}},
     calls that succeeded, digest of the calls). Raises what pv.verdicts()
@@ -46,23 +66,10 @@ def run(context, seed, calls, words="", more=()):
                  ([] if "race" in words else EXACT),
                  modules=modules + ([(image, "")] if domu else [])) as machine:
         machine.must_not(r"(d0|d3000) crashes")
-        counts = {}
-        while True:
-            match = machine.expect(
-                r"\bOP ([^\n]*)\n|\bFUZZ done=\d+ good=(\d+) digest=(\S+)\n|"
-                r"^\(RL\) Dom0(?: crashed|'s watchdog| asked| powered)")
-            if match.group(2):
-                break
-            if not match.group(1):
-                raise Crash("CRASH: it ended in the middle")
-            name, numbers = parse_op(match.group(1).decode())
-            so_far = counts.setdefault(name, {})
-            for key, number in numbers.items():
-                so_far[key] = so_far.get(key, 0) + number
-        verdicts(context, machine)
+        result = _collect(context, machine)
         if domu:
             verdicts(context, machine)
-    return counts, int(match.group(2)), match.group(3).decode()
+    return result
 
 
 def _body(seed, calls, words):
@@ -78,6 +85,21 @@ def _body(seed, calls, words):
     return body
 
 
+def _xl(context):
+    """In a guest of xl's, twice: the script fuzz."""
+    def twice(machine):
+        machine.must_not(r"d[1-9]\d* crashes")
+        for _ in range(2):
+            _collect(context, machine)
+
+    script_body("fuzz", "ringlet-debug", guests=True,
+                files={"boot/peer": "build/guests/peer",
+                       "boot/fuzz": "build/guests/fuzz"},
+                before=twice, words="ringlet.calls=200000",
+                hv_more="guest_loglvl=all")(context)
+
+
 def cases():
     return [Case(name, _body(seed, calls, words), 60)
-            for name, seed, calls, words in SHORT]
+            for name, seed, calls, words in SHORT] + [
+        Case("soak/fuzz-xl", _xl, 900)]
