@@ -16,6 +16,7 @@ static int page_bare(void)
 
 	if (page < 0)
 		return -1;
+	unpin_table(pages[page].at); // or it stays a table without an owner
 	page_unshare(page);
 	for (int i = 0; i < SLOTS; i++)
 		if (slots[i].page == page && !slots[i].granted)
