@@ -22,6 +22,7 @@ struct op {
 #define OP_CONTROL 1 // for the control domain only
 #define OP_EXACT   2 // make() does the odd things itself
 #define OP_STATUS  4 // the result stands in the argument: grants
+#define OP_COUNTS  8 // the result is how many were done: 0 is no success
 
 struct op_list {
 	const struct op *ops;
@@ -29,7 +30,7 @@ struct op_list {
 };
 extern const struct op_list table_ops, memory_ops, grant_ops, event_ops,
 	vcpu_ops, cpu_ops, control_ops, machine_ops, device_ops,
-	instruction_ops;
+	instruction_ops, once_ops;
 
 #define ARG_BYTES 1024
 struct call {
@@ -118,8 +119,10 @@ bool page_make_descriptors(int page);
 void page_vanished(int page);
 void page_came(int page, u64 mfn);
 bool frame_needed(u64 mfn);
+bool frame_is_extra(u64 mfn); // one without a place
 
 // The other parts' share in model_reset().
+void strays_reset(void);
 void tables_reset(void);
 void memory_reset(void);
 void grants_reset(void);
@@ -136,6 +139,9 @@ void device_reset(void);
 void grants_init(void);
 void events_init(void);
 void vcpus_init(void);
+
+// grants.c: 0, or GNTST_* of the first structure that has one.
+int grant_status(const struct call *c);
 
 // report.c
 void report_init(u64 seed, u64 calls);

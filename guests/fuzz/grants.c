@@ -502,6 +502,40 @@ void grants_reset(void)
 	table_clear();
 }
 
+// The first word of 16 bits there that is not 0.
+int grant_status(const struct call *c)
+{
+#define AT(type)                                                   \
+	{                                                          \
+		sizeof(struct type), offsetof(struct type, status) \
+	}
+	static const struct {
+		u16 size, at;
+	} at[] = {
+		[GNTTABOP_map_grant_ref] = AT(gnttab_map_grant_ref),
+		[GNTTABOP_unmap_grant_ref] = AT(gnttab_unmap_grant_ref),
+		[GNTTABOP_setup_table] = AT(gnttab_setup_table),
+		[GNTTABOP_transfer] = AT(gnttab_transfer),
+		[GNTTABOP_copy] = AT(gnttab_copy),
+		[GNTTABOP_query_size] = AT(gnttab_query_size),
+		[GNTTABOP_unmap_and_replace] = AT(gnttab_unmap_and_replace),
+		[GNTTABOP_get_status_frames] = AT(gnttab_get_status_frames),
+		[GNTTABOP_swap_grant_ref] = AT(gnttab_swap_grant_ref),
+	};
+#undef AT
+	u16 cmd = c->op->cmd;
+	short status;
+
+	if (!c->seen || cmd >= ARRAY_SIZE(at) || !at[cmd].size)
+		return 0;
+	for (size_t i = at[cmd].at; i + 2 <= c->size; i += at[cmd].size) {
+		memcpy(&status, c->bytes + i, sizeof(status));
+		if (status)
+			return status;
+	}
+	return 0;
+}
+
 #define OP(name, make, done, weight)                                     \
 	{                                                                \
 		"grant:" #name, make, done, __HYPERVISOR_grant_table_op, \

@@ -137,9 +137,9 @@ static void write_info(void)
 	info->nr_pt_frames = L1S + 3;
 	info->mfn_list = VA(list_pfn);
 	snprintf((char *)info->cmd_line, sizeof(info->cmd_line),
-		 "seed=%lu calls=%lu from=%lu domid=%u%s",
+		 "seed=%lu calls=%lu start=%lu from=%lu domid=%u%s",
 		 number_word("seed", 1), number_word("calls", 3000),
-		 number_word("from", ~0ul), ID,
+		 number_word("start", 0), number_word("from", ~0ul), ID,
 		 has_word("race") ? " race" : "");
 	window(WINDOW);
 }

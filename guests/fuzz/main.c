@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The fuzzer: seed=N calls=N on its command line; the same seed makes the same
 // calls. `race`: another vcpu changes arguments meanwhile (then not all of them
-// are the same). from=N: each call from that one on is printed.
+// are the same). start=N: the first one, of an epoch: what failed once may do so
+// again without all that was before. from=N: each call from that one on is
+// printed.
 #include "fuzz/fuzz.h"
 #include "fuzz/host.h"
 
@@ -10,8 +12,9 @@
 #define WHEEL	  4096
 
 static const struct op_list *const lists[] = {
-	&table_ops, &memory_ops,  &grant_ops,	&event_ops,  &vcpu_ops,
-	&cpu_ops,   &control_ops, &machine_ops, &device_ops, &instruction_ops,
+	&table_ops,  &memory_ops,      &grant_ops,   &event_ops,
+	&vcpu_ops,   &cpu_ops,	       &control_ops, &machine_ops,
+	&device_ops, &instruction_ops, &once_ops,
 };
 
 static struct turn {
@@ -140,7 +143,8 @@ static bool hook(struct regs *regs)
 
 static void run(u64 calls)
 {
-	for (call_number = 0; call_number < calls; call_number++) {
+	call_number = number_word("start", 0) / EPOCH * EPOCH;
+	for (; call_number < calls; call_number++) {
 		if (CATCH(one()))
 			broken("trap %lu, error %lx, rip %lx, rsp %lx, cr2 %lx",
 			       trap_last.regs.vector, trap_last.regs.error,

@@ -9,6 +9,14 @@
 static u64 extra[EXTRA];
 static unsigned int extras;
 
+bool frame_is_extra(u64 mfn)
+{
+	for (unsigned int i = 0; i < extras; i++)
+		if (extra[i] == mfn)
+			return true;
+	return false;
+}
+
 // A page that nothing maps any more; -1: none.
 static int page_bare(void)
 {
@@ -16,7 +24,9 @@ static int page_bare(void)
 
 	if (page < 0)
 		return -1;
-	unpin_table(pages[page].at); // or it stays a table without an owner
+	// A pin that nobody made on purpose. Some stay: strays_reset() has them.
+	if (chance(80))
+		unpin_table(pages[page].at);
 	page_unshare(page);
 	for (int i = 0; i < SLOTS; i++)
 		if (slots[i].page == page && !slots[i].granted)
@@ -66,6 +76,20 @@ static bool odd_reservation(struct xen_memory_reservation *r)
 	return true;
 }
 
+// One that is a table, and pinned.
+static int page_bare_pinned(void)
+{
+	int page = page_pick(SWAPPED, PAGES, PLAIN), level = 1 + (int)below(4);
+
+	if (page < 0 || !page_make_table(page, level))
+		return page_bare();
+	pin_table(level, pages[page].at);
+	if (update_va(pages[page].at, 0, UVMF_INVLPG))
+		return -1;
+	pages[page].kind = PLAIN; // what it is when it comes back
+	return page;
+}
+
 static void make_decrease(struct call *c)
 {
 	struct xen_memory_reservation *r = reservation(c);
@@ -76,7 +100,7 @@ static void make_decrease(struct call *c)
 	} else if (extras && chance(50)) {
 		IN[0] = extra[--extras];
 	} else {
-		c->keep[0] = page_bare();
+		c->keep[0] = chance(10) ? page_bare_pinned() : page_bare();
 		IN[0] = c->keep[0] < 0 ? max_frame : page_mfn((int)c->keep[0]);
 	}
 	for (int i = 1; i < 512; i++)
@@ -309,11 +333,14 @@ void memory_reset(void)
 
 static const struct op ops[] = {
 	{ "memory:decrease_reservation", make_decrease, done_decrease,
-	  __HYPERVISOR_memory_op, XENMEM_decrease_reservation, 12, OP_EXACT },
+	  __HYPERVISOR_memory_op, XENMEM_decrease_reservation, 12,
+	  OP_EXACT | OP_COUNTS },
 	{ "memory:populate_physmap", make_populate, done_populate,
-	  __HYPERVISOR_memory_op, XENMEM_populate_physmap, 12, OP_EXACT },
+	  __HYPERVISOR_memory_op, XENMEM_populate_physmap, 12,
+	  OP_EXACT | OP_COUNTS },
 	{ "memory:increase_reservation", make_increase, done_increase,
-	  __HYPERVISOR_memory_op, XENMEM_increase_reservation, 12, OP_EXACT },
+	  __HYPERVISOR_memory_op, XENMEM_increase_reservation, 12,
+	  OP_EXACT | OP_COUNTS },
 	{ "memory:exchange", make_exchange, done_exchange,
 	  __HYPERVISOR_memory_op, XENMEM_exchange, 12, OP_EXACT },
 	OP(maximum_ram_page, make_nothing),
@@ -321,6 +348,7 @@ static const struct op ops[] = {
 	OP(maximum_reservation, make_domid),
 	OP(maximum_gpfn, make_domid),
 	OP(machphys_mfn_list, make_mfn_list),
+	OP(machphys_compat_mfn_list, make_mfn_list),
 	OP(machphys_mapping, make_mapping),
 	OP(memory_map, make_map),
 	CONTROL(machine_memory_map, make_map),

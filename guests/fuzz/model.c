@@ -154,8 +154,46 @@ bool page_make_descriptors(int page)
 	return true;
 }
 
+// Frames that left the model. One may be pinned still, which its going does not
+// end, or be the guest's yet as it could not go.
+#define STRAYS 64
+static u64 strays[STRAYS];
+static u32 stray_count;
+
+static bool frame_known(u64 mfn)
+{
+	for (int i = 0; i < PAGES; i++)
+		if (page_mfn(i) == mfn)
+			return true;
+	return frame_needed(mfn) || frame_is_extra(mfn);
+}
+
+void strays_reset(void)
+{
+	struct xen_memory_reservation r = { .nr_extents = 1,
+					    .domid = DOMID_SELF };
+	xen_pfn_t frame;
+
+	set_xen_guest_handle(r.extent_start, &frame);
+	while (stray_count) {
+		frame = strays[--stray_count];
+		if (frame_known(frame))
+			continue;
+		mmuext(MMUEXT_UNPIN_TABLE, frame, 0);
+		memory_op(XENMEM_decrease_reservation, &r);
+	}
+}
+
+static void stray_add(u64 mfn)
+{
+	if (stray_count == STRAYS)
+		strays_reset();
+	strays[stray_count++] = mfn;
+}
+
 void page_vanished(int page)
 {
+	stray_add(page_mfn(page));
 	p2m()[virt_to_pfn(pages[page].at)] = ~0ul;
 	pages[page].kind = GONE;
 }
@@ -293,6 +331,7 @@ void model_reset(void)
 	device_reset();
 	grants_reset();
 	slots_reset();
+	strays_reset();
 	tables_reset();
 	pages_reset();
 	memory_reset();

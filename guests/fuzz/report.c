@@ -3,9 +3,11 @@
 #include "fuzz/fuzz.h"
 
 #define OPS	 256
-#define ERRORS	 135 // numbers of errors that are told apart
+#define STATUS	 135 // after the errors: what a structure's status says
+#define ERRORS	 (STATUS + 16)
 #define STRETCH	 (100 * MS)
 #define PROGRESS 20000
+#define GOOD	 (~0u)
 
 u64 call_number, call_seed;
 static struct {
@@ -13,14 +15,13 @@ static struct {
 	u32 bad[ERRORS];
 } counts[OPS];
 static const struct op *rows[OPS];
-static u64 calls_wanted, longest, digest = 0xcbf29ce484222325ul;
+static u64 calls_done, longest, digest = 0xcbf29ce484222325ul;
 static const struct op *longest_op;
 static u64 longest_number;
 
 void report_init(u64 seed, u64 calls)
 {
 	call_seed = seed;
-	calls_wanted = calls;
 	printf("FUZZ seed=%lu calls=%lu %s\n", seed, calls,
 	       is_control ? "control" : "guest");
 }
@@ -50,15 +51,28 @@ void report_made(const struct call *c)
 		hash(c->words[i]);
 }
 
+// GOOD, or where it is counted: the error's number; 0, if nothing was done.
+static u32 outcome(const struct call *c, long rc)
+{
+	int status = c->op->flags & OP_STATUS && !rc ? grant_status(c) : 0;
+
+	if (rc < 0)
+		return rc > -STATUS ? (u32)-rc : 0;
+	if (status)
+		return STATUS + (u32)-status % 16;
+	return c->op->flags & OP_COUNTS && !rc ? 0 : GOOD;
+}
+
 void report_call(const struct call *c, long rc, u64 ns)
 {
-	u64 error = (u64)-rc;
+	u32 number = outcome(c, rc);
 
+	calls_done++;
 	rows[c->number] = c->op;
-	if (rc >= 0)
+	if (number == GOOD)
 		counts[c->number].good++;
 	else
-		counts[c->number].bad[error < ERRORS ? error : 0]++;
+		counts[c->number].bad[number]++;
 	if (ns > longest) {
 		longest = ns;
 		longest_op = c->op;
@@ -79,7 +93,9 @@ static void show(unsigned int number)
 	for (int i = 0; i < ERRORS; i++) {
 		if (!counts[number].bad[i])
 			continue;
-		n += (size_t)snprintf(line + n, sizeof(line) - n, " E%d=%u", i,
+		n += (size_t)snprintf(line + n, sizeof(line) - n, " %c%d=%u",
+				      i < STATUS ? 'E' : 'S',
+				      i < STATUS ? i : i - STATUS,
 				      counts[number].bad[i]);
 		if (n < sizeof(line) - 20)
 			continue;
@@ -104,8 +120,7 @@ void report_end(void)
 	       longest_op ? longest_op->name : "none", longest_number);
 	if (longest > STRETCH && !has_word("race"))
 		broken("call %lu took %lu us", longest_number, longest / 1000);
-	printf("FUZZ done=%lu good=%lu digest=%lx\n", calls_wanted, good,
-	       digest);
+	printf("FUZZ done=%lu good=%lu digest=%lx\n", calls_done, good, digest);
 }
 
 u64 number_word(const char *name, u64 otherwise)
