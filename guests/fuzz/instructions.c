@@ -6,6 +6,14 @@
 
 // 0, or minus a number that tells of the trap.
 #define TRY(statement) (CATCH(statement) ? -(long)EFAULT : 0)
+// With a place, a value and an index.
+#define STORE(text, place) \
+	__asm__ volatile(text : "+q"(value) : "r"(place), "r"(index) : "memory")
+// Place, number and port of a string instruction.
+#define STRING                          \
+	: "+D"(at), "+S"(from), "+c"(n)         \
+	: "d"(port)                             \
+	: "memory"
 
 // Where, what, and how wide.
 static void make_store(struct call *c)
@@ -25,9 +33,42 @@ static void make_store(struct call *c)
 	}
 	if (chance(10))
 		c->args[1] = make_entry(odd_frame(), random_next() & 0xfff);
-	c->args[2] = chance(70) ? 0 : below(8);
+	c->args[2] = chance(40) ? 0 : below(20);
 	if (chance(5))
 		c->args[0] += below(8);
+}
+
+// Forms that a compiler seldom makes.
+static long store_more(u64 form, u64 *at, u64 value)
+{
+	u64 index = 2;
+
+	switch (form) {
+	case 8:
+		return TRY(STORE("movq %0, -0x1000(%1, %2, 4)", at + 511));
+	case 9:
+		return TRY(STORE("movq $0, 0x10(%1)", at - 2));
+	case 10:
+		return TRY(STORE("movnti %0, (%1)", at));
+	case 11:
+		return TRY(STORE("lock xaddq %0, (%1)", at));
+	case 12:
+		return TRY(STORE("lock orq $0x20, (%1)", at));
+	case 13:
+		return TRY(STORE("lock btsq $6, (%1)", at));
+	case 14:
+		return TRY(STORE("lock btrq %2, (%1)", at));
+	case 15:
+		return TRY(STORE("xorl %k0, (%1)", at));
+	case 16:
+		return TRY(STORE("addw %w0, 6(%1)", at));
+	case 17:
+		return TRY(STORE("notb (%1)", at));
+	case 18:
+		return TRY(STORE("incq (%1)", at));
+	default:
+		return TRY(STORE("fs movb %b0, (%1)", at));
+	}
 }
 
 static long run_store(struct call *c)
@@ -54,8 +95,10 @@ static long run_store(struct call *c)
 					    : "+D"(at), "+c"(old)
 					    : "a"(value)
 					    : "memory"));
-	default:
+	case 0:
 		return TRY(*(volatile u64 *)at = value);
+	default:
+		return store_more(c->args[2], at, value);
 	}
 }
 
@@ -160,6 +203,141 @@ static long run_out(struct call *c)
 	return TRY(__asm__ volatile("outb %%dx" ::"a"(0), "d"(port)));
 }
 
+static void make_string(struct call *c)
+{
+	static const u64 places[] = { OUT_AREA, OUT_AREA + PAGE_SIZE - 4,
+				      AREA(18) - 5, ARG_RO, AREA(18) };
+
+	make_port(c);
+	c->args[2] =
+		chance(90) ? places[below(ARRAY_SIZE(places))] : odd_pointer();
+	c->args[3] = below(10);
+	c->args[4] = below(8);
+}
+
+// The owner of the hardware reads and writes where nothing answers.
+static long run_string(struct call *c)
+{
+	u64 port = is_control ? 0x80 : c->args[0];
+	u64 at = c->args[2], n = c->args[3], from = at;
+
+	switch (c->args[4]) {
+	case 0:
+		return TRY(__asm__ volatile("rep insb" STRING));
+	case 1:
+		return TRY(__asm__ volatile("rep insw" STRING));
+	case 2:
+		return TRY(__asm__ volatile("rep insl" STRING));
+	case 3:
+		return TRY(__asm__ volatile("insb" STRING));
+	case 4:
+		return TRY(__asm__ volatile("rep outsb" STRING));
+	case 5:
+		return TRY(__asm__ volatile("rep outsw" STRING));
+	case 6:
+		return TRY(__asm__ volatile("fs rep outsl" STRING));
+	default:
+		return TRY(__asm__ volatile("insl" STRING));
+	}
+}
+
+// Selectors: of the guest's own tables, the hypervisor's, none.
+static void make_selector(struct call *c)
+{
+	static const u16 known[] = { 0,	     3,	     FLAT_KERNEL_CS,
+				     0xe02b, 0xe033, 0xe023,
+				     0xe008, 0xe010, 0xe040 };
+
+	c->args[0] = chance(40) ? known[below(ARRAY_SIZE(known))]
+				: below(chance(70) ? 64 : 0x10000);
+	c->args[1] = below(6);
+}
+
+static long run_selector(struct call *c)
+{
+	u16 value = (u16)c->args[0];
+	u64 out = 0;
+	long rc;
+
+	switch (c->args[1]) {
+	case 0:
+		rc = TRY(__asm__ volatile("mov %0, %%fs" ::"r"(value)));
+		break;
+	case 1:
+		rc = TRY(__asm__ volatile("mov %0, %%es" ::"r"(value)));
+		break;
+	case 2:
+		rc = TRY(__asm__ volatile("lar %1, %0"
+					  : "=r"(out)
+					  : "r"((u64)value)));
+		break;
+	case 3:
+		rc = TRY(__asm__ volatile("lsl %1, %0"
+					  : "=r"(out)
+					  : "r"((u64)value)));
+		break;
+	case 4:
+		rc = TRY(__asm__ volatile("lldt %0" ::"r"(value)));
+		break;
+	default:
+		rc = TRY(__asm__ volatile("mov %0, %%ds" ::"r"(value)));
+	}
+	// A yield takes it in and out of the hypervisor.
+	sched_op(SCHEDOP_yield, NULL);
+	__asm__ volatile(
+		"mov %0, %%fs\n\tmov %0, %%es\n\tmov %0, %%ds" ::"r"(0));
+	return rc;
+}
+
+static void make_trap(struct call *c)
+{
+	c->args[0] = below(16);
+	// What is called must not be there.
+	c->args[1] = c->args[0] != 2 && chance(50) ? odd_pointer() : nowhere();
+}
+
+static long run_trap(struct call *c)
+{
+	volatile u64 *at = (volatile u64 *)c->args[1];
+	u32 zero = 0;
+
+	switch (c->args[0]) {
+	case 0:
+		return TRY((void)*at);
+	case 1:
+		return TRY(*at = 0);
+	case 2:
+		return TRY(((void (*)(void))at)());
+	case 3:
+		return TRY(__asm__ volatile("divl %0" ::"r"(zero)
+					    : "rax", "rdx"));
+	case 4:
+		return TRY(__asm__ volatile("int3"));
+	case 5:
+		return TRY(__asm__ volatile("int $0x80"));
+	case 6:
+		return TRY(__asm__ volatile("int $14"));
+	case 7:
+		return TRY(__asm__ volatile("int $0xff"));
+	case 8:
+		return TRY(__asm__ volatile("ud2"));
+	case 9:
+		return TRY(__asm__ volatile("fnop"));
+	case 10:
+		return TRY(__asm__ volatile("sysenter" ::: "rcx", "rdx"));
+	case 11:
+		return TRY(__asm__ volatile("rdpmc" ::"c"(0) : "rax", "rdx"));
+	case 12:
+		return TRY(__asm__ volatile("xsetbv" ::"c"(0), "a"(3), "d"(0)));
+	case 13:
+		return TRY(__asm__ volatile("mov %%cr8, %q0" : "=r"(zero)));
+	case 14:
+		return TRY(__asm__ volatile("ltr %w0" ::"r"(zero)));
+	default:
+		return TRY(__asm__ volatile("rdtsc" ::: "rax", "rdx"));
+	}
+}
+
 static void make_which(struct call *c)
 {
 	c->args[0] = below(16);
@@ -221,6 +399,9 @@ static const struct op ops[] = {
 	OP("wrmsr", make_msr, run_wrmsr, 6),
 	OP("in", make_port, run_in, 6),
 	OP("out", make_port, run_out, 6),
+	OP("string in, out", make_string, run_string, 8),
+	OP("selector", make_selector, run_selector, 8),
+	OP("trap", make_trap, run_trap, 8),
 	OP("control", make_which, run_control, 8),
 };
 const struct op_list instruction_ops = { ops, ARRAY_SIZE(ops) };
