@@ -109,14 +109,14 @@ soak:
 		--only load/peers --only memory/rounds \
 		--only dom0/domu-sched --only devices/block-debug --limit 21600
 
-# Random hypercalls, each seed a run: docs/fuzzing.md. SEEDS,
-# CALLS, WORDS="race domu", FLOOR, BRANCHES.
+# Random hypercalls, 20 million and more: docs/fuzzing.md. What was run is kept,
+# but for AGAIN=1. SEEDS, CALLS, WORDS="race domu", FLOOR, BRANCHES, JOBS.
 fuzz:
 	@tools/deps.sh build run test
 	@$(MAKE) --no-print-directory debug guests
-	@python3 tests/fuzz.py --seeds="$(or $(SEEDS),1-8)" $(CALLS:%=--calls=%) \
-		$(FLOOR:%=--floor=%) \
-		$(BRANCHES:%=--branches=%) --words="$(WORDS)"
+	@python3 tests/fuzz.py $(if $(SEEDS),--seeds="$(SEEDS)") $(CALLS:%=--calls=%) \
+		$(FLOOR:%=--floor=%) $(JOBS:%=--jobs=%) $(if $(AGAIN),--again) \
+		$(BRANCHES:%=--branches=%) $(if $(WORDS),--words="$(WORDS)")
 
 # NAME=mine, then KERNEL=package, ADD="package package" or DISK=1 make another
 # image than that of the tests, build/dom0-mine: docs/dom0-image.md.

@@ -16,6 +16,10 @@ from boot.pv import verdicts
 from lib.case import FAIL, Case, Crash, Failure
 from lib.machine import HV_ARGS, Machine
 
+# A window for configuration space, and a device with MSI and MSI-X and one with
+# MSI alone, in the places that guests/fuzz/devices.c names.
+MACHINE = ["-machine", "q35", "-nic", "none",
+           "-device", "e1000e,addr=02,romfile=", "-device", "edu,addr=03"]
 EXACT = ["-icount", "shift=0,sleep=off", "-rtc", "clock=vm", "-seed", "1"]
 # name, seed, calls, words
 SHORT = [("pv/fuzz", 1, 30000, ""), ("pv/fuzz-race", 2, 15000, "race"),
@@ -33,40 +37,63 @@ def parse_op(text):
                   (field.partition("=") for field in fields)}
 
 
-def _collect(context, machine):
-    """What one run says up to its verdict, as run() returns it."""
-    counts = {}
-    while True:
-        match = machine.expect(
-            r"\bOP ([^\n]*)\n|\bFUZZ done=\d+ good=(\d+) digest=(\S+)\n|"
-            r"^\(RL\) Dom0(?: crashed|'s watchdog| asked| powered)")
-        if match.group(2):
-            break
-        if not match.group(1):
-            raise Crash("CRASH: it ended in the middle")
-        name, numbers = parse_op(match.group(1).decode())
-        so_far = counts.setdefault(name, {})
+class Result:
+    """What one run said. counts: {operation: {outcome: number}}."""
+
+    def __init__(self):
+        self.counts = {}
+        self.done = self.good = self.longest = 0
+        self.digest = ""
+
+    def add(self, text):
+        """A line behind OP."""
+        name, numbers = parse_op(text)
+        so_far = self.counts.setdefault(name, {})
         for key, number in numbers.items():
             so_far[key] = so_far.get(key, 0) + number
+
+
+def _collect(context, machine, progress=None):
+    """What one run says up to its verdict; progress(calls) now and then."""
+    result = Result()
+    while True:
+        match = machine.expect(
+            r"\bOP ([^\n]*)\n|\bFUZZ at=(\d+)\n|"
+            r"\bFUZZ longest=(\d+) us[^\n]*\n|"
+            r"\bFUZZ done=(\d+) good=(\d+) digest=(\S+)\n|"
+            r"^\(RL\) Dom0(?: crashed|'s watchdog| asked| powered)")
+        line, at, longest, done, good, digest = match.groups()
+        if line:
+            result.add(line.decode())
+        elif at:
+            if progress:
+                progress(int(at))
+        elif longest:
+            result.longest = int(longest)
+        elif done:
+            break
+        else:
+            raise Crash("CRASH: it ended in the middle")
+    result.done, result.good = int(done), int(good)
+    result.digest = digest.decode()
     verdicts(context, machine)
-    return counts, int(match.group(2)), match.group(3).decode()
+    return result
 
 
-def run(context, seed, calls, words="", more=()):
-    """One run, with further arguments of QEMU: ({operation: {outcome: count}},
-    calls that succeeded, digest of the calls). Raises what pv.verdicts()
-    does."""
+def run(context, seed, calls, words="", more=(), progress=None):
+    """One run, with further arguments of QEMU: its Result. Raises what
+    pv.verdicts() does."""
     image = os.path.join("build", "guests", "fuzz")
     domu = "domu" in words
     modules = [(image, f"{words} seed={seed} calls={calls}")]
     with Machine(context, hv="ringlet-debug", memory="256M", cpus=2,
                  hv_args=HV_ARGS + " dom0_mem=64M dom0_max_vcpus=4 noreboot"
                  " guest_loglvl=all",
-                 devices=["-nic", "none", *more] +
+                 devices=[*MACHINE, *more] +
                  ([] if "race" in words else EXACT),
                  modules=modules + ([(image, "")] if domu else [])) as machine:
         machine.must_not(r"(d0|d3000) crashes")
-        result = _collect(context, machine)
+        result = _collect(context, machine, progress)
         if domu:
             verdicts(context, machine)
     return result
@@ -74,14 +101,15 @@ def run(context, seed, calls, words="", more=()):
 
 def _body(seed, calls, words):
     def body(context):
-        counts, good, _ = run(context, seed, calls, words)
+        result = run(context, seed, calls, words)
         if any(status == FAIL for _, status, _ in context.results):
             return
         least = LEAST["domu" in words]
-        if good < calls // 2:
-            raise Failure(f"only {good} of {calls} calls succeed")
-        if len(counts) < least:
-            raise Failure(f"{len(counts)} operations were called, not {least}")
+        if result.good < calls // 2:
+            raise Failure(f"only {result.good} of {calls} calls succeed")
+        if len(result.counts) < least:
+            raise Failure(f"{len(result.counts)} operations were called, not "
+                          f"{least}")
     return body
 
 
