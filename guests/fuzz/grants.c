@@ -178,12 +178,34 @@ static void make_map(struct call *c)
 		m->host_addr = sandbox_l1 << 12 | (u64)(256 + slot) * 8;
 }
 
+// It is mapped, and the handle could not be written back: whichever it is, it
+// goes with this address alone. Else the frame would be kept for good.
+#define HANDLES 128
+static void map_search(const struct gnttab_map_grant_ref *m)
+{
+	static struct gnttab_unmap_grant_ref u[HANDLES];
+	u32 ref = m->ref - FIRST;
+	int page = ref < REFS ? entry_page[ref] : -1;
+
+	memset(u, 0, sizeof(u));
+	for (u32 i = 0; i < HANDLES; i++) {
+		u[i].handle = i;
+		if (m->flags & GNTMAP_host_map)
+			u[i].host_addr = m->host_addr;
+		if (m->flags & GNTMAP_device_map && page >= 0)
+			u[i].dev_bus_addr = page_mfn(page) << 12;
+	}
+	grant_op(GNTTABOP_unmap_grant_ref, u, HANDLES);
+}
+
 static void done_map(struct call *c, long rc)
 {
 	struct gnttab_map_grant_ref *m = (void *)c->bytes;
 	struct map *map = map_free();
 	int slot = m->flags & GNTMAP_host_map ? (int)c->keep[0] : -1;
 
+	if (rc == -EFAULT)
+		map_search(m);
 	if (rc || m->status || !c->seen)
 		return;
 	// One too many, or one that is somewhere else.
