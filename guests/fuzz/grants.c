@@ -299,6 +299,13 @@ static void done_replace(struct call *c, long rc)
 	m = &maps[c->keep[0]];
 	if (m->slot >= 0)
 		slot_clear(m->slot);
+	// What devices have of it is not replaced.
+	if (m->flags & GNTMAP_device_map) {
+		struct gnttab_unmap_grant_ref un = { .dev_bus_addr = m->bus,
+						     .handle = m->handle };
+
+		grant_op(GNTTABOP_unmap_grant_ref, &un, 1);
+	}
 	map_forget(m);
 }
 

@@ -95,6 +95,10 @@ static void make_va_mapping(struct call *c)
 	int slot = chance(80) ? slot_free() : (int)below(SLOTS);
 	int page = page_plain();
 
+	// A grant whose entry is another one cannot be unmapped any more, and its
+	// table never change its version.
+	if (slot < 0 || slots[slot].granted)
+		slot = slot_free();
 	if (slot < 0)
 		slot = 0;
 	c->keep[0] = slot;
