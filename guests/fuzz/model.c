@@ -168,6 +168,15 @@ static bool frame_known(u64 mfn)
 	return frame_needed(mfn) || frame_is_extra(mfn);
 }
 
+// A pin or unpin that was preempted, and whose argument was another one when it
+// went on, leaves a table half way: who wants the same type ends that.
+static void half_way_end(u64 mfn)
+{
+	for (u32 i = 0; i < 4; i++)
+		if (!mmuext(MMUEXT_PIN_L1_TABLE + i, mfn, 0))
+			mmuext(MMUEXT_UNPIN_TABLE, mfn, 0);
+}
+
 void strays_reset(void)
 {
 	struct xen_memory_reservation r = { .nr_extents = 1,
@@ -180,6 +189,7 @@ void strays_reset(void)
 		if (frame_known(frame))
 			continue;
 		mmuext(MMUEXT_UNPIN_TABLE, frame, 0);
+		half_way_end(frame);
 		memory_op(XENMEM_decrease_reservation, &r);
 	}
 }
@@ -301,13 +311,10 @@ static void slots_reset(void)
 	mmuext(MMUEXT_TLB_FLUSH_ALL, 0, 0);
 }
 
-// A pin or unpin that was preempted, and whose argument was another one when it
-// went on, leaves a table half way: who wants the same type ends that.
 static bool page_free_now(int page)
 {
-	for (int level = 1; page_set_rw(pages[page].at) && level <= 4; level++)
-		if (!pin_table(level, pages[page].at))
-			unpin_table(pages[page].at);
+	if (page_set_rw(pages[page].at))
+		half_way_end(page_mfn(page));
 	return !page_set_rw(pages[page].at);
 }
 
