@@ -178,6 +178,16 @@ static void make_map(struct call *c)
 		m->host_addr = sandbox_l1 << 12 | (u64)(256 + slot) * 8;
 }
 
+static int unmap(u32 handle, u64 host_addr, u64 bus)
+{
+	struct gnttab_unmap_grant_ref u = { .host_addr = host_addr,
+					    .dev_bus_addr = bus,
+					    .handle = handle };
+
+	grant_op(GNTTABOP_unmap_grant_ref, &u, 1);
+	return u.status;
+}
+
 // It is mapped, and the handle could not be written back: whichever it is, it
 // goes with this address alone. Else the frame would be kept for good.
 #define HANDLES 128
@@ -210,14 +220,8 @@ static void done_map(struct call *c, long rc)
 		return;
 	// One too many, or one that is somewhere else.
 	if (!map || c->odd) {
-		struct gnttab_unmap_grant_ref un = { .host_addr = m->host_addr,
-						     .handle = m->handle };
-
-		if (m->flags & GNTMAP_device_map)
-			un.dev_bus_addr = m->dev_bus_addr;
-		if (!(m->flags & GNTMAP_host_map))
-			un.host_addr = 0;
-		grant_op(GNTTABOP_unmap_grant_ref, &un, 1);
+		unmap(m->handle, m->flags & GNTMAP_host_map ? m->host_addr : 0,
+		      m->flags & GNTMAP_device_map ? m->dev_bus_addr : 0);
 		return;
 	}
 	*map = (struct map){ true, slot, m->handle, m->dev_bus_addr, m->flags };
@@ -300,12 +304,8 @@ static void done_replace(struct call *c, long rc)
 	if (m->slot >= 0)
 		slot_clear(m->slot);
 	// What devices have of it is not replaced.
-	if (m->flags & GNTMAP_device_map) {
-		struct gnttab_unmap_grant_ref un = { .dev_bus_addr = m->bus,
-						     .handle = m->handle };
-
-		grant_op(GNTTABOP_unmap_grant_ref, &un, 1);
-	}
+	if (m->flags & GNTMAP_device_map)
+		unmap(m->handle, 0, m->bus);
 	map_forget(m);
 }
 
@@ -462,29 +462,29 @@ static void done_swap(struct call *c, long rc)
 	}
 }
 
+// An odd call may have had a part of it, or overwritten the entry: then the
+// grant stays in use until there is one like it.
+static void map_end(struct map *m)
+{
+	u64 entry = make_entry(m->bus >> 12, m->flags & GNTMAP_readonly
+						     ? PTE_RO
+						     : PTE_RW | PTE_U);
+
+	if (m->flags & GNTMAP_device_map)
+		unmap(m->handle, 0, m->bus);
+	if (m->slot >= 0 && unmap(m->handle, map_address(m), 0) &&
+	    !update_va(SLOT((u64)m->slot), entry, UVMF_INVLPG)) {
+		unmap(m->handle, map_address(m), 0);
+		slot_clear(m->slot);
+	}
+	map_forget(m);
+}
+
 static void maps_end(void)
 {
-	for (int i = 0; i < MAPS; i++) {
-		struct gnttab_unmap_grant_ref u = { .handle = maps[i].handle };
-
-		if (!maps[i].used)
-			continue;
-		u.host_addr = map_address(&maps[i]);
-		if (maps[i].flags & GNTMAP_device_map)
-			u.dev_bus_addr = maps[i].bus;
-		if (maps[i].slot < 0)
-			u.host_addr = 0;
-		grant_op(GNTTABOP_unmap_grant_ref, &u, 1);
-		// An odd unmap may have had a part of it.
-		u.dev_bus_addr = 0;
-		if (u.status)
-			grant_op(GNTTABOP_unmap_grant_ref, &u, 1);
-		u.host_addr = 0;
-		u.dev_bus_addr = maps[i].bus;
-		if (u.status)
-			grant_op(GNTTABOP_unmap_grant_ref, &u, 1);
-		map_forget(&maps[i]);
-	}
+	for (int i = 0; i < MAPS; i++)
+		if (maps[i].used)
+			map_end(&maps[i]);
 }
 
 static void make_set_version(struct call *c)
