@@ -43,6 +43,9 @@ EXEMPT = {
 }
 # Whose branches are counted against the floor.
 ROOMS = ("call", "pv", "grant", "evtchn")
+# What the recorded runs must have: successes of each operation, percent of the
+# branches.
+FLOOR, BRANCHES = 1000, 68
 
 
 def arguments():
@@ -53,19 +56,27 @@ def arguments():
                         help="calls of each run (default: 1000000)")
     parser.add_argument("--floor", type=int,
                         help="successes that each operation must have "
-                        "(default: 1000 in the recorded runs, else 0)")
+                        f"(default: {FLOOR} in the recorded runs, else 0)")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--words",
                         help="race: another vcpu changes arguments; domu: in "
                         "a domain without rights")
-    parser.add_argument("--branches", metavar="PERCENT", type=int, default=-1,
+    parser.add_argument("--branches", metavar="PERCENT", type=int,
                         help="record the hypervisor's branches: the rooms "
-                        f"{', '.join(ROOMS)} must have so much of them")
+                        f"{', '.join(ROOMS)} must have so much of them "
+                        f"(default: {BRANCHES} in the recorded runs; -1: none "
+                        "are recorded)")
     parser.add_argument("--hours", type=float, default=4,
                         help="limit of one run (default: 4)")
     parser.add_argument("--again", action="store_true",
                         help="make runs anew whose results are kept")
-    return parser.parse_args()
+    options = parser.parse_args()
+    recorded = not (options.seeds or options.words)
+    if options.floor is None:
+        options.floor = FLOOR if recorded else 0
+    if options.branches is None:
+        options.branches = BRANCHES if recorded else -1
+    return options
 
 
 def seeds_of(text):
@@ -210,9 +221,6 @@ class Campaign:
         reasons = {name: reason for reason, names in EXEMPT.items()
                    for name in names}
         floor, below = self.options.floor, 0
-        if floor is None:
-            recorded = not (self.options.seeds or self.options.words)
-            floor = 1000 if recorded else 0
         for name, numbers in sorted(self.sums.items()):
             errors = " ".join(f"{key}={number}" for key, number
                               in sorted(numbers.items()) if key != "good")
