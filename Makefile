@@ -34,7 +34,7 @@ OPT      = $(if $(filter $(COLD),$*),-Os) \
 	$(if $(filter boot/dom0 mm/boot,$*),-mstringop-strategy=libcall)
 
 .DELETE_ON_ERROR:
-.PHONY: all compiler release debug clean size test conformance fuzz-host soak counts run dom0-image print-cflags install uninstall guests fmt
+.PHONY: all compiler release debug clean size test conformance fuzz fuzz-host soak counts run dom0-image print-cflags install uninstall guests fmt
 all: release debug
 release: build/ringlet
 debug: build/ringlet-debug
@@ -117,6 +117,15 @@ soak:
 	@python3 tests/run.py --only 'soak/*' --only life/killed \
 		--only load/peers --only memory/rounds \
 		--only dom0/domu-sched --only devices/block-debug --limit 21600
+
+# Random hypercalls, 20 million and more: docs/fuzzing.md. What was run is kept,
+# but for AGAIN=1. SEEDS, CALLS, WORDS="race domu", FLOOR, BRANCHES, JOBS.
+fuzz:
+	@tools/deps.sh build run test
+	@$(MAKE) --no-print-directory debug guests
+	@python3 tests/fuzz.py $(if $(SEEDS),--seeds="$(SEEDS)") $(CALLS:%=--calls=%) \
+		$(FLOOR:%=--floor=%) $(JOBS:%=--jobs=%) $(if $(AGAIN),--again) \
+		$(BRANCHES:%=--branches=%) $(if $(WORDS),--words="$(WORDS)")
 
 # NAME=mine, then KERNEL=package, ADD="package package" or DISK=1 make another
 # image than that of the tests, build/dom0-mine: docs/dom0-image.md.

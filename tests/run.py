@@ -20,7 +20,7 @@ import traceback
 sys.dont_write_bytecode = True
 
 from boot import (bench, boot, console, cpus, ctrl_c, devices_domu, dom0,
-                  install, isolation, life, load, memory, pv, pv32, suite,
+                  fuzz, install, isolation, life, load, memory, pv, pv32, suite,
                   timing)
 from lib import local, proc
 from lib.case import (BUILD, FAIL, LOGS, PASS, ROOT, SKIP, Broken, Context,
@@ -63,8 +63,8 @@ def chosen(options):
              cpus.cases() + isolation.cases() + life.cases() +
              memory.cases() + load.cases() +
              devices_domu.cases() + ctrl_c.cases() + dom0.cases() +
-             timing.cases() + console.cases() + pv.cases() + pv32.cases() +
-             suite.cases())
+             timing.cases() + console.cases() + fuzz.cases() + pv.cases() +
+             pv32.cases() + suite.cases())
     if options.only:
         return [case for case in cases if any(
             fnmatch.fnmatch(case.name, pattern) or pattern in case.name

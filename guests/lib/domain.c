@@ -15,9 +15,10 @@ long domctl(struct xen_domctl *op)
 	return HC1(__HYPERVISOR_domctl, op);
 }
 
-domid_t domain_create_of(unsigned int bits)
+static domid_t create(domid_t wanted, unsigned int bits)
 {
-	struct xen_domctl op = { .cmd = XEN_DOMCTL_createdomain };
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_createdomain,
+				 .domain = wanted };
 
 	op.u.createdomain.max_vcpus = 1;
 	op.u.createdomain.max_evtchn_port = 1023;
@@ -49,7 +50,17 @@ domid_t domain_create_of(unsigned int bits)
 
 domid_t domain_create(void)
 {
-	return domain_create_of(WIDTH);
+	return create(0, WIDTH);
+}
+
+domid_t domain_create_of(unsigned int bits)
+{
+	return create(0, bits);
+}
+
+domid_t domain_create_as(domid_t wanted)
+{
+	return create(wanted, WIDTH);
 }
 
 u64 domain_page(domid_t id, u64 pfn)

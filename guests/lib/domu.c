@@ -77,19 +77,16 @@ static union {
 	struct vcpu_guest_context_x86_64 bits64;
 } context;
 
-bool domu_make_of(struct domu *d, unsigned int bits, const void *code,
+static void build(struct domu *d, unsigned int bits, const void *code,
 		  const void *data, size_t size)
 {
 	d->levels = bits == 32 ? 3 : 4;
-	d->id = domain_create_of(bits);
-	if (d->id == DOMID_INVALID)
-		return false;
 	d->code = domain_page(d->id, 0);
 	for (unsigned int i = 0; i < d->levels; i++)
 		d->tables[i] = domain_page(d->id, 1 + i);
 	d->stack = domain_page(d->id, 5);
 	d->data = domain_page(d->id, 6);
-	fill(d->id, d->code, code, 256);
+	fill(d->id, d->code, code, code ? 256 : 0);
 	fill(d->id, d->data, data, size);
 	build_tables(d);
 	if (bits == 32)
@@ -100,6 +97,21 @@ bool domu_make_of(struct domu *d, unsigned int bits, const void *code,
 		CONTEXT(&context.bits64, FLAT_RING3_CS64_X86_64,
 			FLAT_RING3_SS64_X86_64, d->tables[3] << 12);
 	CHECK_EQ(context_set(d->id, &context), 0);
+}
+
+bool domu_build(struct domu *d, const void *code, const void *data, size_t size)
+{
+	build(d, WIDTH, code, data, size);
+	return true;
+}
+
+bool domu_make_of(struct domu *d, unsigned int bits, const void *code,
+		  const void *data, size_t size)
+{
+	d->id = domain_create_of(bits);
+	if (d->id == DOMID_INVALID)
+		return false;
+	build(d, bits, code, data, size);
 	return true;
 }
 

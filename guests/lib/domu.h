@@ -25,6 +25,10 @@ bool domu_make(struct domu *d, const void *code, const void *data, size_t size);
 // The same with a kernel of so many bits.
 bool domu_make_of(struct domu *d, unsigned int bits, const void *code,
 		  const void *data, size_t size);
+// The same with a domain that is there, d->id, and has no pages yet; code may be
+// NULL.
+bool domu_build(struct domu *d, const void *code, const void *data,
+		size_t size);
 void domu_unpause(const struct domu *d);
 // Its context, all registers 0 but where it starts: kernel mode, DOMU_CODE.
 void domu_context(struct vcpu_guest_context *c, u64 base);

@@ -185,7 +185,8 @@ u64 user_base_mfn(void);     // 64-bit kernels only
 // wide as this one, or 32 or 64 bits.
 domid_t domain_create(void);
 domid_t domain_create_of(unsigned int bits);
-u64 domain_page(domid_t id, u64 pfn); // a new frame of it
+domid_t domain_create_as(domid_t wanted); // 0: any number
+u64 domain_page(domid_t id, u64 pfn);	  // a new frame of it
 void domain_destroy(domid_t id);
 struct xen_domctl;
 long domctl(struct xen_domctl *op); // fills in the version

@@ -116,6 +116,11 @@ void page_free(void *page)
 	free_list[free_count++] = page;
 }
 
+void *window_at(unsigned int n)
+{
+	return windows[n];
+}
+
 void *window(unsigned int n)
 {
 	update_va(windows[n], 0, UVMF_INVLPG);

@@ -46,6 +46,7 @@ void *page_alloc(void);
 void page_free(void *page);
 // A spare virtual page; nothing is mapped there until the caller does so.
 void *window(unsigned int n);
+void *window_at(unsigned int n); // as it is
 #define WINDOWS 16
 
 #endif

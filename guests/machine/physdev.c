@@ -330,7 +330,7 @@ TEST(msix)
 // A page of one bit a number: whether its interrupt wants an end.
 TEST(eoi_page)
 {
-	struct physdev_pirq_eoi_gmfn op = { .gmfn = (xen_pfn_t)1 << 40 };
+	struct physdev_pirq_eoi_gmfn op = { .gmfn = ~(xen_pfn_t)0 >> 2 };
 	void *page = page_alloc();
 
 	CHECK_EQ(physdev(PHYSDEVOP_pirq_eoi_gmfn_v1, &op), -EINVAL);

@@ -94,17 +94,29 @@ TEST(decrease_in_use)
 	page_free(page);
 }
 
+// To unpin is the caller's affair, before or after (class of XSA-252).
 TEST(decrease_pinned)
 {
-	u64 *page = page_alloc();
+	u64 *page = page_alloc(), *lower = page_alloc();
+	long before = current_pages();
 	xen_pfn_t frame;
 
+	page_set_ro(lower);
+	page[0] = make_entry(virt_to_mfn(lower), PTE_TABLE);
 	page_set_ro(page);
-	CHECK_EQ(pin_table(1, page), 0);
+	CHECK_EQ(pin_table(2, page), 0);
 	frame = detach(page);
 	CHECK_EQ(reservation(XENMEM_decrease_reservation, &frame, 1, 0,
 			     DOMID_SELF),
 		 1);
+	// A table still, of the caller's, that keeps those below it.
+	CHECK_EQ(current_pages(), before);
+	CHECK_EQ(page_set_rw(lower), -EBUSY);
+	CHECK_EQ(mmuext(MMUEXT_UNPIN_TABLE, frame, 0), 0);
+	CHECK_EQ(current_pages(), before - 1);
+	CHECK_EQ(mmuext(MMUEXT_UNPIN_TABLE, frame, 0), -EINVAL);
+	CHECK_EQ(page_set_rw(lower), 0);
+	page_free(lower);
 	frame = (xen_pfn_t)virt_to_pfn(page);
 	CHECK_EQ(reservation(XENMEM_populate_physmap, &frame, 1, 0, DOMID_SELF),
 		 1);

@@ -51,12 +51,12 @@ WEB_BYTES = 16 << 20
 
 def boot_script(context, script, hv, cpus, words="", arguments=(),
                 guests=False, files=None, memory="2G", before=None,
-                maker=Machine, **options):
+                maker=Machine, hv_more="", **options):
     """Run the script once in a machine of its own, and collect its lines;
     guests: with what saves time where Dom0 starts some; files: more of them
     in its initramfs; before(machine) is called first, and may wait for what
-    it likes; maker: what kind of Machine. Returns everything that the console
-    said."""
+    it likes; maker: what kind of Machine; hv_more: more options of the
+    hypervisor. Returns everything that the console said."""
     words = (f"{WORDS} ringlet.script={script} "
              f"ringlet.timeout={int(context.left())} {words}").strip()
     kernel, initrd = dom0_modules(words)
@@ -66,7 +66,7 @@ def boot_script(context, script, hv, cpus, words="", arguments=(),
     if archives:
         initrd = (image.joined(context, INITRD, *archives), "")
     with maker(context, hv=hv, cpus=cpus, memory=memory,
-               hv_args=HV_ARGS + " dom0_mem=1024M",
+               hv_args=f"{HV_ARGS} dom0_mem=1024M {hv_more}".strip(),
                devices=["-nic", "none", *arguments],
                modules=[kernel, initrd], **options) as machine:
         if before:

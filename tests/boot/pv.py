@@ -26,7 +26,8 @@ MACHINE_DEVICES = [
     "-device", "edu,addr=0d,dma_mask=0xffffffff"]
 
 # Those that other cases run: told on the command line what to do, or in DomU.
-NOT_HERE = ("console", "busy", "mortal", "tenant", "peer", "store", "ring1")
+NOT_HERE = ("console", "busy", "fuzz", "mortal", "tenant", "peer", "store",
+            "ring1")
 
 # Guests that need something else than one CPU and 512 MiB, or more time;
 # `words` is the guest's command line.

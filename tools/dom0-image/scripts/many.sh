@@ -60,6 +60,30 @@ told() {
 	return 1
 }
 
+# Each guest's offer is for the one before it.
+ring() {
+	local i n=${#ids[@]} words=()
+	for ((i = 0; i < n; i++)); do
+		words+=("/local/domain/${ids[i]}/data/previous"
+			"${ids[(i + n - 1) % n]}")
+	done
+	xenstore-write "${words[@]}" && wait_for offers || return 1
+	words=()
+	for ((i = 0; i < n; i++)); do
+		words+=("/local/domain/${ids[i]}/data/next"
+			"${ids[(i + 1) % n]}")
+	done
+	xenstore-write "${words[@]}"
+}
+
+offers() {
+	local id paths=()
+	for id in "${ids[@]}"; do
+		paths+=("/local/domain/$id/data/offer")
+	done
+	xenstore-read "${paths[@]}"
+}
+
 no_guests() {
 	[ "$(xl list | wc -l)" = 2 ] && [ -z "$(pidof xl)" ]
 }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// The canary from the fuzzer's side: it is built, and looked at.
+#include "fuzz/canary.h"
+#include "lib/domu.h"
+
+#define DATA_WINDOW 2
+#define AT(n)	    ((n)*PAGE_SIZE)
+
+static struct domu domain;
+static const volatile struct canary *seen;
+static u64 rounds;
+
+// Entry n of its lowest table.
+static void entry_set(u64 n, u64 mfn)
+{
+	struct mmu_update u = { domain.tables[0] << 12 | n * 8,
+				make_entry(mfn, PTE_RW | PTE_U) };
+
+	CHECK_EQ(HC4(__HYPERVISOR_mmu_update, &u, 1, NULL,
+		     (CANARY_ID + 1ul) << 16 | CANARY_ID),
+		 0);
+}
+
+static u64 shared_info_frame(void)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_getdomaininfo,
+				 .domain = CANARY_ID };
+
+	CHECK_EQ(domctl(&op), 0);
+	return op.u.getdomaininfo.shared_info_frame;
+}
+
+static void canary_fill(struct canary *c)
+{
+	entry_set(4, shared_info_frame());
+	c->shared = (void *)AT(4);
+	c->grants = (void *)AT(5);
+	for (u64 i = 0; i < WITNESSES; i++) {
+		c->witness_mfn[i] = domain_page(CANARY_ID, 7 + i);
+		c->witness[i] = (u64 *)AT(6 + i);
+		entry_set(6 + i, c->witness_mfn[i]);
+	}
+	c->copy_mfn = domain_page(CANARY_ID, 15);
+	c->copy = (u64 *)AT(14);
+	entry_set(14, c->copy_mfn);
+	c->window = AT(15);
+	c->self = CANARY_ID;
+	c->fuzzer = my_id;
+}
+
+bool canary_start(void)
+{
+	size_t size = (size_t)(canary_code_end - canary_code);
+
+	if (!is_control)
+		return true;
+	domain.id = domain_create_as(CANARY_ID);
+	if (!CHECK_EQ(domain.id, CANARY_ID) || !CHECK(size <= PAGE_SIZE) ||
+	    !domu_build(&domain, NULL, NULL, 0))
+		return false;
+	foreign_map(DATA_WINDOW, CANARY_ID, domain.code, PTE_RW);
+	memcpy(window_at(DATA_WINDOW), canary_code, size);
+	window(DATA_WINDOW);
+	CHECK_EQ(foreign_map(DATA_WINDOW, CANARY_ID, domain.data, PTE_RW), 0);
+	canary_fill(window_at(DATA_WINDOW));
+	seen = window_at(DATA_WINDOW);
+	domu_unpause(&domain);
+	return true;
+}
+
+// It goes on, and nothing was wrong.
+void canary_check(void)
+{
+	u64 until = system_time() + 500 * MS;
+
+	if (!is_control)
+		return;
+	while (seen->rounds == rounds && system_time() < until) {
+		struct sched_poll poll = { .timeout = system_time() + MS };
+
+		sched_op(SCHEDOP_poll, &poll);
+	}
+	if (seen->wrong)
+		broken("canary: rule %lu, %lx", seen->wrong, seen->detail);
+	if (seen->rounds == rounds)
+		broken("canary: stands still after %lu rounds", rounds);
+	rounds = seen->rounds;
+}
