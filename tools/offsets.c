@@ -11,7 +11,6 @@ void offsets(void)
 {
 	OFFSET(CI_SIZE, sizeof(struct cpu_info));
 	OFFSET(CI_CR3_HV, offsetof(struct cpu_info, cr3_hv));
-	OFFSET(CI_CURRENT, offsetof(struct cpu_info, vcpu));
 	OFFSET(MAX_CPUS, MAX_CPUS);
 	OFFSET(REGS_SIZE, sizeof(struct cpu_regs));
 	OFFSET(REGS_RIP, offsetof(struct cpu_regs, rip));

@@ -210,6 +210,24 @@ TEST(iret_frames)
 }
 #endif
 
+// By its tools, and in a table above the last: as a large page it would begin
+// at a rounded address.
+TEST(absent_large_entry_names_memory)
+{
+	struct mmu_update u = { .val = PTE_PS };
+	struct domu d;
+
+	if (!domu_make(&d, code_spin, NULL, 0))
+		return;
+	u.ptr = d.tables[1] << 12 | 5 * 8;
+	CHECK_EQ(HC4(__HYPERVISOR_mmu_update, &u, 1, NULL, (d.id + 1) << 16),
+		 has_word("isolated") ? -EINVAL : 0);
+	domu_unpause(&d);
+	CHECK_EQ(domu_outcome(d.id, 50 * MS),
+		 has_word("isolated") ? SHUTDOWN_crash : DOMU_RUNS);
+	domain_destroy(d.id);
+}
+
 static unsigned int failsafes;
 
 static bool count_failsafes(struct regs *regs)

@@ -71,11 +71,6 @@ void printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // hypercall.c: number and up to five arguments, through the hypercall page.
 long hypercall5(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4, uptr a5);
-// calls.c
-extern bool calls_wanted, calls_told; // not told while user mode runs
-void call_note(uptr number, uptr a1, uptr a2, long answer);
-void calls_clear(void);
-void calls_tell(void);
 #define HC_ARG(x)	 ((uptr)(x))
 #define HC1(nr, a)	 hypercall5(nr, HC_ARG(a), 0, 0, 0, 0)
 #define HC2(nr, a, b)	 hypercall5(nr, HC_ARG(a), HC_ARG(b), 0, 0, 0)
@@ -180,17 +175,6 @@ long user_call_flags(user_fn *fn, long arg, uptr rflags);
 void user_tables_make(void); // user_tables.c
 u64 user_base_mfn(void);     // 64-bit kernels only
 
-// domain.c: a domain without a vcpu that runs; DOMID_INVALID on failure,
-// which is also a failed check. The caller destroys it. Its kernel is to be as
-// wide as this one, or 32 or 64 bits.
-domid_t domain_create(void);
-domid_t domain_create_of(unsigned int bits);
-domid_t domain_create_as(domid_t wanted); // 0: any number
-u64 domain_page(domid_t id, u64 pfn);	  // a new frame of it
-void domain_destroy(domid_t id);
-struct xen_domctl;
-long domctl(struct xen_domctl *op); // fills in the version
-
 // event.c
 extern volatile u32 event_counts[4096]; // 2-level ABI: upcalls of a port
 extern volatile u32 event_upcalls;
@@ -206,7 +190,9 @@ long port_send(u32 port);
 long port_unmask(u32 port);
 long port_close(u32 port);
 
+#include "lib/calls.h"
 #include "lib/paging.h"
+#include "lib/domain.h"
 #include "lib/test.h"
 
 #endif

@@ -191,6 +191,12 @@ static __init const struct option *option_find(const char *name)
 	return NULL;
 }
 
+// A list whose word may stand alone, too, or have "no-" before it.
+static __init bool option_is_list(const struct option *o)
+{
+	return o->parse == option_xpti || o->parse == option_pv_l1tf;
+}
+
 static __init void token_handle(char *token, bool warn)
 {
 	char *value = strchr(token, '=');
@@ -207,7 +213,7 @@ static __init void token_handle(char *token, bool warn)
 	o = option_find(token);
 	if (!o && !value && !strncmp(token, "no-", 3)) {
 		o = option_find(token + 3);
-		o = o && o->flag ? o : NULL;
+		o = o && (o->flag || option_is_list(o)) ? o : NULL;
 		v = "0";
 	}
 	if (!o) {
@@ -217,7 +223,10 @@ static __init void token_handle(char *token, bool warn)
 			       whole);
 		return;
 	}
-	good = o->flag ? parse_bool(v, o->flag) : value && o->parse(v);
+	if (option_is_list(o) && !value && !*v)
+		v = "1";
+	good = o->flag ? parse_bool(v, o->flag)
+		       : (value || option_is_list(o)) && o->parse(v);
 	if (!good && warn)
 		printk(LOG_WARN "option '%s' is malformed and has no effect\n",
 		       whole);

@@ -259,7 +259,6 @@ long call_set_callbacks(u64 event, u64 failsafe, u64 syscall_, u64 a4, u64 a5)
 	return 0;
 }
 
-// All that a PV guest may switch; the ones for 32-bit kernels do nothing.
 long call_vm_assist(u64 cmd, u64 type, u64 a3, u64 a4, u64 a5)
 {
 	u64 *word = &currd->vm_assist;

@@ -66,10 +66,10 @@ struct domain {
 
 	u8 handle[16]; // uuid
 	u32 ssidref;
-	u32 create_flags; // XEN_DOMCTL_CDF_*
-	u64 vm_assist;	  // bits of VMASST_TYPE_*
-	u64 l1_adjusted;  // PTE_P: software state in its L1 entries; 0: none
-	u64 l1tf_end; // entries that are not present name nothing below; 0: may
+	u32 create_flags;  // XEN_DOMCTL_CDF_*
+	u64 vm_assist;	   // bits of VMASST_TYPE_*
+	u64 l1_adjusted;   // PTE_P: software state in its L1 entries; 0: none
+	u64 l1tf_end;	   // last byte that no absent entry may name; 0: any
 	s64 time_offset_s; // of the wall clock
 	u32 tsc_mode, tsc_khz, tsc_incarnation;
 	bool vtsc; // rdtsc is emulated

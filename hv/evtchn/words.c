@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "evtchn/words.h"
 
-// A full barrier, too: what was set before is seen by who looks after.
-
 u32 *fifo_word(const struct fifo_array *a, u32 port)
 {
 	u32 ports = __atomic_load_n(&a->ports, __ATOMIC_ACQUIRE);

@@ -13,6 +13,7 @@ static inline bool map_bit(const u64 *map, u32 nr)
 	return READ_ONCE(map[nr / 64]) >> nr % 64 & 1;
 }
 
+// A full barrier, too: what was set before is seen by who looks after.
 static inline bool test_and_set_bit(u64 *map, u32 nr)
 {
 	u64 bit = BIT(nr % 64);

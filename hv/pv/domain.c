@@ -41,7 +41,7 @@ static int domain_init(struct domain *d)
 	d->l1_adjusted = PTE_P;
 	d->isolated = d->is_hardware ? opt_xpti.dom0 : opt_xpti.domu;
 	if (d->is_hardware ? opt_pv_l1tf.dom0 : opt_pv_l1tf.domu)
-		d->l1tf_end = max_mfn << PAGE_SHIFT;
+		d->l1tf_end = l1tf_end;
 	pv->perdom_l3 = hvpages_alloc(0);
 	pv->perdom_l2 = hvpages_alloc(0);
 	if (!pv->perdom_l3 || !pv->perdom_l2)

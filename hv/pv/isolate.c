@@ -17,6 +17,7 @@ struct roots {
 static DEFINE_PERCPU(struct roots, roots);
 
 struct by_domain opt_xpti = { -1, -1 }, opt_pv_l1tf = { -1, -1 };
+u64 l1tf_end;
 
 // What guests need in order to come in: text, IDT, stacks of the CPU.
 static __init int roots_make(unsigned int cpu)
@@ -47,12 +48,19 @@ __init int isolation_init(unsigned int cpus)
 {
 	// Until somebody shows that it is not so.
 	bool leaks = cpu_host.vendor != CPU_AMD && !cpu_has(RDCL_NO);
+	bool l1tf = leaks && cpu_host.vendor == CPU_INTEL;
 	int rc = 0;
+
+	// All that may be memory, firmware's too, and yet less than what kernels
+	// that invert such entries make of it.
+	l1tf_end = (cpu_host.phys_bits < 44 ? 1UL << cpu_host.phys_bits
+					    : 3UL << 42) -
+		   1;
 
 	opt_xpti.dom0 = opt_xpti.dom0 < 0 ? leaks : opt_xpti.dom0;
 	opt_xpti.domu = opt_xpti.domu < 0 ? leaks : opt_xpti.domu;
 	opt_pv_l1tf.dom0 = opt_pv_l1tf.dom0 > 0;
-	opt_pv_l1tf.domu = opt_pv_l1tf.domu < 0 ? leaks : opt_pv_l1tf.domu;
+	opt_pv_l1tf.domu = opt_pv_l1tf.domu < 0 ? l1tf : opt_pv_l1tf.domu;
 	printk("page-table isolation: Dom0 %s, DomU %s; L1TF rules: Dom0 %s, "
 	       "DomU %s\n",
 	       opt_xpti.dom0 ? "on" : "off", opt_xpti.domu ? "on" : "off",
@@ -79,6 +87,7 @@ void isolation_leave(struct vcpu *v)
 	u64 base = mode ? v->hot.cr3_kernel : v->hot.cr3_user, *from;
 	u64 *to = r->table[mode];
 
+	ASSERT(base);
 	if (r->of[mode] != base) {
 		from = map_frame(maddr_to_mfn(base));
 		spin_lock(&r->lock);

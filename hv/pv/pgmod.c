@@ -52,7 +52,7 @@ static int l1_set(struct change *c, struct domain *owner, struct domain *from)
 	}
 	if (c->want & PTE_P)
 		rc = l1_get(c->want, owner, from);
-	else if (unlikely(l1tf_refused(owner, c->want)))
+	else if (unlikely(l1tf_refused(owner, c->want, false)))
 		return -EINVAL;
 	if (rc < 0)
 		return rc;
@@ -95,7 +95,7 @@ static int upper_set(struct change *c, struct page_info *pg, unsigned int slot)
 		rc = table_get(d, pte_mfn(c->want), type);
 		if (rc)
 			return rc;
-	} else if (unlikely(l1tf_refused(d, c->want))) {
+	} else if (unlikely(l1tf_refused(d, c->want, true))) {
 		return -EINVAL;
 	}
 	if (!upper_write(c, pg, slot)) {

@@ -22,7 +22,7 @@ static int l1_validate(struct page_info *pg)
 
 	for (i = 0; i < PTES; i++) {
 		if (!(t[i] & PTE_P)) {
-			if (likely(!l1tf_refused(d, t[i])))
+			if (likely(!l1tf_refused(d, t[i], false)))
 				continue;
 			rc = -EINVAL;
 			break;
@@ -157,7 +157,7 @@ static int upper_validate(struct page_info *pg, unsigned int level)
 
 		if (!slot_is_checked(level, i))
 			continue;
-		if (!(e & PTE_P) && l1tf_refused(d, e)) {
+		if (!(e & PTE_P) && l1tf_refused(d, e, true)) {
 			rc = -EINVAL;
 			break;
 		}

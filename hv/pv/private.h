@@ -132,9 +132,12 @@ void isolation_update(const struct page_info *pg, unsigned int slot);
 #define L1TF_ADDR (PTE_ADDR & ((1UL << 44) - 1))
 
 // Would an entry that is not present give away memory? Then its domain crashes.
-static inline bool l1tf_refused(struct domain *d, u64 e)
+// In tables above the last a large page would begin at a rounded address.
+static inline bool l1tf_refused(struct domain *d, u64 e, bool upper)
 {
-	if (likely((e & L1TF_ADDR) - 1 >= d->l1tf_end))
+	u64 at = upper && e & PTE_PS ? 1 : e & L1TF_ADDR;
+
+	if (likely(at - 1 >= d->l1tf_end))
 		return false;
 	domain_crash(d, "entry %#lx is not present and names memory", e);
 	return true;

@@ -72,6 +72,7 @@ struct by_domain {
 	s8 dom0, domu;
 };
 extern struct by_domain opt_xpti, opt_pv_l1tf;
+extern u64 l1tf_end; // of domains under the L1TF rules
 // Boot, before there are domains: settles these, and makes the root tables that
 // the CPUs need for them. -ENOMEM.
 int isolation_init(unsigned int cpus);

@@ -302,7 +302,8 @@ static __noinline bool exit_special(struct cpu_regs *regs, struct vcpu *v)
 	}
 	if (vcpu_event_pending(v)) {
 		pv_bounce(regs, v->hot.event_cb, true, NULL, 0);
-		return false;
+		if (softirq_pending())
+			return false;
 	}
 	spin_assert_none_held();
 	if (vcpu_isolated(v))

@@ -83,6 +83,8 @@ static void mitigations(void)
 	} t[] = {
 		{ "", -1, -1 },
 		{ "xpti=no", 0, 0 },
+		{ "xpti", 1, 1 },
+		{ "no-xpti", 0, 0 },
 		{ "xpti=1", 1, 1 },
 		{ "xpti=dom0", 1, -1 },
 		{ "xpti=no-dom0", 0, -1 },
@@ -124,7 +126,7 @@ static void malformed(void)
 		"maxcpus=two",
 		"maxcpus=2,",
 		"sched=bad",
-		"xpti",
+		"xpti=",
 		"xpti=maybe",
 		"xpti=dom1",
 		"xpti=dom0,",

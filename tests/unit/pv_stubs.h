@@ -4,6 +4,7 @@
 #define UNIT_PV_STUBS_H
 
 struct by_domain opt_xpti, opt_pv_l1tf;
+u64 l1tf_end;
 
 void domain_crash(struct domain *d, const char *why, ...)
 {
