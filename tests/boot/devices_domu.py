@@ -101,6 +101,9 @@ def _debian_dom0(context):
         machine.expect(r"dom0 login: ")
         machine.send("root\n")
         machine.expect(r"root@dom0:~# ")
+        # Else its codes stand before the first word of every output.
+        machine.send("bind 'set enable-bracketed-paste off'\n")
+        machine.expect(r"root@dom0:~# ")
         machine.send("systemctl is-system-running --wait; xl list\n")
         state = machine.expect(r"^(running|degraded)$").group(1)
         if state != b"running":
