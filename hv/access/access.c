@@ -7,12 +7,6 @@
 #include "x86/insn.h"
 #include "x86/panic.h"
 
-// Rings 1 and 2 run without them.
-static inline void assert_protected(void)
-{
-	ASSERT(!(hv_cr4 & ~read_cr4() & (CR4_SMAP | CR4_SMEP)));
-}
-
 int copy_from_guest(void *dst, u64 gva, u64 len)
 {
 	u64 left = len;

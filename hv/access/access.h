@@ -7,9 +7,20 @@
 #ifndef ACCESS_ACCESS_H
 #define ACCESS_ACCESS_H
 
+#include "x86/desc.h"
+#include "x86/faultable.h"
+#include "x86/insn.h"
+#include "x86/panic.h"
+
 int copy_from_guest(void *dst, u64 gva, u64 len);
 int copy_to_guest(u64 gva, const void *src, u64 len);
 int clear_guest(u64 gva, u64 len);
+
+// Rings 1 and 2 run without them; nothing that touches the guest's memory does.
+static inline void assert_protected(void)
+{
+	ASSERT(!(hv_cr4 & ~read_cr4() & (CR4_SMAP | CR4_SMEP)));
+}
 
 static inline bool access_ok(u64 gva, u64 len)
 {
@@ -29,6 +40,21 @@ static inline u64 access_element(u64 gva, u64 i, u64 size)
 		       ? ~0UL
 		       : at;
 }
+
+// One word, behind access_ok and between stac and clac; goes to the label when it
+// faults.
+#define guest_store(gva, value, fault)                        \
+	__asm__ goto("1: movq %1, %0\n" EXTABLE("1b", "%l2")  \
+		     :                                        \
+		     : "m"(*(u64 *)(gva)), "er"((u64)(value)) \
+		     : "memory"                               \
+		     : fault)
+#define guest_load(word, gva, fault)                         \
+	__asm__ goto("1: movq %1, %0\n" EXTABLE("1b", "%l2") \
+		     : "=r"(word)                            \
+		     : "m"(*(const u64 *)(gva))              \
+		     :                                       \
+		     : fault)
 
 #define copy_struct_from_guest(obj, gva) \
 	copy_from_guest((obj), (gva), sizeof(*(obj)))

@@ -6,16 +6,28 @@
 #include "dom/trace.h"
 #include "x86/panic.h"
 
+static long call_none(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	return -ENOSYS;
+}
+
+// No calls from here on.
+#define CALLS_END (__HYPERVISOR_domctl + 1)
+// Numbers that are none.
+#define HOLES                                                 \
+	[11] = call_none, [27] = call_none, [31] = call_none, \
+	[34] = call_none, [CALLS_END] = call_none,
+
 #define CALL(nr, name, kind32, what) [nr] = call_##name,
-static hypercall_t *const table[] = {
+static hypercall_t *const table[CALLS_END + 1] = { HOLES
 #include "call/table.def"
 };
 #undef CALL
 #define CALL32_SAME(name)	     call_##name
 #define CALL32_OWN(name)	     call32_##name
-#define CALL32_NONE(name)	     NULL
+#define CALL32_NONE(name)	     call_none
 #define CALL(nr, name, kind32, what) [nr] = CALL32_##kind32(name),
-static hypercall_t *const table32[] = {
+static hypercall_t *const table32[CALLS_END + 1] = { HOLES
 #include "call/table.def"
 };
 #undef CALL
@@ -51,29 +63,32 @@ static __noinline void trace_call(u32 event, u64 nr, u64 a1, u64 a2, u64 a3)
 static inline long dispatch(hypercall_t *const *calls, u64 nr, u64 a1, u64 a2,
 			    u64 a3, u64 a4, u64 a5)
 {
-	hypercall_t *fn = NULL;
-
-	if (nr < ARRAY_SIZE(table))
-		fn = calls[index_nospec(nr, ARRAY_SIZE(table))];
-	return fn ? fn(a1, a2, a3, a4, a5) : -ENOSYS;
+	return calls[index_clamp(nr, CALLS_END)](a1, a2, a3, a4, a5);
 }
 
-// No call leaves a lock, interrupts off, or the guest's memory open to us.
-static inline void assert_call_ended(void)
+#ifdef DEBUG
+void assert_call_ended(void)
 {
 	spin_assert_none_held();
 	ASSERT((read_flags() & (FLAG_IF | FLAG_AC)) == FLAG_IF);
 	ASSERT(!this_cpu(batch).entry);
 }
+#endif
 
-void hypercall(struct cpu_regs *regs)
+static __noinline u64 hypercall_traced(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
+				       const struct cpu_regs *regs)
+{
+	trace_call(TRC_PV_HYPERCALL_V2, regs->rax, a1, a2, a3);
+	return (u64)dispatch(table, regs->rax, a1, a2, a3, a4, a5);
+}
+
+// Nothing to be saved before the jump, nothing to be done behind it.
+u64 hypercall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
+	      const struct cpu_regs *regs)
 {
 	if (unlikely(READ_ONCE(trace_on)))
-		trace_call(TRC_PV_HYPERCALL_V2, regs->rax, regs->rdi, regs->rsi,
-			   regs->rdx);
-	regs->rax = (u64)dispatch(table, regs->rax, regs->rdi, regs->rsi,
-				  regs->rdx, regs->r10, regs->r8);
-	assert_call_ended();
+		return hypercall_traced(a1, a2, a3, a4, a5, regs);
+	return (u64)dispatch(table, regs->rax, a1, a2, a3, a4, a5);
 }
 
 void hypercall32(struct cpu_regs *regs)

@@ -84,6 +84,11 @@ static long ver_get_features(u64 arg)
 	return copy_struct_to_guest(arg, &x);
 }
 
+static long ver_none(u64 arg)
+{
+	return -ENOSYS;
+}
+
 static long (*const ops[])(u64 arg) = {
 	[XENVER_version] = ver_version,
 	[XENVER_extraversion] = ver_extraversion,
@@ -96,13 +101,10 @@ static long (*const ops[])(u64 arg) = {
 	[XENVER_guest_handle] = ver_guest_handle,
 	[XENVER_commandline] = ver_commandline,
 	[XENVER_build_id] = ver_build_id,
+	ver_none, // this and all behind
 };
 
 long call_xen_version(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5)
 {
-	u32 op = (u32)cmd;
-
-	if (op >= ARRAY_SIZE(ops))
-		return -ENOSYS;
-	return ops[index_nospec(op, ARRAY_SIZE(ops))](arg);
+	return ops[index_clamp((u32)cmd, ARRAY_SIZE(ops) - 1)](arg);
 }

@@ -19,7 +19,8 @@ struct vcpu_hot {
 	u64 cr3_user;		  // 0: none set yet
 	u64 kernel_sp, kernel_ss; // stack_switch
 	u64 syscall_cb, failsafe_cb, event_cb, sysenter_cb, syscall32_cb;
-	u32 cb_flags; // CB_*
+	u64 gs_base[2]; // of guest user and kernel mode; not of a running one's
+	u32 cb_flags;	// CB_*
 	u32 exit;     // EXIT_*: what the way out has to do beside events
 	bool pv32;    // entry points have their selector in bits 32 to 47
 };

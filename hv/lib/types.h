@@ -72,6 +72,17 @@ typedef int64_t s64;
 #define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
 #define barrier()	 __asm__ volatile("" ::: "memory")
 
+// The smaller of both, without a branch that could be mispredicted.
+static inline u64 index_clamp(u64 i, u64 n)
+{
+	__asm__("cmp %1, %0\n"
+		"cmova %1, %0"
+		: "+r"(i)
+		: "r"(n)
+		: "cc");
+	return i;
+}
+
 // An index that a guest chose, bounded without a branch a CPU could
 // speculate past: i when i < n, else 0.
 static inline u64 index_nospec(u64 i, u64 n)

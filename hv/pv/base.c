@@ -6,25 +6,6 @@
 #include "pv/private.h"
 #include "x86/tlb.h"
 
-// Kernel and user see their own GS base and tables. Global entries are the
-// guest's user pages only, the same in both views: they may stay in the TLB.
-void pv_toggle_mode(struct vcpu *v)
-{
-	u64 *gs = v->pv->gs_base;
-
-	if (v->hot.mode_kernel) {
-		gs[1] = read_gs_base();
-		write_gs_base(gs[0]);
-		v->hot.mode_kernel = 0;
-		write_cr3(v->hot.cr3_user);
-	} else {
-		gs[0] = read_gs_base();
-		write_gs_base(gs[1]);
-		v->hot.mode_kernel = 1;
-		write_cr3(v->hot.cr3_kernel);
-	}
-}
-
 bool pv_kernel_view_begin(struct vcpu *v)
 {
 	if (!v->hot.cr3_kernel)

@@ -24,7 +24,6 @@ struct pv_vcpu {
 	u64 ldt_mfn[PV_LDT_PAGES];
 
 	u64 fs_base;
-	u64 gs_base[2]; // of guest user and kernel mode; not of a running one's
 	u16 ds, es, fs, gs; // while it does not run
 
 	u64 cr0_ts; // guest's view of CR0.TS
@@ -117,12 +116,19 @@ static inline u64 pv32_entry(const struct domain *d, u64 cs, u64 eip)
 // GS base of the mode that the running vcpu is not in.
 static inline u64 *pv_gs_base_other(struct vcpu *v)
 {
-	return &v->pv->gs_base[!v->hot.mode_kernel];
+	return &v->hot.gs_base[!v->hot.mode_kernel];
 }
 
 // Implemented above this room: a hypercall of the running guest, its number in
-// RAX, arguments in RDI, RSI, RDX, R10, R8; result to RAX.
-void hypercall(struct cpu_regs *regs);
+// regs->rax; the result.
+u64 hypercall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
+	      const struct cpu_regs *regs);
+// No call leaves a lock, interrupts off, or the guest's memory open to us.
+#ifdef DEBUG
+void assert_call_ended(void);
+#else
+#define assert_call_ended() ((void)0)
+#endif
 // The same of a 32-bit kernel: EAX, EBX, ECX, EDX, ESI, EDI.
 void hypercall32(struct cpu_regs *regs);
 
@@ -165,7 +171,6 @@ int pv_new_base(struct vcpu *v, gfn_t gfn, bool user);
 // in user mode; false: there is none, guest memory is out of reach.
 bool pv_kernel_view_begin(struct vcpu *v);
 void pv_kernel_view_end(struct vcpu *v);
-void pv_toggle_mode(struct vcpu *v);
 
 // Reference and type of a frame of tables or segment descriptors, validated;
 // -EINVAL, or -ERESTART when it stopped half way and the call is to be issued

@@ -20,14 +20,65 @@ __noinline void bounce_failed(const struct vcpu *v, u64 entry, u64 sp)
 		     entry, sp);
 }
 
+// Kernel and user see their own GS base and tables. Global entries are the
+// guest's user pages only, the same in both views: they may stay in the TLB.
+static inline void enter_kernel(struct vcpu_hot *h)
+{
+	h->gs_base[0] = read_gs_base();
+	write_gs_base(h->gs_base[1]);
+	h->mode_kernel = 1;
+	write_cr3(h->cr3_kernel);
+}
+
+static inline void enter_user(struct vcpu_hot *h)
+{
+	h->gs_base[1] = read_gs_base();
+	write_gs_base(h->gs_base[0]);
+	h->mode_kernel = 0;
+	write_cr3(h->cr3_user);
+}
+
 // Puts RCX, R11, n words more and the processor's frame on the kernel's stack,
-// and lets the guest go on at rip.
+// below sp, and lets the guest go on at rip. False: it cannot be written.
+static inline __attribute__((always_inline)) bool frame_put(
+	struct vcpu *v, struct cpu_regs *regs, u64 rip, u64 sp, u64 cs,
+	bool masks_events, const u64 *more, unsigned int n)
+{
+	struct vcpu_info *info = v->info;
+	u8 mask = READ_ONCE(info->evtchn_upcall_mask);
+	u64 at = (sp & ~15UL) - (7 + n) * 8, next = at + 16;
+
+	if (unlikely(!access_ok(at, (7 + n) * 8)))
+		return false;
+	assert_protected();
+	stac();
+	guest_store(at, regs->rcx, fault);
+	guest_store(at + 8, regs->r11, fault);
+	for (unsigned int i = 0; i < n; i++, next += 8)
+		guest_store(next, more[i], fault);
+	guest_store(next, regs->rip, fault);
+	guest_store(next + 8, cs | (u64)mask << 32, fault);
+	guest_store(next + 16, bounce_flags(v, regs, mask), fault);
+	guest_store(next + 24, regs->rsp, fault);
+	guest_store(next + 32, regs->ss, fault);
+	clac();
+	if (masks_events)
+		WRITE_ONCE(info->evtchn_upcall_mask, 1);
+	regs->rip = rip;
+	regs->rsp = at;
+	regs->cs = SEL_RING3_CS64;
+	regs->ss = SEL_RING3_DS;
+	regs->rflags &= ~FLAGS_CLEARED;
+	return true;
+fault:
+	clac();
+	return false;
+}
+
 void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
 	       const u64 *more, unsigned int n)
 {
 	struct vcpu *v = current;
-	u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
-	u64 frame[2 + MORE_MAX + 5], *next = frame;
 	u64 sp = v->hot.kernel_sp, cs = regs->cs | 3;
 
 	if (v->hot.mode_kernel == 1) {
@@ -37,31 +88,12 @@ void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
 		bounce32(regs, rip, masks_events, more, n);
 		return;
 	} else {
-		pv_toggle_mode(v);
+		enter_kernel(&v->hot);
 	}
-	*next++ = regs->rcx;
-	*next++ = regs->r11;
-	while (n-- > 0)
-		*next++ = *more++;
-	*next++ = regs->rip;
-	*next++ = cs | (u64)mask << 32;
-	*next++ = bounce_flags(v, regs, mask);
-	*next++ = regs->rsp;
-	*next++ = regs->ss;
-	n = (unsigned int)(next - frame) * 8;
-	sp = (sp & ~15UL) - n;
-	if (!rip || copy_to_guest(sp, frame, n)) {
-		bounce_failed(v, rip, sp);
-		return;
-	}
-	if (masks_events)
-		WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
-	regs->rip = rip;
-	regs->rsp = sp;
-	regs->cs = SEL_RING3_CS64;
-	regs->ss = SEL_RING3_DS;
-	regs->rflags &= ~FLAGS_CLEARED;
 	regs->entry_vector = EV_SYSCALL;
+	if (unlikely(!rip ||
+		     !frame_put(v, regs, rip, sp, cs, masks_events, more, n)))
+		bounce_failed(v, rip, sp);
 }
 
 void pv_inject(u8 vector, u32 error_code)
@@ -97,43 +129,61 @@ void pv_inject_page_fault(u64 address, u32 error_code)
 	pv_inject(14, error_code);
 }
 
+#define IRET_LOAD(word) \
+	guest_load(word, at + offsetof(struct iret_context, word), fault)
+
 // The guest's IRET: frame on its kernel stack (struct iret_context).
 long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
-	struct cpu_regs *regs = &cpu_info()->regs;
-	struct vcpu *v = current;
-	struct iret_context f;
+	struct cpu_info *info = cpu_info();
+	struct cpu_regs *regs = &info->regs;
+	struct vcpu *v = info->vcpu;
+	u64 at = regs->rsp;
+	u64 rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
 
-	if (copy_struct_from_guest(&f, regs->rsp)) {
-		domain_crash(v->domain, "iret frame at %#lx", regs->rsp);
-		return 0;
-	}
-	if ((f.cs & 3) == 3) {
+	if (unlikely(!access_ok(at, sizeof(struct iret_context))))
+		goto outside;
+	assert_protected();
+	stac();
+	IRET_LOAD(rax);
+	IRET_LOAD(r11);
+	IRET_LOAD(rcx);
+	IRET_LOAD(flags);
+	IRET_LOAD(rip);
+	IRET_LOAD(cs);
+	IRET_LOAD(rflags);
+	IRET_LOAD(rsp);
+	IRET_LOAD(ss);
+	clac();
+	if ((cs & 3) == 3) {
 		if (!v->hot.cr3_user) {
 			domain_crash(v->domain, "iret to user, no user tables");
 			return 0;
 		}
-		pv_toggle_mode(v);
+		enter_user(&v->hot);
 	}
-	if (f.flags & VGCF_in_syscall) {
-		regs->entry_vector = EV_SYSCALL;
-	} else {
+	if (!(flags & VGCF_in_syscall)) {
+		regs->r11 = r11;
+		regs->rcx = rcx;
+	}
+	if (!(flags & VGCF_in_syscall) || ((u16)cs | 3) != SEL_RING3_CS64)
 		regs->entry_vector = 0;
-		regs->r11 = f.r11;
-		regs->rcx = f.rcx;
-	}
 	if (pv_shows_iopl(v->domain))
-		v->pv->iopl = (u32)(f.rflags & FLAG_IOPL);
-	regs->rip = f.rip;
-	regs->cs = (u16)f.cs | 3;
-	regs->rflags =
-		(f.rflags & ~(FLAG_IOPL | FLAG_VM | FLAG_VIF | FLAG_VIP)) |
-		FLAG_IF | 2;
-	regs->rsp = f.rsp;
-	regs->ss = (u16)f.ss | 3;
-	WRITE_ONCE(v->info->evtchn_upcall_mask, !(f.rflags & FLAG_IF));
-	return (long)f.rax;
+		v->pv->iopl = (u32)(rflags & FLAG_IOPL);
+	regs->rip = rip;
+	regs->cs = (u16)cs | 3;
+	regs->rflags = (rflags & ~(FLAG_IOPL | FLAG_VM | FLAG_VIF | FLAG_VIP)) |
+		       FLAG_IF | 2;
+	regs->rsp = rsp;
+	regs->ss = (u16)ss | 3;
+	WRITE_ONCE(v->info->evtchn_upcall_mask, !(rflags & FLAG_IF));
+	return (long)rax;
+fault:
+	clac();
+outside:
+	domain_crash(v->domain, "iret frame at %#lx", at);
+	return 0;
 }
 
 // Software interrupts: may this guest mode enter the vector?
@@ -240,25 +290,78 @@ void syscall_deliver(struct cpu_regs *regs, u64 callback, bool masks_events)
 	}
 }
 
-void guest_syscall(struct cpu_regs *regs)
+// The common case of the below, interrupts off. False: nothing was done.
+static inline bool syscall_bounce(struct vcpu *v, struct cpu_regs *regs)
+{
+	struct vcpu_hot *h = &v->hot;
+	u64 at = (h->kernel_sp & ~15UL) - 7 * 8;
+
+	if (!h->syscall_cb || READ_ONCE(v->info->evtchn_upcall_mask) ||
+	    pv_shows_iopl(v->domain) || !access_ok(at, 7 * 8))
+		return false;
+	enter_kernel(h);
+	stac();
+	guest_store(at, regs->rcx, fault);
+	guest_store(at + 8, regs->r11, fault);
+	guest_store(at + 16, regs->rip, fault);
+	guest_store(at + 24, SEL_RING3_CS64, fault);
+	guest_store(at + 32, regs->rflags, fault);
+	guest_store(at + 40, regs->rsp, fault);
+	guest_store(at + 48, SEL_RING3_DS, fault);
+	clac();
+	if (h->cb_flags & CB_SYSCALL_MASKS_EVENTS)
+		WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
+	regs->rip = h->syscall_cb; // canonical
+	regs->rsp = at;
+	regs->rflags &= ~FLAGS_CLEARED;
+	return true;
+fault:
+	clac();
+	enter_user(h);
+	return false;
+}
+
+// May the guest's code go on as its registers are?
+static inline bool exit_is_clear(const struct cpu_info *info,
+				 const struct vcpu *v)
+{
+	return !(READ_ONCE(info->softirq_pending) | v->hot.exit) &&
+	       !v->nmi_pending && !vcpu_event_pending(v);
+}
+
+bool guest_syscall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
+		   struct cpu_regs *regs)
+{
+	struct cpu_info *info = container_of(regs, struct cpu_info, regs);
+	struct vcpu *v = info->vcpu;
+
+	if (likely(v->hot.mode_kernel)) {
+		irq_enable();
+		regs->rax = hypercall(a1, a2, a3, a4, a5, regs);
+		assert_call_ended();
+		irq_disable();
+		// To an address that is not canonical Intel's processors would
+		// fault in ring 0, on the guest's stack.
+		return exit_is_clear(info, v) &&
+		       regs->entry_vector == EV_SYSCALL &&
+		       va_canonical(regs->rip);
+	}
+	if (likely(syscall_bounce(v, regs)))
+		return exit_is_clear(info, v);
+	irq_enable();
+	syscall_deliver(regs, v->hot.syscall_cb,
+			v->hot.cb_flags & CB_SYSCALL_MASKS_EVENTS);
+	return false;
+}
+
+void guest_sysenter(struct cpu_regs *regs)
 {
 	const struct vcpu_hot *h = &current->hot;
-	u64 callback = h->syscall32_cb;
-	u32 masks = CB_SYSCALL32_MASKS_EVENTS;
+	bool sysenter = regs->entry_vector == EV_SYSENTER;
+	u64 callback = sysenter ? h->sysenter_cb : h->syscall32_cb;
+	u32 masks =
+		sysenter ? CB_SYSENTER_MASKS_EVENTS : CB_SYSCALL32_MASKS_EVENTS;
 
-	// Never from 32-bit kernels.
-	if (likely(regs->entry_vector == EV_SYSCALL)) {
-		if (likely(h->mode_kernel))
-			hypercall(regs);
-		else
-			syscall_deliver(regs, h->syscall_cb,
-					h->cb_flags & CB_SYSCALL_MASKS_EVENTS);
-		return;
-	}
-	if (regs->entry_vector == EV_SYSENTER) {
-		callback = h->sysenter_cb;
-		masks = CB_SYSENTER_MASKS_EVENTS;
-	}
 	if (unlikely(h->pv32))
 		syscall32(regs, callback, h->cb_flags & masks);
 	else

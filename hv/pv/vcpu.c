@@ -82,7 +82,7 @@ void pv_switch_from(struct vcpu *v)
 	pv->fs = read_fs();
 	pv->gs = read_gs();
 	pv->fs_base = read_fs_base();
-	pv->gs_base[!!v->hot.mode_kernel] = read_gs_base();
+	v->hot.gs_base[!!v->hot.mode_kernel] = read_gs_base();
 	fpu_save(pv->fpu);
 	if (pv->dr[7] & DR7_ENABLED)
 		write_dr7(DR7_ONE);
@@ -109,7 +109,7 @@ static bool segments_load(const struct vcpu *v)
 	if (v->hot.pv32)
 		return ok;
 	write_fs_base(pv->fs_base);
-	write_gs_base(pv->gs_base[v->hot.mode_kernel]);
+	write_gs_base(v->hot.gs_base[v->hot.mode_kernel]);
 	return ok;
 }
 
@@ -197,8 +197,8 @@ static void callbacks_import(struct vcpu *v, const struct vcpu_guest_context *c)
 		h->cb_flags |= CB_SYSCALL_MASKS_EVENTS;
 	memcpy(pv->traps, c->trap_ctxt, 256 * sizeof(*pv->traps));
 	pv->fs_base = c->fs_base;
-	pv->gs_base[1] = c->gs_base_kernel;
-	pv->gs_base[0] = c->gs_base_user;
+	h->gs_base[1] = c->gs_base_kernel;
+	h->gs_base[0] = c->gs_base_user;
 	pv->cr4 = (pv->cr4 & ~CR4_TSD) | (c->ctrlreg[4] & CR4_ALLOWED);
 	pv->cr0_ts = c->ctrlreg[0] & CR0_TS;
 	if (c->flags & VGCF_i387_valid)
@@ -296,6 +296,6 @@ void pv_context_get(struct vcpu *v, struct vcpu_guest_context *c)
 	c->syscall_callback_eip = h->syscall_cb;
 	c->vm_assist = v->domain->vm_assist;
 	c->fs_base = pv->fs_base;
-	c->gs_base_kernel = pv->gs_base[1];
-	c->gs_base_user = pv->gs_base[0];
+	c->gs_base_kernel = h->gs_base[1];
+	c->gs_base_user = h->gs_base[0];
 }

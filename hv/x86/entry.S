@@ -38,6 +38,12 @@
 663:
 	.endm
 
+	.macro LOAD_HV_CR3_KEEP
+	push %rax
+	LOAD_HV_CR3
+	pop %rax
+	.endm
+
 	.macro SAVE_REGS
 	cld
 	.irp r, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
@@ -76,26 +82,70 @@
 	movl $\event, 4(%rsp)
 	.endm
 
+// What C may change. Callees keep the others: their places are filled when the
+// guest is not gone on with at once (and always in debug builds, for dumps).
+	.macro SAVE_SCRATCH
+	.irp r, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11
+	push %\r
+	.endr
+	sub $REGS_R11, %rsp
+#ifdef DEBUG
+	SAVE_KEPT
+#endif
+	.endm
+
+	.macro SAVE_KEPT
+	.set at, 0
+	.irp r, r15, r14, r13, r12, rbp, rbx
+	mov %\r, at(%rsp)
+	.set at, at + 8
+	.endr
+	.endm
+
+// SYSRET may leave with this frame, and nothing but scratch registers changed.
+	.macro RETURN_LEAN
+	add $REGS_R11 + 8, %rsp
+	.irp r, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	pop %\r
+	.endr
+	mov 8(%rsp), %rcx	// rip
+	mov 24(%rsp), %r11	// rflags
+	mov 32(%rsp), %rsp
+	sysretq
+	.endm
+
 	SYSCALL_HEADS entry_syscall, 1f, 3f
 1:	SYSCALL_FRAME SEL_RING3_CS64, EV_SYSCALL
+	// A hypercall's arguments become a C function's.
+4:	SAVE_SCRATCH
+	mov %r10, %rcx
+	mov %rsp, %r9
+	call guest_syscall
+	test %al, %al
+	jz 5f
+	RETURN_LEAN
+5:	SAVE_KEPT
+	jmp leave_to_guest
+
 2:	sti
 	SAVE_REGS
 	mov %rsp, %rdi
-	call guest_syscall
+	call guest_sysenter
 	jmp leave_to_guest
 
 3:	SYSCALL_FRAME SEL_RING3_CS64, EV_SYSCALL
-syscall_isolated:
-	push %rax
-	LOAD_HV_CR3
-	pop %rax
+	LOAD_HV_CR3_KEEP
+	jmp 4b
+
+sysenter_isolated:
+	LOAD_HV_CR3_KEEP
 	jmp 2b
 
 	SYSCALL_HEADS entry_syscall32, 1f, 3f
 1:	SYSCALL_FRAME SEL_RING3_CS32, EV_SYSCALL32
 	jmp 2b
 3:	SYSCALL_FRAME SEL_RING3_CS32, EV_SYSCALL32
-	jmp syscall_isolated
+	jmp sysenter_isolated
 
 // SYSENTER keeps neither RIP nor RSP: the callback's contract says so.
 	.globl entry_sysenter
@@ -112,7 +162,7 @@ entry_sysenter:
 	pushq $2
 	popfq
 	orl $0x200, REGS_RFLAGS-REGS_RIP+8(%rsp)
-	JUMP 2b, syscall_isolated
+	JUMP 2b, sysenter_isolated
 
 	.globl entry_resume_guest
 	.hidden entry_resume_guest
@@ -135,8 +185,6 @@ leave_to_guest:
 	shl $16, %rdx
 	sar $16, %rdx
 	cmp %rax, %rdx
-	jne leave_iret
-	cmpw $SEL_RING3_CS64, REGS_CS(%rsp)
 	jne leave_iret
 	RESTORE_REGS
 	mov 8(%rsp), %rcx	// rip

@@ -12,8 +12,13 @@ __noreturn void stack_reset_jump(void (*fn)(void));
 __noreturn void entry_resume_guest(void);
 
 // Implemented above this room: pv/ takes what happened in a guest.
-void guest_trap(struct cpu_regs *regs);	       // vector < 0x20, or int 0x80
-void guest_syscall(struct cpu_regs *regs);     // EV_SYSCALL and friends
+void guest_trap(struct cpu_regs *regs); // vector < 0x20, or int 0x80
+// EV_SYSCALL, interrupts off; of regs only what callees may change, and the
+// arguments that it would have as a hypercall. True: may go on at once, by
+// sysret, interrupts still off.
+bool guest_syscall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
+		   struct cpu_regs *regs);
+void guest_sysenter(struct cpu_regs *regs);    // EV_SYSENTER, EV_SYSCALL32
 void guest_hypercall32(struct cpu_regs *regs); // EV_INT82, out of ring 1
 // Last thing before the guest runs, interrupts off: nothing may be left to do
 // when it returns.

@@ -5,7 +5,7 @@
 #ifndef X86_REGS_H
 #define X86_REGS_H
 
-#define EV_SYSCALL   0x100 // came by syscall: sysret may leave (rcx, r11)
+#define EV_SYSCALL   0x100 // sysret may leave: 64-bit, RCX and R11 lost
 #define EV_SYSCALL32 0x200
 #define EV_SYSENTER  0x300
 #define EV_INT80     0x080
