@@ -129,10 +129,11 @@ void pv_inject_page_fault(u64 address, u32 error_code)
 	pv_inject(14, error_code);
 }
 
-#define IRET_LOAD(word) \
-	guest_load(word, at + offsetof(struct iret_context, word), fault)
+#define IRET_LOAD(to, word) \
+	guest_load(to, at + offsetof(struct iret_context, word), fault)
 
-// The guest's IRET: frame on its kernel stack (struct iret_context).
+// The guest's IRET: frame on its kernel stack (struct iret_context). Where that
+// cannot be read to its end the guest is over, so words go straight to regs.
 long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
@@ -140,44 +141,45 @@ long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 	struct cpu_regs *regs = &info->regs;
 	struct vcpu *v = info->vcpu;
 	u64 at = regs->rsp;
-	u64 rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
+	u64 rax, flags, cs, rflags, word;
 
 	if (unlikely(!access_ok(at, sizeof(struct iret_context))))
 		goto outside;
 	assert_protected();
 	stac();
-	IRET_LOAD(rax);
-	IRET_LOAD(r11);
-	IRET_LOAD(rcx);
-	IRET_LOAD(flags);
-	IRET_LOAD(rip);
-	IRET_LOAD(cs);
-	IRET_LOAD(rflags);
-	IRET_LOAD(rsp);
-	IRET_LOAD(ss);
-	clac();
-	if ((cs & 3) == 3) {
-		if (!v->hot.cr3_user) {
-			domain_crash(v->domain, "iret to user, no user tables");
-			return 0;
-		}
-		enter_user(&v->hot);
-	}
+	IRET_LOAD(flags, flags);
+	IRET_LOAD(cs, cs);
 	if (!(flags & VGCF_in_syscall)) {
-		regs->r11 = r11;
-		regs->rcx = rcx;
+		IRET_LOAD(word, r11);
+		regs->r11 = word;
+		IRET_LOAD(word, rcx);
+		regs->rcx = word;
+		regs->entry_vector = 0;
 	}
-	if (!(flags & VGCF_in_syscall) || ((u16)cs | 3) != SEL_RING3_CS64)
+	IRET_LOAD(word, rip);
+	regs->rip = word;
+	IRET_LOAD(rflags, rflags);
+	regs->rflags = (rflags & ~(FLAG_IOPL | FLAG_VM | FLAG_VIF | FLAG_VIP)) |
+		       FLAG_IF | 2;
+	IRET_LOAD(word, rsp);
+	regs->rsp = word;
+	IRET_LOAD(word, ss);
+	regs->ss = (u16)word | 3;
+	IRET_LOAD(rax, rax);
+	clac();
+	regs->cs = (u16)cs | 3;
+	if (unlikely(regs->cs != SEL_RING3_CS64))
 		regs->entry_vector = 0;
 	if (pv_shows_iopl(v->domain))
 		v->pv->iopl = (u32)(rflags & FLAG_IOPL);
-	regs->rip = rip;
-	regs->cs = (u16)cs | 3;
-	regs->rflags = (rflags & ~(FLAG_IOPL | FLAG_VM | FLAG_VIF | FLAG_VIP)) |
-		       FLAG_IF | 2;
-	regs->rsp = rsp;
-	regs->ss = (u16)ss | 3;
 	WRITE_ONCE(v->info->evtchn_upcall_mask, !(rflags & FLAG_IF));
+	if ((cs & 3) != 3)
+		return (long)rax;
+	if (!v->hot.cr3_user) {
+		domain_crash(v->domain, "iret to user, no user tables");
+		return 0;
+	}
+	enter_user(&v->hot);
 	return (long)rax;
 fault:
 	clac();
