@@ -22,7 +22,7 @@ static bool victim_exists(void)
 	return !domctl(&x) && x.domain == VICTIM_ID;
 }
 
-static void victim_end(void)
+void victim_end(void)
 {
 	if (victim_exists())
 		domain_destroy(VICTIM_ID);

@@ -129,6 +129,7 @@ void grants_reset(void);
 void events_reset(void);
 void vcpus_reset(void);
 void control_reset(void);
+void victim_end(void); // control_reset() makes it again
 void machine_reset(void);
 void machine_init(void);
 void leaks_check(void);
@@ -156,6 +157,7 @@ u64 number_word(const char *name, u64 otherwise); // NAME=NUMBER
 // canary.c
 bool canary_start(void);
 void canary_check(void);
+void canary_end(void);
 #define CANARY_ID 0x5a5au
 #define VICTIM_ID 0x1234u
 void control_init(void);

@@ -186,5 +186,5 @@ void host_run(void)
 	} while (outcome == DOMU_RUNS && !checks_failed(NULL));
 	domain_destroy(ID);
 	frames_back(before);
-	canary_check();
+	canary_end();
 }

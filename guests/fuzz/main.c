@@ -181,4 +181,7 @@ TEST(fuzz)
 		return;
 	run(calls);
 	report_end();
+	if (is_control)
+		victim_end();
+	canary_end();
 }

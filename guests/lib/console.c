@@ -134,7 +134,7 @@ void printf(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	if (in_domu())
+	if (has_ring())
 		ring_write(line, strlen(line));
 	else
 		HC3(__HYPERVISOR_console_io, CONSOLEIO_write, strlen(line),

@@ -109,6 +109,12 @@ static inline bool in_domu(void)
 {
 	return !(start_info->flags & SIF_INITDOMAIN);
 }
+
+// A console ring is there only where a toolstack made the domain.
+static inline bool has_ring(void)
+{
+	return in_domu() && start_info->console.domU.mfn;
+}
 bool has_word(const char *word); // on the guest's command line
 
 // trap.c: registers at a trap, as entry.S stores them.

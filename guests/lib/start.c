@@ -10,7 +10,7 @@ void power_off(void)
 {
 	struct sched_shutdown how = { .reason = SHUTDOWN_poweroff };
 
-	if (in_domu())
+	if (has_ring())
 		ring_flush();
 	for (;;)
 		sched_op(SCHEDOP_shutdown, &how);
