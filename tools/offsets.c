@@ -11,9 +11,12 @@ void offsets(void)
 {
 	OFFSET(CI_SIZE, sizeof(struct cpu_info));
 	OFFSET(CI_CR3_HV, offsetof(struct cpu_info, cr3_hv));
+	OFFSET(CI_VCPU, offsetof(struct cpu_info, vcpu));
+	OFFSET(VCPU_MODE, offsetof(struct vcpu, hot.mode_kernel));
 	OFFSET(MAX_CPUS, MAX_CPUS);
 	OFFSET(REGS_SIZE, sizeof(struct cpu_regs));
 	OFFSET(REGS_R11, offsetof(struct cpu_regs, r11));
+	OFFSET(REGS_RAX, offsetof(struct cpu_regs, rax));
 	OFFSET(REGS_RIP, offsetof(struct cpu_regs, rip));
 	OFFSET(REGS_CS, offsetof(struct cpu_regs, cs));
 	OFFSET(REGS_VECTOR, offsetof(struct cpu_regs, entry_vector));

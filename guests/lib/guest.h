@@ -94,6 +94,7 @@ long set_gdt(u64 mfn, unsigned int entries); // of one frame
 #define mmuext_one(op) HC4(__HYPERVISOR_mmuext_op, op, 1, NULL, DOMID_SELF)
 
 // ring.c: the console of a DomU.
+bool has_ring(void); // only where a toolstack made the domain
 void ring_write(const char *text, size_t size);
 void ring_flush(void); // all of it is read
 
@@ -108,12 +109,6 @@ bool on_ringlet(void);
 static inline bool in_domu(void)
 {
 	return !(start_info->flags & SIF_INITDOMAIN);
-}
-
-// A console ring is there only where a toolstack made the domain.
-static inline bool has_ring(void)
-{
-	return in_domu() && start_info->console.domU.mfn;
 }
 bool has_word(const char *word); // on the guest's command line
 

@@ -25,6 +25,11 @@ static bool fits(u32 bytes)
 	return false;
 }
 
+bool has_ring(void)
+{
+	return in_domu() && start_info->console.domU.mfn;
+}
+
 void ring_write(const char *text, size_t size)
 {
 	for (size_t i = 0; i < size && fits(1); i++) {

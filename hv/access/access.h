@@ -41,21 +41,6 @@ static inline u64 access_element(u64 gva, u64 i, u64 size)
 		       : at;
 }
 
-// One word, behind access_ok and between stac and clac; goes to the label when it
-// faults.
-#define guest_store(gva, value, fault)                        \
-	__asm__ goto("1: movq %1, %0\n" EXTABLE("1b", "%l2")  \
-		     :                                        \
-		     : "m"(*(u64 *)(gva)), "er"((u64)(value)) \
-		     : "memory"                               \
-		     : fault)
-#define guest_load(word, gva, fault)                         \
-	__asm__ goto("1: movq %1, %0\n" EXTABLE("1b", "%l2") \
-		     : "=r"(word)                            \
-		     : "m"(*(const u64 *)(gva))              \
-		     :                                       \
-		     : fault)
-
 #define copy_struct_from_guest(obj, gva) \
 	copy_from_guest((obj), (gva), sizeof(*(obj)))
 #define copy_struct_to_guest(gva, obj) \

@@ -4,6 +4,7 @@
 #include "access/access.h"
 #include "call/call.h"
 #include "dom/trace.h"
+#include "x86/entry.h"
 #include "x86/panic.h"
 
 static long call_none(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
@@ -76,19 +77,18 @@ void assert_call_ended(void)
 #endif
 
 static __noinline u64 hypercall_traced(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
-				       const struct cpu_regs *regs)
+				       u64 nr)
 {
-	trace_call(TRC_PV_HYPERCALL_V2, regs->rax, a1, a2, a3);
-	return (u64)dispatch(table, regs->rax, a1, a2, a3, a4, a5);
+	trace_call(TRC_PV_HYPERCALL_V2, nr, a1, a2, a3);
+	return (u64)dispatch(table, nr, a1, a2, a3, a4, a5);
 }
 
 // Nothing to be saved before the jump, nothing to be done behind it.
-u64 hypercall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
-	      const struct cpu_regs *regs)
+u64 hypercall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 nr)
 {
 	if (unlikely(READ_ONCE(trace_on)))
-		return hypercall_traced(a1, a2, a3, a4, a5, regs);
-	return (u64)dispatch(table, regs->rax, a1, a2, a3, a4, a5);
+		return hypercall_traced(a1, a2, a3, a4, a5, nr);
+	return (u64)dispatch(table, nr, a1, a2, a3, a4, a5);
 }
 
 void hypercall32(struct cpu_regs *regs)

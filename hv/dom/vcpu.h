@@ -21,8 +21,8 @@ struct vcpu_hot {
 	u64 syscall_cb, failsafe_cb, event_cb, sysenter_cb, syscall32_cb;
 	u64 gs_base[2]; // of guest user and kernel mode; not of a running one's
 	u32 cb_flags;	// CB_*
-	u32 exit;     // EXIT_*: what the way out has to do beside events
-	bool pv32;    // entry points have their selector in bits 32 to 47
+	u32 exit;	// EXIT_*: what the way out has to do beside events
+	bool pv32;	// entry points have their selector in bits 32 to 47
 };
 #define MODE_PV32		  2
 #define EXIT_FAILSAFE		  1u // a selector was refused: failsafe callback next

@@ -119,10 +119,7 @@ static inline u64 *pv_gs_base_other(struct vcpu *v)
 	return &v->hot.gs_base[!v->hot.mode_kernel];
 }
 
-// Implemented above this room: a hypercall of the running guest, its number in
-// regs->rax; the result.
-u64 hypercall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
-	      const struct cpu_regs *regs);
+// Implemented above this room.
 // No call leaves a lock, interrupts off, or the guest's memory open to us.
 #ifdef DEBUG
 void assert_call_ended(void);

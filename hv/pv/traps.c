@@ -324,32 +324,33 @@ fault:
 }
 
 // May the guest's code go on as its registers are?
-static inline bool exit_is_clear(const struct cpu_info *info,
-				 const struct vcpu *v)
+static inline bool exit_is_clear(const struct cpu_info *info)
 {
+	const struct vcpu *v = info->vcpu;
+
 	return !(READ_ONCE(info->softirq_pending) | v->hot.exit) &&
 	       !v->nmi_pending && !vcpu_event_pending(v);
 }
 
-bool guest_syscall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
-		   struct cpu_regs *regs)
+bool hypercall_done(struct cpu_regs *regs)
+{
+	const struct cpu_info *info = container_of(regs, struct cpu_info, regs);
+
+	assert_call_ended();
+	irq_disable();
+	// To an address that is not canonical Intel's processors would fault in
+	// ring 0, on the guest's stack.
+	return exit_is_clear(info) && regs->entry_vector == EV_SYSCALL &&
+	       va_canonical(regs->rip);
+}
+
+bool guest_syscall(struct cpu_regs *regs)
 {
 	struct cpu_info *info = container_of(regs, struct cpu_info, regs);
 	struct vcpu *v = info->vcpu;
 
-	if (likely(v->hot.mode_kernel)) {
-		irq_enable();
-		regs->rax = hypercall(a1, a2, a3, a4, a5, regs);
-		assert_call_ended();
-		irq_disable();
-		// To an address that is not canonical Intel's processors would
-		// fault in ring 0, on the guest's stack.
-		return exit_is_clear(info, v) &&
-		       regs->entry_vector == EV_SYSCALL &&
-		       va_canonical(regs->rip);
-	}
 	if (likely(syscall_bounce(v, regs)))
-		return exit_is_clear(info, v);
+		return exit_is_clear(info);
 	irq_enable();
 	syscall_deliver(regs, v->hot.syscall_cb,
 			v->hot.cb_flags & CB_SYSCALL_MASKS_EVENTS);

@@ -44,11 +44,15 @@
 	pop %rax
 	.endm
 
-	.macro SAVE_REGS
-	cld
+	.macro PUSH_REGS
 	.irp r, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
 	push %\r
 	.endr
+	.endm
+
+	.macro SAVE_REGS
+	cld
+	PUSH_REGS
 	.endm
 
 	.macro RESTORE_REGS
@@ -82,27 +86,7 @@
 	movl $\event, 4(%rsp)
 	.endm
 
-// What C may change. Callees keep the others: their places are filled when the
-// guest is not gone on with at once (and always in debug builds, for dumps).
-	.macro SAVE_SCRATCH
-	.irp r, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11
-	push %\r
-	.endr
-	sub $REGS_R11, %rsp
-#ifdef DEBUG
-	SAVE_KEPT
-#endif
-	.endm
-
-	.macro SAVE_KEPT
-	.set at, 0
-	.irp r, r15, r14, r13, r12, rbp, rbx
-	mov %\r, at(%rsp)
-	.set at, at + 8
-	.endr
-	.endm
-
-// SYSRET may leave with this frame, and nothing but scratch registers changed.
+// SYSRET leaves with this frame; what callees keep is still the guest's.
 	.macro RETURN_LEAN
 	add $REGS_R11 + 8, %rsp
 	.irp r, r10, r9, r8, rax, rcx, rdx, rsi, rdi
@@ -116,16 +100,27 @@
 
 	SYSCALL_HEADS entry_syscall, 1f, 3f
 1:	SYSCALL_FRAME SEL_RING3_CS64, EV_SYSCALL
-	// A hypercall's arguments become a C function's.
-4:	SAVE_SCRATCH
+4:	PUSH_REGS
+	mov CI_VCPU(%rsp), %r11
+	cmpq $0, VCPU_MODE(%r11)
+	je 5f
+	// The guest's arguments become a C function's.
 	mov %r10, %rcx
-	mov %rsp, %r9
+	mov %rax, %r9
+	sti
+	call hypercall
+	mov %rax, REGS_RAX(%rsp)
+	mov %rsp, %rdi
+	call hypercall_done
+	test %al, %al
+	jz leave_to_guest
+	RETURN_LEAN
+
+5:	mov %rsp, %rdi
 	call guest_syscall
 	test %al, %al
-	jz 5f
+	jz leave_to_guest
 	RETURN_LEAN
-5:	SAVE_KEPT
-	jmp leave_to_guest
 
 2:	sti
 	SAVE_REGS

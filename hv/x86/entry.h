@@ -13,11 +13,13 @@ __noreturn void entry_resume_guest(void);
 
 // Implemented above this room: pv/ takes what happened in a guest.
 void guest_trap(struct cpu_regs *regs); // vector < 0x20, or int 0x80
-// EV_SYSCALL, interrupts off; of regs only what callees may change, and the
-// arguments that it would have as a hypercall. True: may go on at once, by
-// sysret, interrupts still off.
-bool guest_syscall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
-		   struct cpu_regs *regs);
+// A hypercall of a 64-bit kernel, interrupts on: its arguments and number.
+u64 hypercall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 nr);
+// After it; EV_SYSCALL of guest user mode (interrupts off). True: nothing is
+// left to do, interrupts are off, and SYSRET may leave; the registers that C
+// functions keep are the guest's still.
+bool hypercall_done(struct cpu_regs *regs);
+bool guest_syscall(struct cpu_regs *regs);
 void guest_sysenter(struct cpu_regs *regs);    // EV_SYSENTER, EV_SYSCALL32
 void guest_hypercall32(struct cpu_regs *regs); // EV_INT82, out of ring 1
 // Last thing before the guest runs, interrupts off: nothing may be left to do

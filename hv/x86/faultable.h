@@ -61,4 +61,19 @@ static inline u64 copy_faultable(void *dst, const void *src, u64 n)
 	return words;
 }
 
+// One word of the guest's, behind access_ok() and between stac() and clac(); goes
+// to the label when it faults.
+#define guest_store(gva, value, fault)                        \
+	__asm__ goto("1: movq %1, %0\n" EXTABLE("1b", "%l2")  \
+		     :                                        \
+		     : "m"(*(u64 *)(gva)), "er"((u64)(value)) \
+		     : "memory"                               \
+		     : fault)
+#define guest_load(word, gva, fault)                         \
+	__asm__ goto("1: movq %1, %0\n" EXTABLE("1b", "%l2") \
+		     : "=r"(word)                            \
+		     : "m"(*(const u64 *)(gva))              \
+		     :                                       \
+		     : fault)
+
 #endif
