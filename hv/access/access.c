@@ -7,6 +7,13 @@
 #include "x86/insn.h"
 #include "x86/panic.h"
 
+#ifdef DEBUG
+void assert_protected(void)
+{
+	ASSERT(!(hv_cr4 & ~read_cr4() & (CR4_SMAP | CR4_SMEP)));
+}
+#endif
+
 int copy_from_guest(void *dst, u64 gva, u64 len)
 {
 	u64 left = len;

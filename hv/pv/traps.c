@@ -9,6 +9,7 @@
 #include "pv/private.h"
 #include "sched/sched.h"
 #include "x86/entry.h"
+#include "x86/faultable.h"
 #include "x86/softirq.h"
 
 // Exceptions that come with an error code, a bit each.
