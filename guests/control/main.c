@@ -23,6 +23,7 @@ long domctl_on(domid_t id, u32 cmd)
 TEST(create)
 {
 	CHECK(domu_make(&guest, code, NULL, 0));
+	domains_kept = 1; // for the tests below, to "destroy"
 }
 
 static long create_with(u32 flags, u32 grant_opts, u32 emulation)

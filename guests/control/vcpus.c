@@ -183,6 +183,7 @@ TEST(triggers)
 TEST(destroy)
 {
 	domctl_begin();
+	domains_kept = 0;
 	domain_destroy(guest.id);
 	CHECK_EQ(CTL(getdomaininfo), -ESRCH);
 	CHECK_EQ(CTL(pausedomain), -ESRCH);

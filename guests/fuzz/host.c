@@ -186,5 +186,6 @@ void host_run(void)
 	} while (outcome == DOMU_RUNS && !checks_failed(NULL));
 	domain_destroy(ID);
 	frames_back(before);
+	domains_kept = has_word("race");
 	canary_end();
 }

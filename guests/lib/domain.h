@@ -14,4 +14,6 @@ void domain_destroy(domid_t id);
 struct xen_domctl;
 long domctl(struct xen_domctl *op); // fills in the version
 
+extern unsigned int domains_kept; // for the next test
+
 #endif

@@ -117,7 +117,10 @@ def _debian_dom0(context):
         machine.expect(r"demo: address 10\.0\.2\.\d+\s")
         machine.send("\x1d")
         machine.expect(r"root@dom0:~# ")
-        machine.send("xl shutdown -w demo && poweroff\n")
+        # xl returns when the guest is down; who created it then destroys it,
+        # and poweroff ends him: his guest would be saved, for five minutes.
+        machine.send("xl shutdown -w demo && while xl domid demo; do "
+                     "sleep 1; done; poweroff\n")
         machine.expect_exit()
 
 
