@@ -4,6 +4,7 @@ program of Dom0's runs."""
 import os
 import re
 import subprocess
+import time
 
 from boot.boot import dom0_modules
 from boot.pv import INTEL
@@ -15,6 +16,8 @@ from lib.monitor import Monitored
 M2P, FRAMES, IMAGE = 0xffff800000000000, 0xffff828000000000, 0xffff82d000000000
 STACKS, STACK_SIZE = 0xffff82d040000000, 0x10000
 DIRECT = 0xffff830000000000
+
+PATIENCE, STEP = 60, 0.01  # s: for a look at a program, between two
 
 
 def _symbols(names):
@@ -28,12 +31,14 @@ def _symbols(names):
 
 def _in_program(machine):
     """Stops the machine while CPU 0 runs in ring 3 and lower half."""
-    for _ in range(1000):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         machine.ask("stop")
         ip, _, ring, _ = machine.cpus()[0]
         if ring == 3 and ip < M2P:
             return
         machine.ask("cont")
+        time.sleep(STEP)
     raise Failure("no program runs")
 
 
