@@ -16,7 +16,7 @@ READERS = {"copy_from_guest": 1, "copy_struct_from_guest": 1,
            "copy_element_from_guest": 1, "compat_from_guest": 2,
            "compat32_from_guest": 2, "pfn_from_guest": 1,
            "trap32_from_guest": 1, "context32_from_guest": 2,
-           "bitmap_from_guest": 1}
+           "bitmap_from_guest": 1, "guest_load": 1, "IRET_LOAD": 1}
 CALL = re.compile(r"\b(" + "|".join(READERS) + r")\s*\(")
 FUNCTION = re.compile(r"^(?:[a-z].*?\b)?((?!__)\w+)\([^;{}]*\)\s*\n\{(.*?)^\}",
                       re.MULTILINE | re.DOTALL)

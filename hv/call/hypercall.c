@@ -18,6 +18,15 @@ static long call_none(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 #define HOLES                                                 \
 	[11] = call_none, [27] = call_none, [31] = call_none, \
 	[34] = call_none, [CALLS_END] = call_none,
+#define HOLES_MASK (1UL << 11 | 1UL << 27 | 1UL << 31 | 1UL << 34)
+
+// None is forgotten: it would be called at address 0.
+#define CALL(nr, name, kind32, what) | 1UL << (nr)
+_Static_assert((HOLES_MASK
+#include "call/table.def"
+		) == (1UL << CALLS_END) - 1,
+	       "every number has its entry");
+#undef CALL
 
 #define CALL(nr, name, kind32, what) [nr] = call_##name,
 static hypercall_t *const table[CALLS_END + 1] = { HOLES

@@ -47,11 +47,14 @@ static inline __attribute__((always_inline)) bool frame_put(
 {
 	struct vcpu_info *info = v->info;
 	u8 mask = READ_ONCE(info->evtchn_upcall_mask);
-	u64 at = (sp & ~15UL) - (7 + n) * 8, next = at + 16;
+	u64 at = (sp & ~15UL) - (7 + n) * 8, next;
+	bool again = false;
 
 	if (unlikely(!access_ok(at, (7 + n) * 8)))
 		return false;
 	assert_protected();
+retry:
+	next = at + 16;
 	stac();
 	guest_store(at, regs->rcx, fault);
 	guest_store(at + 8, regs->r11, fault);
@@ -65,6 +68,7 @@ static inline __attribute__((always_inline)) bool frame_put(
 	clac();
 	if (masks_events)
 		WRITE_ONCE(info->evtchn_upcall_mask, 1);
+	regs->entry_vector = EV_SYSCALL;
 	regs->rip = rip;
 	regs->rsp = at;
 	regs->cs = SEL_RING3_CS64;
@@ -73,7 +77,12 @@ static inline __attribute__((always_inline)) bool frame_put(
 	return true;
 fault:
 	clac();
-	return false;
+	// An entry that has just become writable may be in the TLB as it was; the
+	// fault has dropped it there.
+	if (again)
+		return false;
+	again = true;
+	goto retry;
 }
 
 void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
@@ -91,7 +100,6 @@ void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
 	} else {
 		enter_kernel(&v->hot);
 	}
-	regs->entry_vector = EV_SYSCALL;
 	if (unlikely(!rip ||
 		     !frame_put(v, regs, rip, sp, cs, masks_events, more, n)))
 		bounce_failed(v, rip, sp);
@@ -150,6 +158,8 @@ long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 	stac();
 	IRET_LOAD(flags, flags);
 	IRET_LOAD(cs, cs);
+	if ((cs & 3) == 3 && unlikely(!v->hot.cr3_user))
+		goto no_tables;
 	if (!(flags & VGCF_in_syscall)) {
 		IRET_LOAD(word, r11);
 		regs->r11 = word;
@@ -176,16 +186,16 @@ long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 	WRITE_ONCE(v->info->evtchn_upcall_mask, !(rflags & FLAG_IF));
 	if ((cs & 3) != 3)
 		return (long)rax;
-	if (!v->hot.cr3_user) {
-		domain_crash(v->domain, "iret to user, no user tables");
-		return 0;
-	}
 	enter_user(&v->hot);
 	return (long)rax;
 fault:
 	clac();
 outside:
 	domain_crash(v->domain, "iret frame at %#lx", at);
+	return 0;
+no_tables:
+	clac();
+	domain_crash(v->domain, "iret to user, no user tables");
 	return 0;
 }
 
@@ -303,6 +313,7 @@ static inline bool syscall_bounce(struct vcpu *v, struct cpu_regs *regs)
 	    pv_shows_iopl(v->domain) || !access_ok(at, 7 * 8))
 		return false;
 	enter_kernel(h);
+	assert_protected();
 	stac();
 	guest_store(at, regs->rcx, fault);
 	guest_store(at + 8, regs->r11, fault);
@@ -324,11 +335,19 @@ fault:
 	return false;
 }
 
+// What SYSRET takes for granted.
+static inline void assert_flat(const struct cpu_regs *regs)
+{
+	ASSERT(regs->entry_vector != EV_SYSCALL || regs->cs == SEL_RING3_CS64);
+}
+
 // May the guest's code go on as its registers are?
 static inline bool exit_is_clear(const struct cpu_info *info)
 {
 	const struct vcpu *v = info->vcpu;
 
+	spin_assert_none_held();
+	assert_flat(&info->regs);
 	return !(READ_ONCE(info->softirq_pending) | v->hot.exit) &&
 	       !v->nmi_pending && !vcpu_event_pending(v);
 }
@@ -424,6 +443,7 @@ void guest_exit_work(struct cpu_regs *regs)
 {
 	struct vcpu *v;
 
+	assert_flat(regs);
 	for (;;) {
 		if (unlikely(softirq_pending())) {
 			irq_enable();

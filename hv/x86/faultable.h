@@ -69,11 +69,16 @@ static inline u64 copy_faultable(void *dst, const void *src, u64 n)
 		     : "m"(*(u64 *)(gva)), "er"((u64)(value)) \
 		     : "memory"                               \
 		     : fault)
-#define guest_load(word, gva, fault)                         \
-	__asm__ goto("1: movq %1, %0\n" EXTABLE("1b", "%l2") \
-		     : "=r"(word)                            \
-		     : "m"(*(const u64 *)(gva))              \
-		     :                                       \
-		     : fault)
+// The empty statement: gcc before 12.4 may use what the register held before
+// (its bug 113921).
+#define guest_load(word, gva, fault)                                          \
+	do {                                                                  \
+		__asm__ volatile goto("1: movq %1, %0\n" EXTABLE("1b", "%l2") \
+				      : "=r"(word)                            \
+				      : "m"(*(const u64 *)(gva))              \
+				      :                                       \
+				      : fault);                               \
+		__asm__ volatile("");                                         \
+	} while (0)
 
 #endif
