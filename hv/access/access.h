@@ -10,6 +10,8 @@
 int copy_from_guest(void *dst, u64 gva, u64 len);
 int copy_to_guest(u64 gva, const void *src, u64 len);
 int clear_guest(u64 gva, u64 len);
+// Two words, the hot case: dst is unchanged where it fails.
+int copy_pair_from_guest(u64 dst[2], u64 gva);
 
 // SMEP and SMAP are on, but in rings 1 and 2.
 #ifdef DEBUG

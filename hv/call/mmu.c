@@ -33,6 +33,7 @@ struct mmu_batch {
 	union {
 		struct mmu_update update;
 		struct mmuext_op ext;
+		u64 pair[2];
 	};
 };
 
@@ -59,8 +60,6 @@ static int window_open(struct table_window *w, u64 m, struct domain *d)
 {
 	struct page_info *pg;
 
-	if (w->pg && w->mfn == m)
-		return 0;
 	window_close(w);
 	pg = frame_get(mfn(m), &d->account);
 	if (!pg)
@@ -78,11 +77,14 @@ static int window_open(struct table_window *w, u64 m, struct domain *d)
 static int entry_update(struct mmu_batch *b, u64 ptr, bool keep_ad)
 {
 	struct table_window *w = &b->window;
-	int rc = window_open(w, ptr >> PAGE_SHIFT, b->tables);
 	u64 *t;
+	int rc;
 
-	if (rc)
-		return rc;
+	if (unlikely(!w->pg || w->mfn != ptr >> PAGE_SHIFT)) {
+		rc = window_open(w, ptr >> PAGE_SHIFT, b->tables);
+		if (rc)
+			return rc;
+	}
 	if (w->locked)
 		return table_entry_set(w->pg, ptr & ~PAGE_MASK, b->update.val,
 				       keep_ad, NULL, b->frames);
@@ -115,18 +117,31 @@ static struct domain *frames_owner(u16 domid)
 	return d;
 }
 
+// The running domain stays without a reference.
+static struct domain *batch_domain(u16 domid)
+{
+	return domid == DOMID_SELF || domid == currd->id ? currd
+							 : frames_owner(domid);
+}
+
+static void batch_domain_end(struct domain *d)
+{
+	if (unlikely(d && d != currd))
+		domain_put(d);
+}
+
 static void batch_end(struct mmu_batch *b)
 {
 	window_close(&b->window);
-	if (b->tables)
-		domain_put(b->tables);
-	if (b->frames)
-		domain_put(b->frames);
+	batch_domain_end(b->tables);
+	batch_domain_end(b->frames);
 }
 
-// A whole hypercall: arguments as mmu_update and mmuext_op have them.
-static long batch_call(const struct mmu_batch_kind *k, u64 list, u64 ucount,
-		       u64 updone, u64 dom)
+// A whole hypercall: arguments as mmu_update and mmuext_op have them. Of each
+// its own loop.
+static inline __attribute__((always_inline)) long batch_call(
+	const struct mmu_batch_kind *k, u64 list, u64 ucount, u64 updone,
+	u64 dom)
 {
 	u32 count = (u32)ucount & ~MMU_UPDATE_PREEMPTED, done = 0, i = 0;
 	struct mmu_batch b = { 0 };
@@ -144,7 +159,9 @@ static long batch_call(const struct mmu_batch_kind *k, u64 list, u64 ucount,
 		rc = -ERESTART;
 		if ((i && preempt_check()) || pv_settle(current))
 			break;
-		rc = copy_from_guest(&b.ext, list, k->size);
+		rc = k->size == sizeof(b.pair)
+			     ? copy_pair_from_guest(b.pair, list)
+			     : copy_from_guest(&b.ext, list, k->size);
 		if (!rc)
 			rc = k->one(&b);
 		if (rc)
@@ -165,9 +182,10 @@ static int update_begin(struct mmu_batch *b, u64 dom)
 {
 	u32 tables = (u32)dom >> 16;
 
-	b->tables = tables ? domain_get_by_id((u16)(tables - 1))
-			   : domain_get_self_or(DOMID_SELF);
-	b->frames = frames_owner((u16)dom);
+	b->tables = !tables || tables - 1 == currd->id
+			    ? currd
+			    : domain_get_by_id((u16)(tables - 1));
+	b->frames = batch_domain((u16)dom);
 	if (!b->tables || !b->frames)
 		return -ESRCH;
 	return domain_may_control(currd, b->tables) &&
@@ -440,7 +458,7 @@ static int ext_one(struct mmu_batch *b)
 
 static int ext_begin(struct mmu_batch *b, u64 dom)
 {
-	struct domain *d = b->frames = frames_owner((u16)dom);
+	struct domain *d = b->frames = batch_domain((u16)dom);
 
 	if (!d)
 		return -ESRCH;

@@ -245,7 +245,11 @@ int page_get_writable(struct page_info *pg, const struct page_account *who)
 
 void page_put_writable(struct page_info *pg)
 {
-	page_type_put(pg);
+	u64 x = READ_ONCE(pg->type);
+
+	// Not the last user: the hot case of page_type_put().
+	if ((x & PGT_COUNT) < 2 || !cas(&pg->type, &x, x - 1))
+		page_type_put(pg);
 	page_put(pg);
 }
 

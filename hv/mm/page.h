@@ -111,6 +111,18 @@ bool page_take_allocated(struct page_info *pg);
 // then nobody's and the caller's.
 int page_steal(struct page_info *pg, struct page_account *who, u64 refs);
 
+// One more user of a type that the frame has, the hot case of page_type_begin();
+// false: ask that.
+static inline bool page_type_again(struct page_info *pg, u64 type)
+{
+	u64 x = READ_ONCE(pg->type);
+
+	return (x & (PGT_TYPE | PGT_VALIDATED)) == (type | PGT_VALIDATED) &&
+	       (x & PGT_COUNT) != PGT_COUNT &&
+	       __atomic_compare_exchange_n(&pg->type, &x, x + 1, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 // Types. begin: 0 the type is valid and one more count taken; 1 the caller is
 // to validate from the start, 2 to go on where aux says (and to page_put the
 // reference of the PARTIAL flag), then to commit, abort or interrupt; -EBUSY

@@ -53,7 +53,8 @@ int l1_get(u64 e, struct domain *owner, struct domain *from)
 		return -EBUSY;
 	if (!(e & PTE_W))
 		return 0;
-	if (page_type_begin(pg, PGT_WRITABLE, true)) {
+	if (!page_type_again(pg, PGT_WRITABLE) &&
+	    page_type_begin(pg, PGT_WRITABLE, true)) {
 		page_put(pg);
 		return -EBUSY;
 	}

@@ -40,13 +40,14 @@ static bool entry_write(struct change *c)
 	return true;
 }
 
-static int l1_set(struct change *c, struct domain *owner, struct domain *from)
+static inline __attribute__((always_inline)) int l1_set(struct change *c,
+							struct domain *owner,
+							struct domain *from)
 {
 	int rc = 0;
 
-	if (c->want & PTE_GNTTAB && c->want & PTE_P)
-		return -EINVAL;
-	if (c->want & c->old & PTE_P && !((c->old ^ c->want) & ~L1_CHEAP)) {
+	if (c->want & c->old & PTE_P && !(c->want & PTE_GNTTAB) &&
+	    !((c->old ^ c->want) & ~L1_CHEAP)) {
 		c->want = l1e_adjust(c->want, owner);
 		return entry_write(c) ? 0 : -EAGAIN;
 	}
@@ -63,7 +64,8 @@ static int l1_set(struct change *c, struct domain *owner, struct domain *from)
 		l1_put(c->want, owner);
 		return -EAGAIN;
 	}
-	l1_put(c->old, owner);
+	if (c->old & PTE_P)
+		l1_put(c->old, owner);
 	return 0;
 }
 
@@ -109,21 +111,32 @@ static int upper_set(struct change *c, struct page_info *pg, unsigned int slot)
 	return 0;
 }
 
+// The hot case for itself: an L1 entry, whatever stood there.
+static __noinline int l1_replace(u64 *entry, u64 want, struct domain *owner,
+				 struct domain *from)
+{
+	struct change c = { entry, READ_ONCE(*entry), want, false, false };
+
+	return l1_set(&c, owner, from);
+}
+
 int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
 		    bool keep_ad, const u64 *expected, struct domain *from)
 {
 	struct change c = { .want = entry, .keep_ad = keep_ad };
+	bool l1 = (pg->type & PGT_TYPE) == PGT_L1;
 	struct domain *d = owner_of(pg);
 	u64 *t = map_frame(page_to_mfn(pg));
 	int rc;
 
 	c.entry = &t[offset / 8];
-	c.compare = expected;
-	c.old = expected ? *expected : READ_ONCE(*c.entry);
-	if (pg->type >> 60 == PGT_L1 >> 60)
-		rc = l1_set(&c, d, from);
-	else
-		rc = upper_set(&c, pg, offset / 8);
+	if (likely(l1 && !keep_ad && !expected)) {
+		rc = l1_replace(c.entry, entry, d, from);
+	} else {
+		c.compare = expected;
+		c.old = expected ? *expected : READ_ONCE(*c.entry);
+		rc = l1 ? l1_set(&c, d, from) : upper_set(&c, pg, offset / 8);
+	}
 	unmap_frame(t);
 	return rc;
 }
