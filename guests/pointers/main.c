@@ -6,16 +6,28 @@
 #include <xen/platform.h>
 #include <xen/sysctl.h>
 
-#define NON_CANONICAL 0x8000000000000000
-#define BAD	      0xbadbadbadbadbad0 // stands for the pointer
+#define BAD ((uptr)0xbadbadbadbadbad0) // stands for the pointer
+
+// Pointers that are not the guest's, of two kinds: into what is the hypervisor's,
+// and to no memory at all. A 32-bit kernel has the M2P, which it may read and
+// nobody writes by a pointer of its; the end of it is mapped nowhere. Header
+// xen-x86_32.h: "Virtual addresses beyond this are not modifiable by guest OSes."
+#ifdef __x86_64__
+static const uptr hypervisors[] = { 0xffff830000000000,
+				    HYPERVISOR_VIRT_END - 8 };
+static const uptr nowhere[] = { 0x8000000000000000, 0x0000800000000000 };
+#else
+static const uptr hypervisors[] = { 0xffa00000, 0xfffff000 };
+static const uptr nowhere[] = { 0xffffff00, 8 };
+#endif
 
 // A hypercall with BAD in one place. The four results are for memory with
-// nothing mapped, the hypervisor's, a non-canonical address, and the last
+// nothing mapped, the hypervisor's, an address that is none, and the last
 // address there is (the access would wrap around).
 struct pointer_case {
 	const char *name;
-	u64 nr, args[4];
-	long unmapped, hypervisor, non_canonical, wrapping;
+	uptr nr, args[4];
+	long unmapped, hypervisor, nowhere, wrapping;
 };
 
 #define FAULTS -EFAULT, -EFAULT, -EFAULT, -EFAULT
@@ -30,6 +42,7 @@ static struct pointer_case cases[] = {
 	  FAULTS },
 	{ "set_gdt", __HYPERVISOR_set_gdt, { BAD, 1 }, FAULTS },
 	{ "platform_op", __HYPERVISOR_platform_op, { BAD }, FAULTS },
+#ifdef __x86_64__
 	{ "set_segment_base",
 	  __HYPERVISOR_set_segment_base,
 	  { 7, BAD },
@@ -37,6 +50,7 @@ static struct pointer_case cases[] = {
 	  -EINVAL,
 	  -EINVAL,
 	  -EINVAL },
+#endif
 	{ "memory_op current_reservation",
 	  __HYPERVISOR_memory_op,
 	  { XENMEM_current_reservation, BAD },
@@ -219,16 +233,16 @@ static struct pointer_case cases[] = {
 	{ "domctl", __HYPERVISOR_domctl, { BAD }, FAULTS },
 };
 
-static long call_with(const struct pointer_case *c, u64 pointer)
+static long call_with(const struct pointer_case *c, uptr pointer)
 {
-	u64 a[4];
+	uptr a[4];
 
 	for (int i = 0; i < 4; i++)
 		a[i] = c->args[i] == BAD ? pointer : c->args[i];
 	return hypercall5(c->nr, a[0], a[1], a[2], a[3], 0);
 }
 
-static void check(const struct pointer_case *c, const char *kind, u64 pointer,
+static void check(const struct pointer_case *c, const char *kind, uptr pointer,
 		  long want)
 {
 	long rc = call_with(c, pointer);
@@ -241,28 +255,66 @@ static void check(const struct pointer_case *c, const char *kind, u64 pointer,
 TEST(unmapped)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		check(&cases[i], "unmapped", (u64)window(0), cases[i].unmapped);
+		check(&cases[i], "unmapped", (uptr)window(0),
+		      cases[i].unmapped);
 }
 
 TEST(hypervisor)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		check(&cases[i], "direct map", 0xffff830000000000,
-		      cases[i].hypervisor);
-		check(&cases[i], "last hypervisor", HYPERVISOR_VIRT_END - 8,
-		      cases[i].hypervisor);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(hypervisors); j++)
+			check(&cases[i], "hypervisor's", hypervisors[j],
+			      cases[i].hypervisor);
 }
 
 TEST(non_canonical)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		check(&cases[i], "non-canonical", NON_CANONICAL,
-		      cases[i].non_canonical);
-		check(&cases[i], "first hole", 0x0000800000000000,
-		      cases[i].non_canonical);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(nowhere); j++)
+			check(&cases[i], "no address", nowhere[j],
+			      cases[i].nowhere);
+}
+
+#ifndef __x86_64__
+// The M2P can be read; an answer is not written there.
+TEST(m2p)
+{
+	static const struct {
+		uptr nr, args[3];
+	} writes[] = {
+		{ __HYPERVISOR_xen_version,
+		  { XENVER_extraversion, HYPERVISOR_VIRT_START } },
+		{ __HYPERVISOR_xen_version,
+		  { XENVER_capabilities, HYPERVISOR_VIRT_START } },
+		{ __HYPERVISOR_memory_op,
+		  { XENMEM_machphys_mapping, HYPERVISOR_VIRT_START } },
+		{ __HYPERVISOR_vcpu_op,
+		  { VCPUOP_get_runstate_info, 0, HYPERVISOR_VIRT_START } },
+	};
+	u32 first = (u32)machine_to_phys_mapping[0];
+
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++)
+		CHECK_EQ(hypercall5(writes[i].nr, writes[i].args[0],
+				    writes[i].args[1], writes[i].args[2], 0, 0),
+			 -EFAULT);
+	CHECK_EQ(machine_to_phys_mapping[0], first);
+}
+
+// A list whose end lies behind 4 GiB: what an index reaches there is not what
+// stands at the beginning of the address space.
+TEST(behind_the_end)
+{
+	u32 done = 7;
+
+	for (uptr at = 0xfffff000; at; at += 0x100) {
+		CHECK_EQ(HC4(__HYPERVISOR_mmu_update, at, 0x7fffffff, &done,
+			     DOMID_SELF),
+			 -EFAULT);
+		CHECK_EQ(done, 0);
+		CHECK_EQ(HC2(__HYPERVISOR_multicall, at, ~0u), -EFAULT);
 	}
 }
+#endif
 
 TEST(wrapping)
 {
@@ -276,10 +328,10 @@ TEST(crossing)
 	u8 *w = window(0), *page = page_alloc();
 
 	// Window 1 follows window 0.
-	CHECK_EQ((u64)window(1), ADDRESS(w) + PAGE_SIZE);
+	CHECK_EQ((uptr)window(1), (uptr)w + PAGE_SIZE);
 	update_va(w, make_entry(virt_to_mfn(page), PTE_RW), UVMF_INVLPG);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		check(&cases[i], "crossing", ADDRESS(w) + PAGE_SIZE - 1,
+		check(&cases[i], "crossing", (uptr)w + PAGE_SIZE - 1,
 		      cases[i].unmapped);
 	}
 	window(0);
@@ -318,8 +370,12 @@ TEST(unaligned_pointers)
 // Handles inside of structures.
 TEST(inner_handles)
 {
-	static const u64 bad[] = { HYPERVISOR_VIRT_START, 0xffff830000000000,
-				   NON_CANONICAL, ~0xful };
+#ifdef __x86_64__
+	static const uptr bad[] = { HYPERVISOR_VIRT_START, 0xffff830000000000,
+				    0x8000000000000000, ~0xful };
+#else
+	static const uptr bad[] = { 0xfffff000, ~0xful };
+#endif
 	static struct multicall_entry batch[1];
 	struct xen_memory_reservation r = { .nr_extents = 1,
 					    .domid = DOMID_SELF };
@@ -335,9 +391,11 @@ TEST(inner_handles)
 		CHECK_EQ(memory_op(XENMEM_machphys_mfn_list, &list), -EFAULT);
 		setup.frame_list.p = (void *)bad[i];
 		// Checked before the work, or met while writing the result.
+		bool early = WIDTH == 64 && i < 3;
+
 		CHECK_EQ(grant_op(GNTTABOP_setup_table, &setup, 1),
-			 i < 3 ? -EFAULT : 0);
-		CHECK_EQ(setup.status, i < 3 ? 0 : GNTST_bad_virt_addr);
+			 early ? -EFAULT : 0);
+		CHECK_EQ(setup.status, early ? 0 : GNTST_bad_virt_addr);
 		poll.ports.p = (void *)bad[i];
 		CHECK_EQ(sched_op(SCHEDOP_poll, &poll), -EFAULT);
 		batch[0].op = __HYPERVISOR_xen_version;
@@ -350,10 +408,13 @@ TEST(inner_handles)
 
 TEST(unknown_hypercalls)
 {
-	static const u64 unknown[] = { 11,   27,	 39,	    45,
-				       47,   55,	 56,	    63,
-				       64,   100,	 127,	    128,
-				       1000, 0xffffffff, 1ul << 32, ~0ul };
+	static const uptr unknown[] = {
+		11,	   27,	39,  45,  47,	55,   56,	  63,
+		64,	   100, 127, 128, 1000, ~0ul, 0xffffffff, 1ul << 31,
+#ifdef __x86_64__
+		1ul << 32,
+#endif
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
 		long rc = hypercall5(unknown[i], 0, 0, 0, 0, 0);
@@ -366,7 +427,7 @@ TEST(unknown_hypercalls)
 
 static const struct {
 	const char *name;
-	u64 nr;
+	uptr nr;
 	long result;
 	long wide; // of numbers with more than 20 bits
 } sub_ops[] = {
@@ -386,7 +447,7 @@ static const struct {
 
 TEST(unknown_operations)
 {
-	static const u64 numbers[] = { 62, 255, 0x7fffffff, 0xffffffff };
+	static const uptr numbers[] = { 62, 255, 0x7fffffff, 0xffffffff };
 
 	for (size_t i = 0; i < ARRAY_SIZE(sub_ops); i++) {
 		for (size_t j = 0; j < ARRAY_SIZE(numbers); j++) {

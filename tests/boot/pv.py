@@ -40,8 +40,8 @@ OPTIONS = {
 }
 
 # Built as 32-bit kernels too; ring1 only so: guests/guests.mk.
-GUESTS32 = ("crash", "events", "grants", "hello", "machine", "memory",
-            "pagetables", "ring1", "smp", "traps")
+GUESTS32 = ("crash", "descriptors", "events", "grants", "hello", "machine",
+            "memory", "pagetables", "pointers", "ring1", "smp", "traps")
 
 # These, on so many CPUs, run with SMAP as well, which takes a newer QEMU. The
 # word tells the guest which emulator it is: `int N` works, but not all of INVD.
