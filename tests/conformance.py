@@ -80,7 +80,7 @@ class Findings:
             if verdict not in (PASS, SKIP):
                 print(f"  {name} on Ringlet: {verdict} {detail}")
         # Those that a crash kept from saying anything.
-        for test in conf.source_tests(guest.removesuffix("32")):
+        for test in conf.image_tests(guest):
             self._row(f"{guest}/{test}")
 
 

@@ -65,7 +65,7 @@ TEST(extents_stop)
 
 	take_out();
 	old = frames[PAGES / 2];
-	frames[PAGES / 2] = (xen_pfn_t)1 << 40;
+	frames[PAGES / 2] = (xen_pfn_t)NO_FRAME;
 	CHECK_EQ(reservation(XENMEM_decrease_reservation, frames, PAGES),
 		 PAGES / 2);
 	frames[PAGES / 2] = old;

@@ -64,7 +64,7 @@ TEST(information)
 	domctl_begin();
 	CHECK_EQ(CTL(getdomaininfo), 0);
 	CHECK_EQ(ctl.u.getdomaininfo.domain, guest.id);
-	CHECK_EQ(ctl.u.getdomaininfo.tot_pages, 7);
+	CHECK_EQ(ctl.u.getdomaininfo.tot_pages, 3 + guest.levels);
 	CHECK_EQ(ctl.u.getdomaininfo.max_pages, 256);
 	CHECK_EQ(ctl.u.getdomaininfo.nr_online_vcpus, 1);
 	CHECK_EQ(ctl.u.getdomaininfo.max_vcpu_id, 0);
@@ -140,9 +140,13 @@ TEST(limits)
 // Frames are of five kinds; each number becomes what its frame is.
 TEST(frames)
 {
-	xen_pfn_t list[8] = { guest.code,	  guest.tables[0],
-			      guest.tables[3],	  virt_to_mfn(&ctl),
-			      (xen_pfn_t)1 << 40, guest.stack };
+	xen_pfn_t list[8] = {
+		(xen_pfn_t)guest.code,	      (xen_pfn_t)guest.tables[0],
+		(xen_pfn_t)domu_base(&guest), (xen_pfn_t)virt_to_mfn(&ctl),
+		(xen_pfn_t)NO_FRAME,	      (xen_pfn_t)guest.stack
+	};
+	const uptr base =
+		WIDTH == 64 ? XEN_DOMCTL_PFINFO_L4TAB : XEN_DOMCTL_PFINFO_L3TAB;
 
 	domctl_begin();
 	set_xen_guest_handle(ctl.u.getpageframeinfo3.array, list);
@@ -150,8 +154,7 @@ TEST(frames)
 	CHECK_EQ(CTL(getpageframeinfo3), 0);
 	CHECK_EQ(list[0] >> 28, XEN_DOMCTL_PFINFO_NOTAB >> 28);
 	CHECK_EQ(list[1] >> 28, XEN_DOMCTL_PFINFO_L1TAB >> 28);
-	CHECK_EQ(list[2] >> 28,
-		 (XEN_DOMCTL_PFINFO_L4TAB | XEN_DOMCTL_PFINFO_LPINTAB) >> 28);
+	CHECK_EQ(list[2] >> 28, (base | XEN_DOMCTL_PFINFO_LPINTAB) >> 28);
 	CHECK_EQ(list[3] >> 28, XEN_DOMCTL_PFINFO_XTAB >> 28);
 	CHECK_EQ(list[4] >> 28, XEN_DOMCTL_PFINFO_XTAB >> 28);
 	CHECK_EQ(list[5] >> 28, XEN_DOMCTL_PFINFO_NOTAB >> 28);
@@ -172,7 +175,7 @@ TEST(most_frames)
 	static xen_pfn_t list[1024];
 
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-		list[i] = i % 2 ? guest.code : guest.tables[0];
+		list[i] = (xen_pfn_t)(i % 2 ? guest.code : guest.tables[0]);
 	domctl_begin();
 	set_xen_guest_handle(ctl.u.getpageframeinfo3.array, list);
 	ctl.u.getpageframeinfo3.num = ARRAY_SIZE(list);
@@ -182,7 +185,7 @@ TEST(most_frames)
 				 : XEN_DOMCTL_PFINFO_L1TAB;
 
 		if (list[i] >> 28 != want >> 28)
-			check_failed("frame", (int)i, "%lx", list[i]);
+			check_failed("frame", (int)i, "%lx", (uptr)list[i]);
 	}
 }
 
@@ -194,10 +197,11 @@ TEST(hypercall_page)
 	u8 *w = window(0);
 
 	CHECK_EQ(foreign_map(0, guest.id, guest.data, PTE_RO), 0);
-	// mov $number, %eax in each of the 32 bytes; but iret pops first.
-	CHECK_EQ(w[32 * __HYPERVISOR_domctl + 3], 0xb8);
-	CHECK_EQ(*(u32 *)(w + 32 * __HYPERVISOR_domctl + 4),
-		 __HYPERVISOR_domctl);
+	// mov $number, %eax in each of the 32 bytes, behind what saves RCX and R11
+	// of a 64-bit kernel.
+	w += 32 * __HYPERVISOR_domctl + (WIDTH == 64 ? 3 : 0);
+	CHECK_EQ(w[0], 0xb8);
+	CHECK_EQ(*(u32 *)(w + 1), __HYPERVISOR_domctl);
 	window(0);
 	ctl.u.hypercall_init.gmfn = guest.tables[0];
 	CHECK_EQ(CTL(hypercall_init), -EPERM);
@@ -210,10 +214,10 @@ TEST(width)
 {
 	domctl_begin();
 	CHECK_EQ(CTL(get_address_size), 0);
-	CHECK_EQ(ctl.u.address_size.size, 64);
+	CHECK_EQ(ctl.u.address_size.size, WIDTH);
 	ctl.u.address_size.size = 16;
 	CHECK_EQ(CTL(set_address_size), -EINVAL);
-	ctl.u.address_size.size = 64;
+	ctl.u.address_size.size = WIDTH;
 	CHECK_EQ(CTL(set_address_size), 0);
 	CHECK_EQ(domctl_on(NOBODY, XEN_DOMCTL_get_address_size), -ESRCH);
 }

@@ -51,9 +51,9 @@ TEST(memory)
 	CHECK_EQ(PERMIT(0xb8, 1), 0);
 	CHECK_EQ(MAPPING(0xb8, 1), 0);
 	CHECK_EQ(MAPPING(0xb8, 0), -EINVAL);
-	CHECK_EQ(MAPPING(0xb8, ~0ul), -EINVAL);
+	CHECK_EQ(MAPPING(0xb8, ~0ull), -EINVAL);
 	CHECK_EQ(PERMIT(0xb8, 0), -EINVAL);
-	CHECK_EQ(PERMIT(0xb8, ~0ul), -EINVAL);
+	CHECK_EQ(PERMIT(0xb8, ~0ull), -EINVAL);
 	CHECK_EQ(PERMIT(0xfee00, 1), -EPERM);
 	domctl_begin();
 	ctl.u.iomem_permission.first_mfn = 0xb8;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What tools do with a vcpu: context, state, where it may run.
 #include "control/control.h"
+#include "lib/cpu.h"
 
 TEST(vcpu_information)
 {
@@ -23,13 +24,13 @@ TEST(context)
 	domctl_begin();
 	set_xen_guest_handle(ctl.u.vcpucontext.ctxt, &c);
 	CHECK_EQ(CTL(getvcpucontext), 0);
-	CHECK_EQ(c.user_regs.rip, DOMU_CODE);
-	CHECK_EQ(c.ctrlreg[3], guest.tables[3] << 12);
-	c.user_regs.rax = 0x1234567890abcdef;
+	CHECK_EQ(c.user_regs.REGISTER(ip), DOMU_CODE);
+	CHECK_EQ(c.ctrlreg[3], xen_pfn_to_cr3((uptr)domu_base(&guest)));
+	c.user_regs.REGISTER(ax) = (uptr)0x1234567890abcdef;
 	CHECK_EQ(CTL(setvcpucontext), 0);
-	c.user_regs.rax = 0;
+	c.user_regs.REGISTER(ax) = 0;
 	CHECK_EQ(CTL(getvcpucontext), 0);
-	CHECK_EQ(c.user_regs.rax, 0x1234567890abcdef);
+	CHECK_EQ(c.user_regs.REGISTER(ax), (uptr)0x1234567890abcdef);
 	ctl.u.vcpucontext.vcpu = 1;
 	CHECK_EQ(CTL(setvcpucontext), -EINVAL);
 	CHECK_EQ(CTL(getvcpucontext), -EINVAL);

@@ -19,6 +19,11 @@ struct domu {
 	unsigned int levels;   // of them: 3 of a 32-bit kernel
 };
 
+static inline u64 domu_base(const struct domu *d)
+{
+	return d->tables[d->levels - 1];
+}
+
 // Built and paused, with a page that starts with this code and one with this
 // data (both 2 KiB at most); false: there is none.
 bool domu_make(struct domu *d, const void *code, const void *data, size_t size);

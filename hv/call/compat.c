@@ -99,11 +99,7 @@ static void trap_widen(struct trap_info *t, const struct trap_info_x86_32 *n,
 		       const struct domain *d)
 {
 	*t = (struct trap_info){ .vector = n->vector, .flags = n->flags };
-	// An address of 0 is no handler, and the end of a table.
-	if (n->address) {
-		t->cs = pv_selector(d, n->cs);
-		t->address = pv32_entry(d, n->cs, n->address);
-	}
+	t->address = pv32_entry(d, n->cs, n->address);
 }
 
 int trap32_from_guest(struct trap_info *t, u64 gva)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // domctl: what a domain has and may use: memory, devices, time, processor
 // features, its share of the CPUs.
-#include "access/access.h"
+#include "call/compat.h"
 #include "ctl/private.h"
 #include "dom/policy.h"
 #include "mm/alloc.h"
@@ -47,17 +47,15 @@ long domctl_getpageframeinfo3(struct sub *s,
 
 	if (left > 1024)
 		return -E2BIG;
-	for (; left; left--, gva += sizeof(frame)) {
+	for (; left; left--, gva += currd->pv32 ? 4 : 8) {
 		if (left != a->num && preempt_check()) {
 			a->num = left;
 			a->array.p = (typeof(a->array.p))gva;
 			s->copy_back = true;
 			return -ERESTART;
 		}
-		if (copy_struct_from_guest(&frame, gva))
-			return -EFAULT;
-		frame = frame_kind(s->d, frame);
-		if (copy_struct_to_guest(gva, &frame))
+		if (pfn_from_guest(&frame, gva, 0) ||
+		    pfn_to_guest(gva, 0, frame_kind(s->d, frame)))
 			return -EFAULT;
 	}
 	return 0;

@@ -66,7 +66,7 @@ static u16 entry_cs(const struct vcpu *v, u64 entry)
 
 static u64 entry_make(const struct vcpu *v, u16 cs, u64 eip)
 {
-	return v->hot.pv32 && eip ? pv32_entry(v->domain, cs, eip) : eip;
+	return v->hot.pv32 ? pv32_entry(v->domain, cs, eip) : eip;
 }
 
 long domctl_get_ext_vcpucontext(struct sub *s,

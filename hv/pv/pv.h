@@ -107,10 +107,10 @@ static inline bool pv_entry_ok(const struct domain *d, u64 address)
 	return d->pv32 || va_canonical(address);
 }
 
-// The same of a 32-bit kernel, as one number.
+// The same of a 32-bit kernel, as one number; 0: none.
 static inline u64 pv32_entry(const struct domain *d, u64 cs, u64 eip)
 {
-	return (u64)pv_selector(d, (u16)cs) << 32 | (u32)eip;
+	return (u32)eip ? (u64)pv_selector(d, (u16)cs) << 32 | (u32)eip : 0;
 }
 
 // GS base of the mode that the running vcpu is not in.

@@ -85,7 +85,7 @@ void bounce32(struct cpu_regs *regs, u64 entry, bool masks_events,
 	}
 	n = (unsigned int)(next - frame) * sizeof(*frame);
 	sp = (u32)(sp - n);
-	if (!(u32)entry || copy_to_guest(sp, frame, n)) {
+	if (!entry || copy_to_guest(sp, frame, n)) {
 		bounce_failed(v, entry, sp);
 		return;
 	}
