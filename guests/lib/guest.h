@@ -91,6 +91,7 @@ long va_mapping_of(domid_t dom, uptr va, u64 entry, uptr flags);
 long set_timer(u64 when);
 long update_descriptor(u64 maddr, u64 descriptor);
 long set_gdt(u64 mfn, unsigned int entries); // of one frame
+long set_callback(u16 type, u16 flags, const void *entry);
 #define mmuext_one(op) HC4(__HYPERVISOR_mmuext_op, op, 1, NULL, DOMID_SELF)
 
 // ring.c: the console of a DomU.
@@ -146,7 +147,7 @@ extern u8 trap_entries[32][32], soft_entry[], event_entry[], syscall_entry[],
 	failsafe_entry[], vcpu_entry[];
 
 void trap_init(void);
-void callbacks_set(void); // hypercall.c
+long callbacks_set(void); // hypercall.c
 // Installs the guest's own table again, with these flags (TI_*) for all.
 long trap_table_load(u8 flags);
 // A place that traps go to until trap_catch_end; the caller does jump_set.

@@ -49,8 +49,16 @@ long update_descriptor(u64 maddr, u64 descriptor)
 	return HC2(__HYPERVISOR_update_descriptor, maddr, descriptor);
 }
 
-void callbacks_set(void)
+long callbacks_set(void)
 {
-	HC3(__HYPERVISOR_set_callbacks, event_entry, failsafe_entry,
-	    syscall_entry);
+	return HC3(__HYPERVISOR_set_callbacks, event_entry, failsafe_entry,
+		   syscall_entry);
+}
+
+long set_callback(u16 type, u16 flags, const void *entry)
+{
+	static struct callback_register r;
+
+	r = (struct callback_register){ type, flags, (uptr)entry };
+	return HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r);
 }

@@ -50,10 +50,20 @@ long update_descriptor(u64 maddr, u64 descriptor)
 		   descriptor, descriptor >> 32);
 }
 
-void callbacks_set(void)
+long callbacks_set(void)
 {
-	HC4(__HYPERVISOR_set_callbacks, FLAT_KERNEL_CS, event_entry,
-	    FLAT_KERNEL_CS, failsafe_entry);
+	return HC4(__HYPERVISOR_set_callbacks, FLAT_KERNEL_CS, event_entry,
+		   FLAT_KERNEL_CS, failsafe_entry);
+}
+
+long set_callback(u16 type, u16 flags, const void *entry)
+{
+	static struct callback_register r;
+
+	r = (struct callback_register){ type,
+					flags,
+					{ FLAT_KERNEL_CS, (uptr)entry } };
+	return HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r);
 }
 
 // What the compiler calls for u64 / u64.
