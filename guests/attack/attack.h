@@ -5,6 +5,17 @@
 #include "lib/domu.h"
 
 #define MS 1000000ul
+// What no pointer of a guest's may reach.
+#ifdef __x86_64__
+#define NOT_OURS 0xffff830000000000
+#else
+#define NOT_OURS 0xfffff000
+#endif
+
+static inline xen_pfn_t *p2m(void)
+{
+	return (xen_pfn_t *)start_info->mfn_list;
+}
 
 // Writes a word; false when that trapped (on any vcpu, with poke_hook set).
 bool poke(volatile void *at, u64 value);
@@ -21,10 +32,15 @@ bool page_exchange(void *page);
 // Hypercalls that a domain makes one after the other; nr ~0 ends the list, as
 // does a full one. The result stands in `result`.
 struct request {
-	u64 nr, args[5];
+	uptr nr, args[5];
 	long result;
-	u64 unused;
+	uptr unused;
 };
+#ifdef __x86_64__
+#define ENTRY(e) (e)
+#else
+#define ENTRY(e) (uptr)(e), (uptr)((u64)(e) >> 32) // in two arguments
+#endif
 #define REQUESTS 32
 // What the data page of such a domain holds.
 struct request_page {

@@ -11,7 +11,17 @@
 #define AC   0x40000ul
 #define ALL  (DF | NT | AC)
 #define KEPT (NT | AC)
+#ifdef __x86_64__
+#define PUSHF "pushfq"
+#define POPF  "popfq"
+#define SP    "%%rsp"
+#else
+#define PUSHF "pushfl"
+#define POPF  "popfl"
+#define SP    "%%esp"
+#endif
 
+#ifdef __x86_64__
 __asm__("flags_load_code:\n" // (flags, nr): a call with these flags
 	"	mov %rsi, %rax\n"
 	"	pushfq\n"
@@ -42,11 +52,37 @@ __asm__("flags_load_code:\n" // (flags, nr): a call with these flags
 	"	popfq\n"
 	"	sysenter\n"
 	"	ud2\n");
-extern u64 flags_after;
-u64 flags_after;
-long flags_load_code(u64 flags, u64 nr);
-void flags_ud2(u64 flags);
-void flags_int80(u64 flags);
+#else
+#define WITH_FLAGS            \
+	"	pushfl\n"           \
+	"	orl %edx, (%esp)\n" \
+	"	popfl\n"
+__asm__("flags_load_code:\n"
+	"	mov 4(%esp), %edx\n"
+	"	mov 8(%esp), %eax\n"
+	"	push %ebx\n"
+	"	xor %ebx, %ebx\n"
+	"	xor %ecx, %ecx\n" WITH_FLAGS "	int $0x82\n"
+	"	pushfl\n"
+	"	pop %edx\n"
+	"	mov %edx, flags_after\n"
+	"	pushl $0x202\n"
+	"	popfl\n"
+	"	pop %ebx\n"
+	"	ret\n"
+	"flags_ud2:\n"
+	"	mov 4(%esp), %edx\n" WITH_FLAGS "	ud2\n"
+	"flags_int80:\n"
+	"	mov 4(%esp), %edx\n" WITH_FLAGS "	int $0x80\n"
+	"flags_sysenter:\n"
+	"	mov 4(%esp), %edx\n" WITH_FLAGS "	sysenter\n"
+	"	ud2\n");
+#endif
+extern uptr flags_after;
+uptr flags_after;
+long flags_load_code(uptr flags, uptr nr);
+void flags_ud2(uptr flags);
+void flags_int80(uptr flags);
 long flags_sysenter(long flags);
 
 TEST(flags_at_hypercalls)
@@ -67,10 +103,10 @@ static long user_nothing(long arg)
 // The call that returns to user mode leaves by iret, which NT makes a fault.
 TEST(flags_at_iret)
 {
-	__asm__ volatile("pushfq\n\torq %0, (%%rsp)\n\tpopfq" ::"i"(NT)
+	__asm__ volatile(PUSHF "\n\tor %0, (" SP ")\n\t" POPF ::"r"(NT)
 			 : "memory", "cc");
 	CHECK_EQ(user_call(user_nothing, 5), 5);
-	__asm__ volatile("pushq $0x202\n\tpopfq" ::: "memory", "cc");
+	__asm__ volatile("push $0x202\n\t" POPF ::: "memory", "cc");
 }
 
 // Handlers find them cleared, but for DF; their frames have them.
@@ -99,21 +135,19 @@ static long user_sysenter(long flags)
 // a callback it is as if there were no such instruction.
 TEST(flags_at_sysenter)
 {
-	static const u64 flags[] = { 0, NT, AC, TF, NT | AC | TF };
-	struct callback_register r = { .type = CALLBACKTYPE_sysenter,
-				       .address = (u64)syscall_entry };
-	u64 none = intel() ? 13 : 6;
+	static const uptr flags[] = { 0, NT, AC, TF, NT | AC | TF };
+	// AMD's knows it in compatibility mode, where it is switched off.
+	u32 none = intel() || WIDTH == 32 ? 13 : 6;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
 		CHECK_TRAP(user_call(user_sysenter, (long)flags[i]), none, 0);
 		CHECK_EQ(version_op(XENVER_pagesize, NULL), PAGE_SIZE);
 	}
-	CHECK_EQ(HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
+	CHECK_EQ(set_callback(CALLBACKTYPE_sysenter, 0, syscall_entry), 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
 		CHECK_TRAP(user_call(user_sysenter, (long)flags[i]),
-			   intel() ? VECTOR_SYSCALL : 6, 0);
+			   intel() ? VECTOR_SYSCALL : none, 0);
 		CHECK_EQ(version_op(XENVER_pagesize, NULL), PAGE_SIZE);
 	}
-	r.address = 0;
-	CHECK_EQ(HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
+	CHECK_EQ(set_callback(CALLBACKTYPE_sysenter, 0, NULL), 0);
 }

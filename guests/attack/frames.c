@@ -6,7 +6,7 @@
 #define APIC_FRAME 0xfee00ul
 #define PCI_FRAME  0xf0000ul // above RAM, below 4 GiB
 #define VGA_FRAME  0xb8ul
-#define HUGE	   (1ul << 39)
+#define HUGE	   (1ull << 39)
 #define SLOT	   4 // entry of the domain's L1 that nobody uses
 
 enum kind { UPDATE, MAP, MACHPHYS };
@@ -21,10 +21,10 @@ try {
 };
 
 // Stand for frames that are known only when the test runs.
-#define OWN    (~0ul)
-#define DOM0S  (~1ul)
-#define TABLE  (~2ul)
-#define HV     (~3ul)
+#define OWN    (~0ull)
+#define DOM0S  (~1ull)
+#define TABLE  (~2ull)
+#define HV     (~3ull)
 #define RW     (PTE_RW | PTE_U)
 #define RO     PTE_RO
 #define IO     DOMID_IO
@@ -39,7 +39,7 @@ static const struct try domu_tries[] = {
 	{ UPDATE, IO, VGA_FRAME, RW, -EPERM },
 	{ UPDATE, IO, 0, RO, -EPERM },
 	{ UPDATE, IO, HUGE, RW, -EPERM },
-	{ UPDATE, IO, 0xfffffffffeul, RW, -EPERM },
+	{ UPDATE, IO, 0xfffffffffeull, RW, -EPERM },
 	{ UPDATE, IO, OWN, RW, -EBUSY },
 	{ UPDATE, IO, DOM0S, RW, -EBUSY },
 	{ UPDATE, IO, HV, RW, -EBUSY },
@@ -81,6 +81,13 @@ static const struct try dom0_tries[] = {
 	{ MACHPHYS, XEN, HV, 0, -EINVAL },
 };
 
+#ifndef __x86_64__
+static u64 hypervisor_frame(void)
+{
+	// The M2P.
+	return (*entry_of((void *)HYPERVISOR_VIRT_START, 2) & PTE_FRAME) >> 12;
+}
+#else
 static u64 hypervisor_frame(void)
 {
 	const u64 *l4 = (const u64 *)start_info->pt_base;
@@ -92,6 +99,7 @@ static u64 hypervisor_frame(void)
 	// the one at 1 MiB.
 	return 0x101;
 }
+#endif
 
 static u64 frame_of(const struct try *t, u64 own, u64 table)
 {
@@ -114,7 +122,7 @@ static void request_fill(struct request_page *p, unsigned int i,
 {
 	u64 frame = frame_of(t, d->stack, d->tables[0]);
 	struct request *r = &p->requests[i];
-	u64 update = DOMU_DATA + offsetof(struct request_page, updates[i]);
+	uptr update = DOMU_DATA + offsetof(struct request_page, updates[i]);
 
 	*r = (struct request){
 		__HYPERVISOR_mmu_update, { update, 1, 0, t->domid }, 77, 0
@@ -128,7 +136,7 @@ static void request_fill(struct request_page *p, unsigned int i,
 	if (t->kind == MAP)
 		*r = (struct request){
 			__HYPERVISOR_update_va_mapping_otherdomain,
-			{ SLOT * PAGE_SIZE, make_entry(frame, t->flags),
+			{ SLOT * PAGE_SIZE, ENTRY(make_entry(frame, t->flags)),
 			  UVMF_INVLPG, t->domid },
 			77,
 			0
@@ -153,7 +161,7 @@ TEST(frames_of_domu)
 	p = requests_open(&d);
 	for (unsigned int i = 0; i < ARRAY_SIZE(domu_tries); i++)
 		request_fill(p, i, &domu_tries[i], &d);
-	p->requests[ARRAY_SIZE(domu_tries)].nr = ~0ul;
+	p->requests[ARRAY_SIZE(domu_tries)].nr = (uptr)-1;
 	domu_unpause(&d);
 	CHECK_EQ(domu_outcome(d.id, 3000 * MS), SHUTDOWN_poweroff);
 	for (unsigned int i = 0; i < ARRAY_SIZE(domu_tries); i++)
@@ -171,8 +179,8 @@ static long dom0_try(const struct try *t, u64 own)
 	void *w = window(2);
 
 	if (t->kind == MAP)
-		return HC4(__HYPERVISOR_update_va_mapping_otherdomain, w,
-			   make_entry(frame, t->flags), UVMF_INVLPG, t->domid);
+		return update_va_of((domid_t)t->domid, w,
+				    make_entry(frame, t->flags));
 	update.ptr = t->kind == MACHPHYS ? frame << 12 | MMU_MACHPHYS_UPDATE
 					 : entry_maddr(w, 1);
 	return HC4(__HYPERVISOR_mmu_update, &update, 1, NULL, t->domid);

@@ -40,7 +40,7 @@ struct gnttab_map_grant_ref map_with(u64 at, domid_t from, u32 flags)
 static struct gnttab_map_grant_ref map(void *at, domid_t from)
 {
 	struct gnttab_map_grant_ref op =
-		map_with((u64)at, from, GNTMAP_host_map);
+		map_with((uptr)at, from, GNTMAP_host_map);
 
 	CHECK_EQ(op.status, GNTST_okay);
 	return op;
@@ -58,7 +58,7 @@ int16_t unmap_with(u64 at, u64 device, u32 handle)
 
 static int16_t unmap(void *at, u32 handle)
 {
-	return unmap_with((u64)at, 0, handle);
+	return unmap_with((uptr)at, 0, handle);
 }
 
 // What a domain's first grant needs of the hypervisor's memory stays: not to
@@ -69,8 +69,8 @@ TEST(own_grant)
 	u64 *page = page_alloc(), *w = window(4);
 	struct gnttab_map_grant_ref op;
 
-	grant(&table[REF], 0, virt_to_mfn(page));
-	op = map(w, 0);
+	grant(&table[REF], domain_self(), virt_to_mfn(page));
+	op = map(w, domain_self());
 	CHECK_EQ(unmap(w, op.handle), GNTST_okay);
 	table[REF].flags = 0;
 	window(TABLE);
@@ -82,7 +82,7 @@ static long pin_for(domid_t id, unsigned int cmd, u64 mfn)
 {
 	struct mmuext_op op = { .cmd = cmd };
 
-	op.arg1.mfn = mfn;
+	op.arg1.mfn = (xen_pfn_t)mfn;
 	return HC4(__HYPERVISOR_mmuext_op, &op, 1, NULL, id);
 }
 
@@ -148,9 +148,7 @@ TEST(stale_grant_mapping)
 	CHECK(refused > 0);
 	// The entry is gone, the right is not; with it back, all is well.
 	CHECK_EQ(unmap((void *)target, op.handle), GNTST_general_error);
-	CHECK_EQ(HC4(__HYPERVISOR_update_va_mapping_otherdomain, target,
-		     stale_entry, UVMF_INVLPG, d.id),
-		 0);
+	CHECK_EQ(update_va_of(d.id, target, stale_entry), 0);
 	CHECK_EQ(unmap((void *)target, op.handle), GNTST_okay);
 	CHECK_EQ(table[REF].flags, GTF_permit_access);
 	window(5);
@@ -228,11 +226,12 @@ TEST(destroy_mapper)
 	};
 	// The same again elsewhere, then the first one's entry overwritten.
 	p->requests[1] = p->requests[0];
-	p->requests[2] = (struct request){ __HYPERVISOR_update_va_mapping,
-					   { 4 * PAGE_SIZE, 0, UVMF_INVLPG },
-					   77,
-					   0 };
-	p->requests[3].nr = ~0ul;
+	p->requests[2] =
+		(struct request){ __HYPERVISOR_update_va_mapping,
+				  { 4 * PAGE_SIZE, ENTRY(0), UVMF_INVLPG },
+				  77,
+				  0 };
+	p->requests[3].nr = (uptr)-1;
 	domu_unpause(&d);
 	CHECK_EQ(domu_outcome(d.id, 3000 * MS), SHUTDOWN_poweroff);
 	CHECK_EQ(p->requests[0].result, 0);

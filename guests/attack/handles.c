@@ -19,7 +19,7 @@ static void begin(void)
 	page = page_alloc();
 	device = virt_to_mfn(page) << 12;
 	table = grants_of(DOMID_SELF);
-	grant(&table[REF], 0, virt_to_mfn(page));
+	grant(&table[REF], domain_self(), virt_to_mfn(page));
 }
 
 // Nobody uses the grant any more, nothing refers to the page.
@@ -35,12 +35,12 @@ static void end(void)
 // A mapping that has two parts is in use until both are gone.
 TEST(parts_of_a_mapping)
 {
-	u64 at = (u64)window(4);
+	u64 at = (uptr)window(4);
 	struct gnttab_map_grant_ref op;
 
 	begin();
 	for (int host_first = 0; host_first < 2; host_first++) {
-		op = map_with(at, 0, BOTH);
+		op = map_with(at, domain_self(), BOTH);
 		CHECK_EQ(op.status, GNTST_okay);
 		CHECK_EQ(op.dev_bus_addr, device);
 		CHECK_EQ(unmap_with(0, device + 4096, op.handle),
@@ -67,24 +67,24 @@ TEST(entry_changed_before_unmap)
 	u64 entry;
 
 	begin();
-	op = map_with((u64)w, 0, GNTMAP_host_map);
+	op = map_with((uptr)w, domain_self(), GNTMAP_host_map);
 	CHECK_EQ(op.status, GNTST_okay);
 	entry = *entry_of(w, 1);
 	mine[3] = 0x33;
 	CHECK_EQ(update_va(w, make_entry(virt_to_mfn(mine), PTE_RW),
 			   UVMF_INVLPG),
 		 0);
-	CHECK_EQ(unmap_with((u64)w, 0, op.handle), GNTST_general_error);
+	CHECK_EQ(unmap_with((uptr)w, 0, op.handle), GNTST_general_error);
 	CHECK_EQ(*(volatile u64 *)&w[3], 0x33);
 	for (u64 i = 1; i < 8; i++)
-		CHECK_EQ(unmap_with((u64)w + i, 0, op.handle),
+		CHECK_EQ(unmap_with((uptr)w + i, 0, op.handle),
 			 GNTST_general_error);
 	CHECK_EQ(table[REF].flags, GTF_permit_access | MARKS);
 	window(4);
-	CHECK_EQ(unmap_with((u64)w, 0, op.handle), GNTST_general_error);
+	CHECK_EQ(unmap_with((uptr)w, 0, op.handle), GNTST_general_error);
 	// The page is our own: with the entry back it is as it was.
 	CHECK_EQ(update_va(w, entry, UVMF_INVLPG), 0);
-	CHECK_EQ(unmap_with((u64)w, 0, op.handle), GNTST_okay);
+	CHECK_EQ(unmap_with((uptr)w, 0, op.handle), GNTST_okay);
 	end();
 	CHECK(page_exchange(mine));
 	page_free(mine);
@@ -95,7 +95,7 @@ static int16_t copy_to_grant(void)
 	struct gnttab_copy op = { .len = 8, .flags = GNTCOPY_dest_gref };
 
 	op.source.domid = op.dest.domid = DOMID_SELF;
-	op.source.u.gmfn = virt_to_mfn((void *)start_info->mfn_list);
+	op.source.u.gmfn = (xen_pfn_t)virt_to_mfn((void *)start_info->mfn_list);
 	op.dest.u.ref = REF;
 	CHECK_EQ(grant_op(GNTTABOP_copy, &op, 1), 0);
 	return op.status;
@@ -104,12 +104,13 @@ static int16_t copy_to_grant(void)
 // A copy ends; who has the page mapped still has it, as the entry says.
 TEST(copy_while_mapped)
 {
-	u64 at = (u64)window(4), other = (u64)window(5);
+	u64 at = (uptr)window(4), other = (uptr)window(5);
 	struct gnttab_map_grant_ref op, read;
 
 	begin();
-	op = map_with(at, 0, GNTMAP_host_map);
-	read = map_with(other, 0, GNTMAP_host_map | GNTMAP_readonly);
+	op = map_with(at, domain_self(), GNTMAP_host_map);
+	read = map_with(other, domain_self(),
+			GNTMAP_host_map | GNTMAP_readonly);
 	CHECK_EQ(read.status, GNTST_okay);
 	CHECK_EQ(copy_to_grant(), GNTST_okay);
 	CHECK_EQ(table[REF].flags, GTF_permit_access | MARKS);
@@ -117,13 +118,13 @@ TEST(copy_while_mapped)
 	CHECK_EQ(table[REF].flags, GTF_permit_access | GTF_reading);
 	CHECK_EQ(copy_to_grant(), GNTST_okay);
 	CHECK_EQ(table[REF].flags, GTF_permit_access | GTF_reading);
-	CHECK_TRAP(*(volatile u64 *)other = 1, 14, 3);
+	CHECK_TRAP(*(volatile u32 *)(uptr)other = 1, 14, 3);
 	CHECK_EQ(unmap_with(other, 0, read.handle), GNTST_okay);
 	end();
 }
 
 static volatile u32 handle;
-static u64 at, mapped, unmapped;
+static uptr at, mapped, unmapped;
 
 static void unmap_it(void)
 {
@@ -138,8 +139,9 @@ static void unmap_it(void)
 static void map_and_unmap(void)
 {
 	// The other one may know the handle's number from the last time.
-	u64 before = __atomic_load_n(&unmapped, __ATOMIC_SEQ_CST);
-	struct gnttab_map_grant_ref op = map_with(at, 0, GNTMAP_host_map);
+	uptr before = __atomic_load_n(&unmapped, __ATOMIC_SEQ_CST);
+	struct gnttab_map_grant_ref op =
+		map_with(at, domain_self(), GNTMAP_host_map);
 
 	if (!CHECK_EQ(op.status, GNTST_okay))
 		return;
@@ -155,7 +157,7 @@ static void map_and_unmap(void)
 TEST(same_handle_twice)
 {
 	begin();
-	at = (u64)window(4);
+	at = (uptr)window(4);
 	mapped = unmapped = 0;
 	handle = 0xffffffff;
 	race(map_and_unmap, unmap_it, TIME);
@@ -187,7 +189,9 @@ static void map_many(void)
 
 	for (u32 i = 0; i < MANY; i++)
 		maps[i] = (struct gnttab_map_grant_ref){
-			.flags = GNTMAP_device_map, .ref = REF + i % REFS
+			.flags = GNTMAP_device_map,
+			.ref = REF + i % REFS,
+			.dom = domain_self()
 		};
 	CHECK_EQ(grant_op(GNTTABOP_map_grant_ref, maps, MANY), 0);
 	for (u32 i = 0; i < MANY; i++)
@@ -207,7 +211,7 @@ TEST(handles_by_number)
 {
 	begin();
 	for (u32 i = 1; i < REFS; i++)
-		grant(&table[REF + i], 0, virt_to_mfn(page));
+		grant(&table[REF + i], domain_self(), virt_to_mfn(page));
 	mapped = unmapped = 0;
 	race(map_many, try_numbers, TIME);
 	map_many();
@@ -223,7 +227,8 @@ TEST(handles_by_number)
 // Readers and writers of one grant on two vcpus: the marks are those of all.
 static void map_writable(void)
 {
-	struct gnttab_map_grant_ref op = map_with(at, 0, GNTMAP_host_map);
+	struct gnttab_map_grant_ref op =
+		map_with(at, domain_self(), GNTMAP_host_map);
 
 	if (!CHECK_EQ(op.status, GNTST_okay))
 		return;
@@ -236,14 +241,14 @@ static void map_writable(void)
 static void map_readable(void)
 {
 	u64 there = at + PAGE_SIZE;
-	struct gnttab_map_grant_ref op =
-		map_with(there, 0, GNTMAP_host_map | GNTMAP_readonly);
+	struct gnttab_map_grant_ref op = map_with(
+		there, domain_self(), GNTMAP_host_map | GNTMAP_readonly);
 
 	if (!CHECK_EQ(op.status, GNTST_okay))
 		return;
 	if (!(table[REF].flags & GTF_reading))
 		check_failed("marks", 1, "are %x", table[REF].flags);
-	CHECK_EQ(poke((u64 *)there, 1), false);
+	CHECK_EQ(poke((void *)(uptr)there, 1), false);
 	copy_to_grant();
 	CHECK_EQ(unmap_with(there, 0, op.handle), GNTST_okay);
 }
@@ -252,7 +257,7 @@ TEST(readers_and_writers)
 {
 	begin();
 	window(5);
-	at = (u64)window(4);
+	at = (uptr)window(4);
 	mapped = 0;
 	race(map_writable, map_readable, TIME);
 	CHECK(mapped > 0);
@@ -270,9 +275,9 @@ static u64 status_frame(void)
 {
 	struct gnttab_get_status_frames op = { .nr_frames = 1,
 					       .dom = DOMID_SELF };
-	u64 frame = 0;
+	xen_pfn_t frame = 0;
 
-	set_xen_guest_handle(op.frame_list, &frame);
+	set_xen_guest_handle(op.frame_list, (void *)&frame);
 	CHECK_EQ(grant_op(GNTTABOP_get_status_frames, &op, 1), 0);
 	CHECK_EQ(op.status, GNTST_okay);
 	return frame;
@@ -297,7 +302,8 @@ TEST(status_frame_kept)
 	id = domain_create();
 	for (u64 pfn = 0; pfn < 200; pfn++)
 		if (domain_page(id, pfn) == frame)
-			check_failed("frame", 0, "%lx is given away", frame);
+			check_failed("frame", 0, "%" LL "x is given away",
+				     frame);
 	// With the next version 2 the words are new.
 	if (!rc) {
 		CHECK_EQ(version(2), 0);

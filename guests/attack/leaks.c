@@ -4,7 +4,7 @@
 #include "attack/attack.h"
 #include <xen/sysctl.h>
 
-#define OTHERS 0xb7c3b7c3b7c3b7c3ul
+#define OTHERS 0xb7c3b7c3b7c3b7c3ull
 #define SPACE  8192u
 
 static u8 answer[SPACE];
@@ -31,7 +31,8 @@ static void pollute(void)
 	for (u32 op = 0; op < 32; op++) {
 		memory_op(op, words);
 		HC2(__HYPERVISOR_event_channel_op, op, words);
-		hypercall5(1000, OTHERS, OTHERS, OTHERS, OTHERS, OTHERS);
+		hypercall5(1000, (uptr)OTHERS, (uptr)OTHERS, (uptr)OTHERS,
+			   (uptr)OTHERS, (uptr)OTHERS);
 	}
 	HC4(__HYPERVISOR_mmu_update, words, 1, 0, DOMID_SELF);
 }
@@ -173,7 +174,8 @@ TEST(pages_come_back_empty)
 				 0);
 			for (int j = 0; j < 512; j++) {
 				if (w[j])
-					check_failed("word", j, "%lx", w[j]);
+					check_failed("word", j, "%" LL "x",
+						     w[j]);
 				w[j] = OTHERS;
 			}
 		}

@@ -16,9 +16,16 @@ static unsigned int restarts;
 // The guest goes on at the instruction that made the call.
 static bool count_restarts(struct regs *regs)
 {
-	const u8 *at = (const u8 *)regs->rip;
+	static const u8 call[] = {
+#ifdef __x86_64__
+		0x0f, 0x05
+#else
+		0xcd, 0x82
+#endif
+	};
 
-	if (regs->vector == VECTOR_EVENT && at[0] == 0x0f && at[1] == 0x05)
+	if (regs->vector == VECTOR_EVENT &&
+	    !memcmp((const u8 *)regs->rip, call, sizeof(call)))
 		restarts++;
 	return false;
 }
@@ -35,13 +42,13 @@ static void must_make_room(const char *what, long (*before)(void),
 	trap_hook = count_restarts;
 	restarts = 0;
 	for (u64 i = 1; i < TRIES && !restarts && !rc; i++) {
-		HC1(__HYPERVISOR_set_timer_op, 0);
+		set_timer(0);
 		rc = before ? before() : 0;
 		restarts = 0;
-		HC1(__HYPERVISOR_set_timer_op, system_time() + i * 30 * US);
+		set_timer(system_time() + i * 30 * US);
 		rc = rc ? rc : fn();
 	}
-	HC1(__HYPERVISOR_set_timer_op, 0);
+	set_timer(0);
 	event_mask_all();
 	CHECK_EQ(port_close(bind.port), 0);
 	if (rc || !restarts)

@@ -5,6 +5,8 @@
 #include "lib/cpu.h"
 #include <xen/sysctl.h>
 
+#ifdef __x86_64__
+#define POKE_ABI
 __asm__(".pushsection .rodata\n"
 	".balign 16\n"
 	".globl code_requests\n"
@@ -37,7 +39,43 @@ __asm__(".pushsection .rodata\n"
 	"poke_trapped:\n"
 	"	xor %eax, %eax\n"
 	"	ret\n");
-extern bool poke_code(volatile void *at, u64 value);
+#else
+#define POKE_ABI __attribute__((regparm(2)))
+__asm__(".pushsection .rodata\n"
+	".balign 16\n"
+	".globl code_requests\n"
+	"code_requests:\n"
+	"	mov $0x3000, %ebp\n"
+	"1:	mov (%ebp), %eax\n"
+	"	cmp $-1, %eax\n"
+	"	je 2f\n"
+	"	cmp $0x3400, %ebp\n"
+	"	jae 2f\n"
+	"	mov 4(%ebp), %ebx\n"
+	"	mov 8(%ebp), %ecx\n"
+	"	mov 12(%ebp), %edx\n"
+	"	mov 16(%ebp), %esi\n"
+	"	mov 20(%ebp), %edi\n"
+	"	int $0x82\n"
+	"	mov %eax, 24(%ebp)\n"
+	"	add $32, %ebp\n"
+	"	jmp 1b\n"
+	"2:	push $0\n"
+	"	push $0\n"
+	"	mov %esp, %ecx\n"
+	"	mov $2, %ebx\n"
+	"	mov $29, %eax\n"
+	"	int $0x82\n"
+	".popsection\n"
+	"poke_code:\n" // the lower half
+	"	mov %edx, (%eax)\n"
+	"	mov $1, %eax\n"
+	"	ret\n"
+	"poke_trapped:\n"
+	"	xor %eax, %eax\n"
+	"	ret\n");
+#endif
+POKE_ABI extern bool poke_code(volatile void *at, uptr value);
 extern u8 poke_trapped[];
 
 static u8 stack[16384] __attribute__((aligned(16)));
@@ -50,14 +88,14 @@ static volatile bool started;
 
 bool poke(volatile void *at, u64 value)
 {
-	return poke_code(at, value);
+	return poke_code(at, (uptr)value);
 }
 
 bool poke_hook(struct regs *regs)
 {
-	if (regs->rip != (u64)poke_code)
+	if (regs->rip != (uptr)poke_code)
 		return false;
-	regs->rip = (u64)poke_trapped;
+	regs->rip = (uptr)poke_trapped;
 	return true;
 }
 
@@ -108,7 +146,8 @@ bool free_again(u64 want)
 
 bool page_exchange(void *page)
 {
-	u64 in = virt_to_mfn(page), out = virt_to_pfn(page);
+	xen_pfn_t in = (xen_pfn_t)virt_to_mfn(page);
+	xen_pfn_t out = (xen_pfn_t)virt_to_pfn(page);
 	struct xen_memory_exchange x = {
 		.in = { .nr_extents = 1, .domid = DOMID_SELF },
 		.out = { .nr_extents = 1, .domid = DOMID_SELF },
@@ -121,7 +160,7 @@ bool page_exchange(void *page)
 	set_xen_guest_handle(x.out.extent_start, &out);
 	rc = memory_op(XENMEM_exchange, &x);
 	if (!rc)
-		((u64 *)start_info->mfn_list)[virt_to_pfn(page)] = out;
+		p2m()[virt_to_pfn(page)] = out;
 	CHECK_EQ(page_set_rw(page), 0);
 	return !rc;
 }
@@ -171,10 +210,10 @@ void race(void (*mine)(void), void (*other)(void), u64 time)
 		 (now < last && (count < ROUNDS || rounds - before < ROUNDS)));
 	second_rests();
 	if (count < ROUNDS || rounds - before < ROUNDS)
-		printf("race: %lu rounds here, %lu there\n", count,
+		printf("race: %" LL "u rounds here, %" LL "u there\n", count,
 		       rounds - before);
-	CHECK(count >= 10);
-	CHECK(rounds - before >= 10);
+	CHECK(count >= 2);
+	CHECK(rounds - before >= 2);
 }
 
 static void make_context(void)
@@ -184,7 +223,7 @@ static void make_context(void)
 	for (unsigned int i = 0; i < 32; i++)
 		context.trap_ctxt[i] =
 			(struct trap_info){ (u8)i, 0, FLAT_KERNEL_CS,
-					    (u64)trap_entries[i] };
+					    (uptr)trap_entries[i] };
 }
 
 static long initialise(void)
@@ -195,14 +234,20 @@ static long initialise(void)
 // A base table of the kernel's that nobody has pinned.
 static u64 *unpinned_base(void)
 {
-	u64 *l4 = page_alloc();
+	const u64 *old = (const u64 *)start_info->pt_base;
+	u64 *base = page_alloc();
 
+#ifdef __x86_64__
 	for (int i = 0; i < 512; i++) {
 		if (i < 256 || i >= 272)
-			l4[i] = ((const u64 *)start_info->pt_base)[i];
+			base[i] = old[i];
 	}
-	CHECK_EQ(page_set_ro(l4), 0);
-	return l4;
+#else
+	for (int i = 0; i < 4; i++)
+		base[i] = old[i] & (PTE_FRAME | PTE_P);
+#endif
+	CHECK_EQ(page_set_ro(base), 0);
+	return base;
 }
 
 TEST(initialise_without_table)
@@ -211,7 +256,7 @@ TEST(initialise_without_table)
 	context.ctrlreg[3] = 0;
 	CHECK_EQ(initialise(), -EINVAL);
 	CHECK_EQ(initialise(), -EINVAL);
-	context.ctrlreg[3] = 1ul << 40;
+	context.ctrlreg[3] = xen_pfn_to_cr3((uptr)NO_FRAME);
 	CHECK_EQ(initialise(), -EINVAL);
 	context.ctrlreg[3] = ~0ul;
 	CHECK_EQ(initialise(), -EINVAL);
@@ -226,13 +271,18 @@ TEST(initialise_again)
 	u64 *l4 = unpinned_base();
 
 	make_context();
-	context.ctrlreg[3] = virt_to_maddr(l4);
+	context.ctrlreg[3] = xen_pfn_to_cr3((uptr)virt_to_mfn(l4));
+#ifdef __x86_64__
 	context.ctrlreg[1] = virt_to_maddr(stack) | 1; // no table
 	CHECK_EQ(initialise(), -EINVAL);
 	CHECK_EQ(initialise(), -EINVAL);
 	// User mode, but no user table.
 	context.ctrlreg[1] = 0;
 	context.flags &= ~(u32)VGCF_in_kernel;
+#else // which has one table: a GDT that is none
+	context.gdt_ents = 512;
+	context.gdt_frames[0] = (uptr)virt_to_mfn(stack);
+#endif
 	CHECK_EQ(initialise(), -EINVAL);
 	CHECK_EQ(initialise(), -EINVAL);
 	CHECK_EQ(vcpu_op(VCPUOP_up, 1, NULL), -EINVAL);
@@ -273,12 +323,16 @@ TEST(foreign_context)
 		return;
 	domu_context(&c, virt_to_mfn((void *)start_info->pt_base));
 	CHECK_EQ(domu_set_context(d.id, &c), -EOPNOTSUPP);
-	domu_context(&c, d.tables[3]);
+#ifdef __x86_64__
+	domu_context(&c, domu_base(&d));
 	c.ctrlreg[1] = virt_to_maddr((void *)start_info->pt_base) | 1;
 	CHECK_EQ(domu_set_context(d.id, &c), -EOPNOTSUPP);
-	domu_context(&c, d.tables[3]);
+#endif
+	domu_context(&c, domu_base(&d));
+#ifdef __x86_64__ // others' registers reach their own 4 GiB only
 	c.debugreg[0] = 0xffff830000000000;
 	c.debugreg[1] = 0xffff800000000000;
+#endif
 	c.debugreg[7] = 0x33000f;
 	CHECK_EQ(domu_set_context(d.id, &c), 0);
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpucontext,

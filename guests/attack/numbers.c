@@ -47,8 +47,8 @@ TEST(vcpu_bitmaps)
 	set_xen_guest_handle(op.arg2.vcpumask, (void *)bits);
 	CHECK_EQ(mmuext_one(&op), 0);
 	op.cmd = MMUEXT_INVLPG_MULTI;
-	for (u64 bit = 0; bit < 64; bit++) {
-		op.arg1.linear_addr = 1ul << bit;
+	for (u32 bit = 0; bit < WIDTH; bit++) {
+		op.arg1.linear_addr = (uptr)1 << bit;
 		CHECK_EQ(mmuext_one(&op), 0);
 	}
 }
@@ -60,7 +60,7 @@ TEST(vcpu_info_offsets)
 	u64 *page = page_alloc();
 
 	for (u32 offset = 0; offset < 2 * PAGE_SIZE; offset++) {
-		if (offset % 8 == 0 &&
+		if (offset % sizeof(uptr) == 0 &&
 		    offset <= PAGE_SIZE - sizeof(struct vcpu_info))
 			continue;
 		r = (struct vcpu_register_vcpu_info){ virt_to_mfn(page), offset,
@@ -90,7 +90,7 @@ static void try_msr(u32 msr)
 		return;
 	if (CATCH(value = read_msr(msr)))
 		CHECK_EQ(trap_last.regs.vector, 13);
-	if (CATCH(write_msr(msr, ~0ul)))
+	if (CATCH(write_msr(msr, ~0ull)))
 		CHECK_EQ(trap_last.regs.vector, 13);
 	else if (is_mask(msr))
 		check_failed("mask", (int)msr, "can be written");
@@ -119,7 +119,8 @@ TEST(all_msrs)
 TEST(tables_given_back)
 {
 	u64 *page = page_alloc(), *l1 = page_alloc(), *l2 = page_alloc();
-	u64 *all[] = { page, l1, l2 }, frames[3], pfn;
+	u64 *all[] = { page, l1, l2 };
+	xen_pfn_t frames[3], pfn;
 	struct xen_memory_reservation r = { .domid = DOMID_SELF };
 
 	l1[0] = make_entry(virt_to_mfn(page), PTE_RW | PTE_U);
@@ -128,7 +129,7 @@ TEST(tables_given_back)
 	CHECK_EQ(page_set_ro(l2), 0);
 	CHECK_EQ(pin_table(2, l2), 0);
 	for (int i = 0; i < 3; i++) {
-		frames[i] = virt_to_mfn(all[i]);
+		frames[i] = (xen_pfn_t)virt_to_mfn(all[i]);
 		CHECK_EQ(update_va(all[i], 0, UVMF_INVLPG | UVMF_ALL), 0);
 	}
 	r.nr_extents = 3;
@@ -140,11 +141,11 @@ TEST(tables_given_back)
 		CHECK(update_va(window(4), make_entry(frames[i], PTE_RO),
 				UVMF_INVLPG) < 0);
 	for (int i = 0; i < 3; i++) {
-		pfn = virt_to_pfn(all[i]);
+		pfn = (xen_pfn_t)virt_to_pfn(all[i]);
 		r.nr_extents = 1;
 		set_xen_guest_handle(r.extent_start, &pfn);
 		CHECK_EQ(memory_op(XENMEM_populate_physmap, &r), 1);
-		((u64 *)start_info->mfn_list)[virt_to_pfn(all[i])] = pfn;
+		p2m()[virt_to_pfn(all[i])] = pfn;
 		CHECK_EQ(page_set_rw(all[i]), 0);
 		page_free(all[i]);
 	}

@@ -6,7 +6,7 @@
 
 #define TIME   (300 * MS)
 #define BEYOND 4200u // a port that only the FIFO ABI has
-#define FILL   0xa5a5a5a5a5a5a5a5
+#define FILL   0xa5a5a5a5a5a5a5a5ull
 
 static long init_control(u64 frame, u32 offset, u32 vcpu)
 {
@@ -53,7 +53,7 @@ static void no_event(void)
 // goes its old way.
 TEST(refused_control_block)
 {
-	static const u64 frames[] = { 1ul << 28, 1ul << 39, ~0ul, 0xfee00 };
+	static const u64 frames[] = { 1ul << 28, 1ull << 39, ~0ull, 0xfee00 };
 	u64 *table = page_alloc(), *good = page_alloc();
 	u32 port = bind_ipi(0);
 
@@ -70,7 +70,7 @@ TEST(refused_control_block)
 		CHECK_EQ(init_control(virt_to_mfn(good), offset, 0), -EINVAL);
 	CHECK_EQ(expand(virt_to_mfn(good)), -EOPNOTSUPP);
 	CHECK_EQ(port_send(port), 0);
-	CHECK_EQ(shared->evtchn_pending[port / 64] >> port % 64 & 1, 1);
+	CHECK_EQ(shared->evtchn_pending[port / WIDTH] >> port % WIDTH & 1, 1);
 	CHECK_EQ(port_close(port), 0);
 	CHECK_EQ(unpin_table(table), 0);
 	CHECK_EQ(page_set_rw(table), 0);
@@ -83,7 +83,7 @@ TEST(refused_control_block)
 TEST(ports_beyond)
 {
 	// The masks, and the words behind them.
-	u64 *mask = (u64 *)shared->evtchn_mask, saved[66];
+	uptr *mask = (uptr *)shared->evtchn_mask, saved[WIDTH + 2];
 	u64 *control = page_alloc(), *words[5];
 	struct evtchn_status status = { .dom = DOMID_SELF, .port = BEYOND };
 	u32 port;

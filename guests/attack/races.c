@@ -3,15 +3,22 @@
 // and that every reference is back in the end.
 #include "attack/attack.h"
 
-#define TIME	(250 * MS)
-#define RW	(PTE_RW | PTE_U)
-#define BAD	make_entry(0xfee00, RW)
-#define REF	21u
+#define TIME (250 * MS)
+#define RW   (PTE_RW | PTE_U)
+#define BAD  make_entry(0xfee00, RW)
+#define REF  21u
+// Free, with the table below the base table.
+#ifdef __x86_64__
 #define FREE_VA 0x0000030000000000ul
+#define TOP	tables[3]
+#else
+#define FREE_VA 0x40000000ul
+#define TOP	tables[2]
+#endif
 
 static u64 *page, *tables[4];
 static volatile u64 *at;
-static u64 turn, wins;
+static uptr turn, wins;
 
 bool fine(long rc, long a, long b)
 {
@@ -45,7 +52,7 @@ static void flip(void)
 		u64 e = ((volatile u64 *)page)[i];
 
 		if (e & PTE_P)
-			check_failed("entry", i, "is %lx", e);
+			check_failed("entry", i, "is %" LL "x", e);
 	}
 	CHECK_EQ(unpin_table(page), 0);
 }
@@ -116,7 +123,7 @@ TEST(unpin_and_change)
 
 static void set_same(void)
 {
-	u64 n = __atomic_fetch_add(&turn, 1, __ATOMIC_SEQ_CST);
+	uptr n = __atomic_fetch_add(&turn, 1, __ATOMIC_SEQ_CST);
 
 	fine(mmu_update_one(virt_to_maddr(&tables[2][0]),
 			    n % 3 == 0
@@ -128,11 +135,10 @@ static void set_same(void)
 
 TEST(same_upper_entry)
 {
-	u64 top = entry_maddr((void *)FREE_VA, 4);
+	u64 top = entry_maddr((void *)FREE_VA, TABLE_LEVELS);
 
 	make_tables();
-	CHECK_EQ(mmu_update_one(top,
-				make_entry(virt_to_mfn(tables[3]), PTE_TABLE)),
+	CHECK_EQ(mmu_update_one(top, make_entry(virt_to_mfn(TOP), PTE_TABLE)),
 		 0);
 	race(set_same, set_same, TIME);
 	CHECK_EQ(mmu_update_one(virt_to_maddr(&tables[2][0]), 0), 0);
@@ -161,11 +167,10 @@ static void use(void)
 
 TEST(swing_and_use)
 {
-	u64 top = entry_maddr((void *)FREE_VA, 4);
+	u64 top = entry_maddr((void *)FREE_VA, TABLE_LEVELS);
 
 	make_tables();
-	CHECK_EQ(mmu_update_one(top,
-				make_entry(virt_to_mfn(tables[3]), PTE_TABLE)),
+	CHECK_EQ(mmu_update_one(top, make_entry(virt_to_mfn(TOP), PTE_TABLE)),
 		 0);
 	race(swing, use, TIME);
 	CHECK_EQ(mmu_update_one(top, 0), 0);
@@ -258,14 +263,14 @@ static void switch_version(void)
 		return;
 	wins++;
 	if (op.version == 1) {
-		grants[REF].domid = 0;
+		grants[REF].domid = domain_self();
 		grants[REF].frame = (u32)virt_to_mfn(granted);
 		barrier();
 		grants[REF].flags = GTF_permit_access;
 	} else {
 		union grant_entry_v2 *e = v2 + REF;
 
-		e->full_page.hdr.domid = 0;
+		e->full_page.hdr.domid = domain_self();
 		e->full_page.frame = virt_to_mfn(granted);
 		barrier();
 		e->full_page.hdr.flags = GTF_permit_access;
@@ -276,10 +281,11 @@ static u64 mapped;
 
 static void map_unmap(void)
 {
-	struct gnttab_map_grant_ref op = { .host_addr = (u64)at,
+	struct gnttab_map_grant_ref op = { .host_addr = (uptr)at,
 					   .flags = GNTMAP_host_map,
-					   .ref = REF };
-	struct gnttab_unmap_grant_ref un = { .host_addr = (u64)at };
+					   .ref = REF,
+					   .dom = domain_self() };
+	struct gnttab_unmap_grant_ref un = { .host_addr = (uptr)at };
 
 	grant_op(GNTTABOP_map_grant_ref, &op, 1);
 	if (op.status)

@@ -4,7 +4,6 @@
 
 TEST(whole)
 {
-	const u64 *p2m = (const u64 *)start_info->mfn_list;
 	u64 mine = start_info->nr_pages, first = virt_to_pfn(guest_start);
 	u64 last = virt_to_pfn(guest_end);
 	domid_t self = DOMID_SELF;
@@ -12,15 +11,15 @@ TEST(whole)
 
 	CHECK_EQ(memory_op(XENMEM_current_reservation, &self), mine);
 	for (u64 pfn = first; pfn < last; pfn++)
-		if (machine_to_phys_mapping[p2m[pfn]] != pfn)
+		if (machine_to_phys_mapping[p2m()[pfn]] != pfn)
 			check_failed("pfn", (int)pfn, "is not where it was");
 	CHECK_EQ(unpin_table((void *)start_info->pt_base), 0);
-	CHECK_EQ(pin_table(4, (void *)start_info->pt_base), 0);
+	CHECK_EQ(pin_table(TABLE_LEVELS, (void *)start_info->pt_base), 0);
 	// Each page of the pool is free of references.
 	while ((page = page_alloc())) {
 		for (int i = 0; i < 512; i++)
 			if (page[i])
-				check_failed("page", i, "%lx", page[i]);
+				check_failed("page", i, "%" LL "x", page[i]);
 		CHECK(page_exchange(page));
 	}
 	domain_destroy(domain_create());

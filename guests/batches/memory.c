@@ -115,22 +115,9 @@ static void grants_begin(void)
 		 0);
 }
 
-// Who we are: it stands in what a port waits for.
-static domid_t own_id(void)
-{
-	struct evtchn_alloc_unbound op = { DOMID_SELF, DOMID_SELF };
-	struct evtchn_status state = { .dom = DOMID_SELF };
-
-	CHECK_EQ(event_op(EVTCHNOP_alloc_unbound, &op), 0);
-	state.port = op.port;
-	CHECK_EQ(event_op(EVTCHNOP_status, &state), 0);
-	CHECK_EQ(port_close(op.port), 0);
-	return state.u.unbound.dom;
-}
-
 static void grant(const volatile void *page, u16 flags)
 {
-	table[REF].domid = own_id();
+	table[REF].domid = domain_self();
 	table[REF].frame = (u32)virt_to_mfn(page);
 	__atomic_store_n(&table[REF].flags, flags, __ATOMIC_SEQ_CST);
 }
@@ -222,7 +209,7 @@ TEST(frame_given_back)
 	struct gnttab_map_grant_ref map = { .host_addr = (uptr)window(0),
 					    .flags = GNTMAP_host_map,
 					    .ref = REF,
-					    .dom = own_id() };
+					    .dom = domain_self() };
 
 	CHECK_EQ(grant_op(GNTTABOP_map_grant_ref, &map, 1), 0);
 	CHECK(map.status < 0);

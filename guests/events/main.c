@@ -77,7 +77,7 @@ TEST(unbound)
 
 	CHECK(port > 0);
 	CHECK_EQ(st.status, EVTCHNSTAT_unbound);
-	CHECK_EQ(st.u.unbound.dom, 0);
+	CHECK_EQ(st.u.unbound.dom, domain_self());
 	CHECK_EQ(st.vcpu, 0);
 	CHECK_EQ(port_send(port), 0); // to nobody
 	CHECK_EQ(port_close(port), 0);
@@ -101,7 +101,7 @@ TEST(interdomain)
 	struct evtchn_status st = status_of(b, 0);
 
 	CHECK_EQ(st.status, EVTCHNSTAT_interdomain);
-	CHECK_EQ(st.u.interdomain.dom, 0);
+	CHECK_EQ(st.u.interdomain.dom, domain_self());
 	CHECK_EQ(st.u.interdomain.port, a);
 	CHECK_EQ(status_of(a, 0).status, EVTCHNSTAT_interdomain);
 	clear_pending(a);

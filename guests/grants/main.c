@@ -18,7 +18,7 @@ static long setup(domid_t dom, u32 count, xen_pfn_t *frames, int16_t *status)
 
 void grant(u32 ref, const void *page, u16 flags)
 {
-	table[ref].domid = 0;
+	table[ref].domid = domain_self();
 	table[ref].frame = (u32)virt_to_mfn(page);
 	barrier();
 	table[ref].flags = flags;
@@ -28,7 +28,8 @@ static struct gnttab_map_grant_ref map(u64 at, u32 ref, u32 flags)
 {
 	struct gnttab_map_grant_ref op = { .host_addr = at,
 					   .flags = flags,
-					   .ref = ref };
+					   .ref = ref,
+					   .dom = domain_self() };
 
 	CHECK_EQ(grant_op(GNTTABOP_map_grant_ref, &op, 1), 0);
 	return op;
@@ -381,7 +382,7 @@ TEST(version_2)
 	CHECK_EQ(update_va(status_page, make_entry(frame, PTE_RW | PTE_U),
 			   UVMF_INVLPG),
 		 0);
-	v2[FIRST_REF].full_page.hdr.domid = 0;
+	v2[FIRST_REF].full_page.hdr.domid = domain_self();
 	v2[FIRST_REF].full_page.frame = virt_to_mfn(page);
 	v2[FIRST_REF].full_page.hdr.flags = GTF_permit_access;
 	op = map(ADDRESS(w), FIRST_REF, GNTMAP_host_map);

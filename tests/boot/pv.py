@@ -40,13 +40,13 @@ OPTIONS = {
 }
 
 # Built as 32-bit kernels too; ring1 only so: guests/guests.mk.
-GUESTS32 = ("batches", "callbacks", "control", "crash", "descriptors",
+GUESTS32 = ("attack", "batches", "callbacks", "control", "crash", "descriptors",
             "events", "grants", "hello", "machine", "memory", "pagetables",
             "pointers", "ring1", "smp", "traps")
 
 # These, on so many CPUs, run with SMAP as well, which takes a newer QEMU. The
 # word tells the guest which emulator it is: `int N` works, but not all of INVD.
-WITH_SMAP = {"attack": 2, "descriptors": 1, "pagetables": 1,
+WITH_SMAP = {"attack": 2, "attack32": 2, "descriptors": 1, "pagetables": 1,
              "pagetables32": 1, "ring132": 1, "traps": 1, "traps32": 1}
 # In Bochs, whose CPU is Intel's in what QEMU's is not: sysret to an address that
 # is not canonical faults in ring 0. It is one that leaks, too.
@@ -58,8 +58,9 @@ SMAP_OPTIONS = {"cpu": "max", "newer": True, "words": "qemu10"}
 ONE_CPU = {"cpus": 1, "words": "one-cpu",
            "hv_args": HV_ARGS + " dom0_max_vcpus=2"}
 # The suite runs these guests once more, for tests that skip otherwise.
-AGAIN = {"attack": dict(SMAP_OPTIONS, cpus=2), "traps": SMAP_OPTIONS,
-         "smp": ONE_CPU}
+AGAIN = {"attack": dict(SMAP_OPTIONS, cpus=2),
+         "attack32": dict(SMAP_OPTIONS, cpus=2), "traps": SMAP_OPTIONS,
+         "traps32": SMAP_OPTIONS, "smp": ONE_CPU, "smp32": ONE_CPU}
 # They measure, and have no rule to be held against.
 MEASURING = ("bench", "cost")
 
@@ -68,7 +69,7 @@ MEASURING = ("bench", "cost")
 ISOLATED = {"attack": 2, "callbacks": 1, "crash": 1, "descriptors": 1,
             "events": 1, "grants": 1, "hello": 1, "memory": 1, "pagetables": 1,
             "smp": 2, "traps": 1}
-ON_INTEL = {"callbacks32": 1, "ring132": 1}
+ON_INTEL = {"attack32": 2, "callbacks32": 1, "ring132": 1}
 INTEL = "max,-smap,vendor=GenuineIntel"
 
 
