@@ -9,6 +9,7 @@
 #define WAIT (10000 * MS)
 
 // Registers and stack words with their marks; then LAST at a known address.
+#ifdef __x86_64__
 #define MARKS(last)                           \
 	"	movabs $0xfeed000000000001, %rax\n" \
 	"	lea 1(%rax), %rbx\n"                \
@@ -52,6 +53,22 @@ __asm__(".pushsection .text\n"
 				"	push %rax\n" MARKS(
 					"	ud2\n") ".popsection\n");
 extern const u8 code_flood[];
+#else // 0xfeed00NN
+#define MARKS(last)                 \
+	"	movl $0xfeed0001, %eax\n" \
+	"	lea 1(%eax), %ebx\n"      \
+	"	lea 2(%eax), %ecx\n"      \
+	"	lea 3(%eax), %edx\n"      \
+	"	lea 4(%eax), %esi\n"      \
+	"	lea 5(%eax), %edi\n"      \
+	"	lea 6(%eax), %ebp\n"      \
+	"	push %ebp\n"              \
+	"	push %edi\n"              \
+	"	push %esi\n" last
+__asm__(".pushsection .text\n"
+	"marked_spin:\n" MARKS("1:	jmp 1b\n") "marked_ud2:\n" MARKS(
+		"	ud2\n") ".popsection\n");
+#endif
 void marked_spin(void);
 void marked_ud2(void);
 
@@ -67,7 +84,7 @@ static void do_echo(void)
 	set_xen_guest_handle(poll.ports, &port);
 	printf("echo starts\n");
 	while (c != 'q') {
-		shared->evtchn_pending[port / 64] = 0;
+		shared->evtchn_pending[port / WIDTH] = 0;
 		if (HC3(__HYPERVISOR_console_io, CONSOLEIO_read, 1, &c) == 1)
 			printf("read %02x\n", (unsigned int)(u8)c);
 		else
@@ -89,6 +106,7 @@ static void do_fault(void)
 	marked_ud2();
 }
 
+#ifdef __x86_64__
 static void do_domu(void)
 {
 	static const char text[] = "flood 00\n";
@@ -100,6 +118,7 @@ static void do_domu(void)
 	printf("domain %u ended, reason %ld\n", d.id, domu_outcome(d.id, WAIT));
 	domain_destroy(d.id);
 }
+#endif
 
 static void do_watchdog(void)
 {
@@ -131,7 +150,7 @@ static void do_burst(void)
 			 "56789012345678901234567890123");
 	begin = system_time();
 	HC3(__HYPERVISOR_console_io, CONSOLEIO_write, 8000, text);
-	printf("burst took %lu us\n", (system_time() - begin) / 1000);
+	printf("burst took %" LL "u us\n", (system_time() - begin) / 1000);
 }
 
 // "reason-N": the domain ends with it; "code-N": when it ends, then with it.
@@ -150,10 +169,12 @@ static const struct {
 	const char *word;
 	void (*fn)(void);
 } actions[] = {
-	{ "echo", do_echo },	     { "spin", do_spin },
-	{ "burst", do_burst },	     { "fault", do_fault },
-	{ "domu", do_domu },	     { "screen", do_screen },
-	{ "watchdog", do_watchdog },
+	{ "echo", do_echo },	 { "spin", do_spin },
+	{ "burst", do_burst },	 { "fault", do_fault },
+	{ "screen", do_screen }, { "watchdog", do_watchdog },
+#ifdef __x86_64__
+	{ "domu", do_domu },
+#endif
 };
 
 TEST(words)

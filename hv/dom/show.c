@@ -7,10 +7,10 @@
 #include "x86/desc.h"
 #include "x86/pte.h"
 
-#define STACK_WORDS 16
+#define STACK_BYTES 128
 
-// The 8-byte word at a guest address, through the tables that v uses. False:
-// nothing of the domain's own is mapped there.
+// The 8-byte word that a guest address is in, through the tables that v uses.
+// False: nothing of the domain's own is mapped there.
 static bool peek(const struct vcpu *v, u64 va, u64 *out)
 {
 	const struct page_account *who = &v->domain->account;
@@ -43,16 +43,20 @@ static bool peek(const struct vcpu *v, u64 va, u64 *out)
 
 static void show_stack(const struct vcpu *v, u64 sp)
 {
+	const u64 size = v->hot.pv32 ? 4 : 8;
 	char line[80];
 	int n = 0;
 	u64 word;
 
-	for (unsigned int i = 0; i < STACK_WORDS; i++) {
-		if (!peek(v, (sp & ~7UL) + i * 8, &word))
+	sp &= -size;
+	for (u64 i = size; i <= STACK_BYTES; i += size, sp += size) {
+		if (!peek(v, sp, &word))
 			break;
-		n += snprintf(line + n, sizeof(line) - (size_t)n, " %016lx",
-			      word);
-		if (i % 4 == 3) {
+		if (size == 4)
+			word = (u32)(word >> (sp & 4) * 8);
+		n += snprintf(line + n, sizeof(line) - (size_t)n,
+			      size == 4 ? " %08lx" : " %016lx", word);
+		if (i % 32 == 0) {
 			printk(LOG_ERR "stack%s\n", line);
 			n = 0;
 		}

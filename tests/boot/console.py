@@ -23,6 +23,11 @@ MARKED = ("rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 "
           "r15").split()
 REGISTERS = {name: MARK + 1 + i for i, name in enumerate(MARKED)}
 STACK = [MARK + 13, MARK + 14, MARK + 15]
+# A 32-bit kernel's.
+MARK32 = 0xfeed0000
+REGISTERS32 = {name: MARK32 + 1 + i for i, name in enumerate(
+    "rax rbx rcx rdx rsi rdi rbp".split())}
+STACK32 = [MARK32 + 5, MARK32 + 6, MARK32 + 7]
 TO_DOM0 = (r"\*\*\* Serial input goes to Dom0 now \(type Ctrl-A three times to "
            r"change that\)", r"\*\*\* Serial input to DOM0 \(type 'CTRL-a'")
 TO_RINGLET = (r"\*\*\* Serial input goes to Ringlet now \(type Ctrl-A three "
@@ -33,9 +38,9 @@ RESTART_DELAY = 5
 STEP = 0.1  # between looks at what says nothing by itself
 
 
-def _guest(context, words, hv="ringlet", options="", **machine):
+def _guest(context, words, hv="ringlet", options="", width="", **machine):
     return Monitored(context, hv=hv, hv_args=f"{HV_ARGS} {options}".strip(),
-                     modules=[("build/guests/console", words)],
+                     modules=[("build/guests/console" + width, words)],
                      **dict({"memory": "512M"}, **machine))
 
 
@@ -410,12 +415,13 @@ def _value(name, value):
     return rf"\b{name}:? +{value:016x}\b"
 
 
-def _expect_marks(machine, stack):
+def _expect_marks(machine, stack, registers=None, digits=16):
     """The guest's registers, then its stack, which begins with these."""
     begin = machine.read_to
-    machine.expect(r"[^0-9a-f]+".join(f"{word:016x}" for word in stack))
+    machine.expect(r"\b" + r"[^0-9a-f]+".join(
+        f"{word:0{digits}x}" for word in stack) + r"\b")
     text = machine.text[begin:machine.read_to].decode()
-    for name, value in REGISTERS.items():
+    for name, value in (registers or REGISTERS).items():
         _fail_unless(re.search(_value(name, value), text),
                      f"{name} is not shown as {value:x}")
 
@@ -440,6 +446,27 @@ def _dom0_crash(options, delay):
             machine.expect("Dom0 crashed")
             _check_end(machine, delay)
     return body
+
+
+def _crash32(context):
+    """The same of a 32-bit kernel, whose stack has words of 4 bytes."""
+    _ringlet_only(context)
+    with _guest(context, "fault", options="noreboot", width="32") as machine:
+        machine.expect(r"^\(RL\) d0 crashes: .*\n")
+        _expect_marks(machine, STACK32, REGISTERS32, 8)
+        machine.expect("Dom0 crashed")
+
+
+def _key32(context):
+    """Debug key d, while it runs."""
+    _ringlet_only(context)
+    with _guest(context, "spin", hv="ringlet-debug", width="32") as machine:
+        machine.expect(r"^spins\n")
+        machine.send(SWITCH)
+        machine.expect(_either(context, TO_RINGLET))
+        machine.send("d")
+        machine.expect(r"^\(RL\) d0v0 on CPU 0, guest kernel mode")
+        _expect_marks(machine, STACK32, REGISTERS32, 8)
 
 
 # --- panic --------------------------------------------------------------------
@@ -639,6 +666,7 @@ def cases():
         ("guest_loglvl-all", _guest_level("guest_loglvl=all", 100, 100, 100)),
         ("guest_loglvl-info", _guest_level("guest_loglvl=info", 0, 0, 0)),
         ("domu-crash", _domu_crash),
+        ("crash32", _crash32), ("key32", _key32),
         ("dom0-crash", _dom0_crash("", RESTART_DELAY)),
         ("dom0-crash-noreboot", _dom0_crash("noreboot", None)),
         ("panic-guest", _panic_guest),

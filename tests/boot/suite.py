@@ -22,13 +22,32 @@ GUESTS = {
     "callbacks": ["where_it_runs", "other_domains_end"],
     "memory": ["maps", "others_memory", "populate_on_demand", "claims",
                "memory_map_of_a_domain", "of_other_kinds", "resources"],
+    "pointers": ["control_versions"],
+    "grants": ["transitive", "transitive_refused", "foreign", "from_domain",
+               "to_domain"],
+    # A reset takes the console's port as well.
+    "events": ["reset", "fifo_reset", "foreign_ports"],
+    "attack": ["foreign_context", "stacks_for_traps", "stacks_for_events",
+               "int80_without_table", "int_from_user", "frames_of_domu",
+               "frames_of_dom0", "stale_grant_mapping", "destroy_granter",
+               "destroy_while_mapped", "destroy_mapper", "status_frame_kept",
+               "domctl_tells_no_more", "sysctl_tells_no_more",
+               "pages_come_back_empty", "descriptors_change_owner",
+               "transfer_in_use", "tables_of_another_kind", "ports_beyond",
+               "reset_and_use", "whole",
+               # Locks that vcpus take in turn, and Dom0 wants their CPUs.
+               "handles_by_number"],
 }
-VCPUS = {"smp": 2}
+# As 32-bit kernels too.
+for _name in ("traps", "descriptors", "batches"):
+    GUESTS[_name + "32"] = GUESTS[_name]
+VCPUS = {"smp": 2, "attack": 2}
 CONFIG = """name = "{name}"
 type = "pv"
 kernel = "/boot/suite-{name}"
 memory = 64
 vcpus = {vcpus}
+event_channels = 131071
 extra = "{words}"
 on_crash = "destroy"
 """
@@ -62,4 +81,4 @@ def _body(context):
 
 
 def cases():
-    return [Case("dom0/suite", _body, 900)]
+    return [Case("dom0/suite", _body, 1500)]
