@@ -3,6 +3,8 @@
 #ifndef LIB_DOMAIN_H
 #define LIB_DOMAIN_H
 
+domid_t domain_self(void); // who we are: event.c
+
 // A domain without a vcpu that runs; DOMID_INVALID on failure,
 // which is also a failed check. The caller destroys it. Its kernel is to be as
 // wide as this one, or 32 or 64 bits.

@@ -191,7 +191,6 @@ u64 system_time(void);
 long port_send(u32 port);
 long port_unmask(u32 port);
 long port_close(u32 port);
-domid_t domain_self(void); // who we are
 
 #include "lib/calls.h"
 #include "lib/paging.h"
