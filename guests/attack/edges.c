@@ -200,8 +200,6 @@ static const uptr bad_stacks[] = {
 	0xfffff000,
 	0xfffffff8,
 	0xffffffff,
-	// Wraps around, and ends where the code is.
-	0x1000 + 4,
 #endif
 };
 
