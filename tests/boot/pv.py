@@ -63,7 +63,8 @@ MEASURING = ("bench", "cost")
 
 # Page-table isolation: on an Intel processor.
 ISOLATED = {"attack": 2, "crash": 1, "descriptors": 1, "events": 1, "grants": 1,
-            "hello": 1, "memory": 1, "pagetables": 1, "smp": 2, "traps": 1}
+            "hello": 1, "memory": 1, "pagetables": 1, "smp": 2, "state": 1,
+            "traps": 1}
 INTEL = "max,-smap,vendor=GenuineIntel"
 
 
