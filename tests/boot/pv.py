@@ -33,6 +33,7 @@ NOT_HERE = ("console", "busy", "fuzz", "mortal", "tenant", "peer", "store",
 # `words` is the guest's command line.
 OPTIONS = {
     "attack": {"cpus": 2, "timeout": 120},
+    "continued": {"cpus": 2, "timeout": 120},
     "cost": {"hv_args": HV_ARGS + " dom0_mem=256M"},
     "machine": {"devices": MACHINE_DEVICES},
     "ring1": {"memory": "5G", "hv_args": HV_ARGS + " dom0_mem=256M"},
