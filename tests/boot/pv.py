@@ -33,6 +33,7 @@ NOT_HERE = ("console", "busy", "fuzz", "mortal", "tenant", "peer", "store",
 # `words` is the guest's command line.
 OPTIONS = {
     "attack": {"cpus": 2, "timeout": 120},
+    "continued": {"cpus": 2, "timeout": 120},
     "cost": {"hv_args": HV_ARGS + " dom0_mem=256M"},
     "machine": {"devices": MACHINE_DEVICES},
     "ring1": {"memory": "5G", "hv_args": HV_ARGS + " dom0_mem=256M"},
@@ -68,7 +69,7 @@ MEASURING = ("bench", "cost")
 # too, so that 32-bit guests, which are not isolated, have something there as well.
 ISOLATED = {"attack": 2, "callbacks": 1, "crash": 1, "descriptors": 1,
             "events": 1, "grants": 1, "hello": 1, "memory": 1, "pagetables": 1,
-            "smp": 2, "traps": 1}
+            "smp": 2, "state": 1, "traps": 1}
 ON_INTEL = {"attack32": 2, "callbacks32": 1, "ring132": 1}
 INTEL = "max,-smap,vendor=GenuineIntel"
 

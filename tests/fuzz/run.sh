@@ -34,7 +34,7 @@ merge() {
 	compile "$1"
 	rm -rf "$out/merged"
 	mkdir "$out/merged"
-	"$out/$1" -merge=1 -max_len=1024 "$out/merged" "tests/fuzz/corpus/$1" \
+	"$out/$1" -merge=1 -max_len=4096 "$out/merged" "tests/fuzz/corpus/$1" \
 		"$out/corpus/$1"
 	ls -l "$out/merged"
 }
