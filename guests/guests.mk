@@ -5,7 +5,7 @@
 # ring1 is about 32-bit kernels alone.
 GUESTS       := $(filter-out ring1,$(patsubst guests/%/main.c,%, \
 	$(wildcard guests/*/main.c)))
-GUESTS32     := crash events grants hello machine memory mortal pagetables ring1 smp traps
+GUESTS32     := bench crash events grants hello machine memory mortal pagetables ring1 smp traps
 GUEST_LIB    := $(wildcard guests/lib/*.c) guests/lib/entry.S
 GUEST_LIB32  := $(filter-out $(patsubst %,guests/lib/%.c,hypercall user_tables \
 	store),$(wildcard guests/lib/*.c)) \
