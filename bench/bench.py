@@ -20,6 +20,9 @@ import report  # pylint: disable=wrong-import-position
 from rows import GROUP, GROUPS, RINGLET, BOTH, sections
 from lib import proc  # pylint: disable=wrong-import-position,wrong-import-order
 
+# SIGINT too: a shell's background job starts with it ignored.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def arguments():
     parser = argparse.ArgumentParser(
@@ -40,7 +43,10 @@ def arguments():
     parser.add_argument("--side", choices=BOTH, default=RINGLET)
     parser.add_argument("--section", choices=list(sections()),
                         metavar="NAME", help="--blocks only of its last turn")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.blocks and len(options.only or []) != 1:
+        parser.error("--blocks takes one --only")
+    return options
 
 
 class Progress:
@@ -122,7 +128,7 @@ def interrupted(*_):
 
 def main():
     options = arguments()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, interrupted)
     os.makedirs(measure.OUT, exist_ok=True)
     folder = tempfile.mkdtemp(prefix="run-", dir=measure.OUT)
@@ -140,6 +146,8 @@ def main():
         print("bench: interrupted; what was done is kept", file=sys.stderr)
         return 130
     finally:
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)
         proc.end_all()
         shutil.rmtree(folder, ignore_errors=True)
 

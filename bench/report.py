@@ -207,10 +207,21 @@ def _boot(results, phase, title):
                   for name in both[0]])
 
 
+def _groups():
+    return table(["group", "runs", "words", "CPUs", "memory",
+                  "hypervisor's words", "plugin"],
+                 [[group.name, {"guest": group.image}.get(group.kind, "Linux"),
+                   group.words, str(group.cpus), group.memory,
+                   group.hv_words, group.options or
+                   ("nothing counted" if group.by_clock else "")]
+                  for group in GROUPS])
+
+
 def tables(results):
     """{name: lines, or None for what has not been measured}"""
     guests = [group.name for group in GROUPS if group.kind == "guest"]
-    made = {"operations": _operations(results, guests),
+    made = {"groups": _groups(),
+            "operations": _operations(results, guests),
             "linux": _operations(results, ["linux"]),
             "xl": _operations(results, ["xl"]),
             "heavy": _heavy(results), "bits32": _bits32(results),
