@@ -4,7 +4,8 @@
 machines of bench/rows.py, and writes what they counted to build/bench.
 docs/benchmarks.md explains. What was run with the same images is not run again.
 
-Usage: bench.py [--runs N] [--only GROUP]... [--again] [--keep] [--record]
+Usage: bench.py [--runs N] [--only GROUP]... [--side SIDE] [--again] [--keep]
+                [--record]
        bench.py --blocks FILE --only GROUP [--side SIDE] [--section NAME]"""
 import argparse
 import os
@@ -40,7 +41,7 @@ def arguments():
                         help="write bench/budget")
     parser.add_argument("--blocks", metavar="FILE",
                         help="where instructions went, for profile.py")
-    parser.add_argument("--side", choices=BOTH, default=RINGLET)
+    parser.add_argument("--side", choices=BOTH, help="only this one")
     parser.add_argument("--section", choices=list(sections()),
                         metavar="NAME", help="--blocks only of its last turn")
     options = parser.parse_args()
@@ -69,7 +70,8 @@ def steps(options):
         if group.by_clock:
             yield group, None
         else:
-            yield from ((group, side) for side in group.sides)
+            yield from ((group, side) for side in group.sides
+                        if options.side in (None, side))
 
 
 def run_clocked(group, options, folder, say):
@@ -117,7 +119,8 @@ def blocks(options, folder):
     more = "blocks=" + os.path.abspath(options.blocks)
     if options.section:
         more += f",section={sections()[options.section]}"
-    copy = measure.hypervisors(folder, [options.side])[options.side]
+    side = options.side or RINGLET
+    copy = measure.hypervisors(folder, [side])[side]
     measure.counted(group, folder, copy, measure.modules(group, folder),
                     measure.plugin(folder), print, more)
 
