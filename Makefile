@@ -34,7 +34,7 @@ OPT      = $(if $(filter $(COLD),$*),-Os) \
 	$(if $(filter boot/dom0 mm/boot,$*),-mstringop-strategy=libcall)
 
 .DELETE_ON_ERROR:
-.PHONY: all compiler release debug clean size test conformance fuzz fuzz-host soak counts run dom0-image print-cflags install uninstall guests fmt
+.PHONY: all compiler release debug clean size test conformance fuzz fuzz-host soak bench run dom0-image print-cflags install uninstall guests fmt
 all: release debug
 release: build/ringlet
 debug: build/ringlet-debug
@@ -135,13 +135,16 @@ dom0-image:
 		$(if $(KERNEL),--kernel $(KERNEL)) $(ADD:%=--add %) \
 		$(if $(DISK),--disk) $(if $(REFRESH),--refresh)
 
-# Instructions and memory, Xen 4.17 beside Ringlet: docs/benchmarks.md.
-counts: release guests
-	@tools/deps.sh build run test
+# Instructions, Xen 4.17 beside Ringlet: docs/benchmarks.md. ONLY="group group",
+# AGAIN=1: what is known too, KEEP=1: the results go to docs/, RECORD=1: and to
+# bench/budget.
+bench:
+	@tools/deps.sh build run
+	@$(MAKE) --no-print-directory release guests
 	@tools/dom0-image/build.sh
-	@tools/xen-oracle.sh
-	@python3 bench/boot_count.py
-	@python3 bench/xl_count.py
+	@tools/xen-oracle.sh >/dev/null
+	@python3 bench/bench.py $(addprefix --only ,$(ONLY)) \
+		$(if $(AGAIN),--again) $(if $(KEEP),--keep) $(if $(RECORD),--record)
 
 run:
 	@tools/deps.sh build run

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // QEMU plugin (interface version 1): which ways the hypervisor's conditional
-// jumps went. The declarations are our own, as distributions ship none.
+// jumps went.
 //
 // out=FILE, which is mapped, so that it is complete however QEMU ends: records
 // of three words, the jump's address, 1 if it was not taken, 1 if it was.
@@ -11,34 +11,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define EXPORT	 __attribute__((visibility("default")))
+#include "qemu.h"
 
 #define HV_START 0xffff82d000000000ul
 #define HV_END	 0xffff82d010000000ul
 #define JUMPS	 (1u << 16)
 #define CPUS	 64
 
-typedef uint64_t u64;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-typedef void translated_fn(u64 id, struct qemu_plugin_tb *tb);
-typedef void executed_fn(unsigned int vcpu, void *data);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(u64 id, translated_fn *fn);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-					  executed_fn *fn, int flags,
-					  void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-u64 qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *,
-						 size_t index);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
-u64 qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-
 EXPORT int qemu_plugin_version = 1;
-EXPORT int qemu_plugin_install(u64 id, const void *info, int argc, char **argv);
 
 static struct jump {
 	u64 at, passed, taken;

@@ -1,84 +1,44 @@
 // SPDX-License-Identifier: MIT
 // QEMU plugin (interface version 1): counts executed instructions by address
 // range, tells where Dom0 starts, where its first user program starts, and
-// what was executed between two markers. The declarations are our own, as
-// distributions ship none.
+// what was executed between two markers.
 //
 // A marker is the 7-byte NOP 0f 1f 80 ID OP b1 5e: OP 1 starts section ID, 2
 // ends it, 3 stops the machine. Options: out=FILE; until=first|init|exit;
-// blocks=FILE: instructions by block; section=ID: only of its last turn.
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
+// blocks=FILE: instructions by block; section=ID: only of its last turn;
+// watch=waits: loops that wait for another CPU are known; watch=stretches:
+// the longest stretches of the hypervisor, too.
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define EXPORT __attribute__((visibility("default")))
-
-typedef uint64_t u64;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-typedef void translated_fn(u64 id, struct qemu_plugin_tb *tb);
-typedef void executed_fn(unsigned int vcpu, void *data);
-typedef void exit_fn(u64 id, void *data);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(u64 id, translated_fn *fn);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-					    executed_fn *fn, int flags,
-					    void *data);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn,
-						int op, void *to, u64 add);
-void qemu_plugin_register_atexit_cb(u64 id, exit_fn *fn, void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-u64 qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *,
-						 size_t index);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+#include "plugin.h"
 
 EXPORT int qemu_plugin_version = 1;
-EXPORT int qemu_plugin_install(u64 id, const void *info, int argc, char **argv);
 
-// Where code runs. Before Dom0 starts, LOW is loaders and boot stage; after
-// that it is user programs.
-enum range { LOW, HV, KERNEL, RANGES };
 static const char *const range_names[] = { "low", "hv", "kernel" };
 #define HV_START     0xffff800000000000ul
 #define KERNEL_START 0xffff880000000000ul
 #define LOW_END	     0x0000800000000000ul
+// Where no firmware and none of the programs measured here are.
+#define KERNEL32_START 0xc0000000ul
+#define KERNEL32_END   0xf0000000ul
+#define SECTIONS       256
 
-// Counted apart inside the hypervisor, as a mere count of instructions hides
-// what they cost.
-enum heavy {
-	OTHER,
-	CR,
-	INVLPG,
-	MSR,
-	RETURN,
-	PORT,
-	LOCKED,
-	CPUID,
-	XSAVE,
-	SWAPGS,
-	PAUSE,
-	HALT,
-	HEAVIES
+static const char *const heavy_names[] = {
+	"other", "cr",	  "invlpg", "msr",   "iret+sysret", "port", "locked",
+	"cpuid", "xsave", "swapgs", "pause", "hlt",	    "cr3"
 };
-static const char *const heavy_names[] = { "other",  "cr",	    "invlpg",
-					   "msr",    "iret+sysret", "port",
-					   "locked", "cpuid",	    "xsave",
-					   "swapgs", "pause",	    "hlt" };
 
 static struct counts {
-	u64 plain[RANGES], rep[RANGES], heavy[HEAVIES];
-} total, marked;
+	u64 plain[RANGES], rep[RANGES], heavy[HEAVIES], spun;
+} total, started[SECTIONS];
+static bool opened[SECTIONS];
 
 static FILE *out;
 static const char *blocks_path;
 static u64 blocks_section;
 static enum { FIRST, INIT, EXIT } until = EXIT;
-static bool kernel_seen, user_seen;
+static bool kernel_seen, user_seen, watching;
 
 static struct block {
 	struct block *next;
@@ -100,8 +60,20 @@ static struct block *block_of(u64 start, u64 size)
 	return *slot = b;
 }
 
-static void print_counts(const char *what, const struct counts *from)
+static void print_stretches(bool ever)
 {
+	struct stretches most = watch_longest(ever);
+
+	if (watch_interrupts)
+		fprintf(out, " off=%lu off-end=%lu inside=%lu inside-end=%lu",
+			most.off.count, most.off.end, most.inside.count,
+			most.inside.end);
+}
+
+// Of a section, or of all since reset.
+static void print_counts(const char *what, const struct counts *from, bool all)
+{
+	total.spun = spun;
 	fprintf(out, "%s", what);
 	for (int i = 0; i < RANGES; i++)
 		fprintf(out, " %s=%lu %s-rep=%lu", range_names[i],
@@ -110,6 +82,9 @@ static void print_counts(const char *what, const struct counts *from)
 	for (int i = 1; i < HEAVIES; i++)
 		fprintf(out, " %s=%lu", heavy_names[i],
 			total.heavy[i] - from->heavy[i]);
+	if (watching)
+		fprintf(out, " spun=%lu", total.spun - from->spun);
+	print_stretches(all);
 	fprintf(out, "\n");
 	fflush(out);
 }
@@ -139,7 +114,7 @@ static void reached(const char *what)
 {
 	static const struct counts none;
 
-	print_counts(what, &none);
+	print_counts(what, &none, true);
 }
 
 static void stop(void)
@@ -159,121 +134,57 @@ static void at_exit(u64 id, void *data)
 
 static void section_start(unsigned int vcpu, void *data)
 {
-	marked = total;
-	if (blocks_section == (u64)data)
+	u64 id = (u64)data;
+
+	total.spun = spun;
+	started[id] = total;
+	opened[id] = true;
+	watch_restart(false);
+	if (blocks_section == id)
 		clear_blocks();
 }
 
+// What ends may have been started by another vcpu, or not at all.
 static void section_end(unsigned int vcpu, void *data)
 {
-	struct counts from = marked;
+	u64 id = (u64)data;
 	char what[32];
 
-	snprintf(what, sizeof(what), "section %lu", (u64)data);
-	print_counts(what, &from);
-	if (blocks_section == (u64)data)
+	if (!opened[id])
+		return;
+	opened[id] = false;
+	snprintf(what, sizeof(what), "section %lu", id);
+	print_counts(what, &started[id], false);
+	if (blocks_section == id)
 		print_blocks();
 }
 
 static void section_stop(unsigned int vcpu, void *data)
 {
+	reached("stop");
 	stop();
 }
 
 static enum range range_of(u64 address)
 {
+	if (address >= KERNEL32_START && address < KERNEL32_END)
+		return KERNEL;
 	if (address < LOW_END)
 		return LOW;
 	return address >= HV_START && address < KERNEL_START ? HV : KERNEL;
 }
 
-static bool is_prefix(uint8_t byte)
-{
-	return byte == 0xf0 || byte == 0xf2 || byte == 0xf3 || byte == 0x66 ||
-	       byte == 0x67 || byte == 0x2e || byte == 0x36 || byte == 0x3e ||
-	       byte == 0x26 || byte == 0x64 || byte == 0x65 ||
-	       (byte & 0xf0) == 0x40;
-}
-
-static bool is_string(uint8_t op)
-{
-	return (op >= 0xa4 && op <= 0xa7) || (op >= 0xaa && op <= 0xaf) ||
-	       (op >= 0x6c && op <= 0x6f);
-}
-
-// The second and third byte of an opcode that starts with 0f.
-static enum heavy heavy_0f(const uint8_t *code)
-{
-	uint8_t modrm = code[1], reg = modrm >> 3 & 7;
-	bool memory = modrm < 0xc0;
-
-	switch (code[0]) {
-	case 0x01:
-		if (modrm == 0xf8)
-			return SWAPGS;
-		return memory && reg == 7 ? INVLPG : OTHER;
-	case 0x07:
-		return RETURN;
-	case 0x22:
-		return CR;
-	case 0x30:
-	case 0x32:
-		return MSR;
-	case 0xa2:
-		return CPUID;
-	case 0xae:
-		return memory && (reg == 4 || reg == 5 || reg == 6) ? XSAVE
-								    : OTHER;
-	case 0xc7:
-		return memory && reg >= 3 && reg <= 5 ? XSAVE : OTHER;
-	}
-	return OTHER;
-}
-
-static enum heavy classify(struct qemu_plugin_insn *insn, bool *rep)
-{
-	uint8_t code[16 + 4] = { 0 };
-	size_t size = qemu_plugin_insn_size(insn), at = 0;
-	bool locked = false, repeat = false;
-
-	memcpy(code, qemu_plugin_insn_data(insn), size < 16 ? size : 16);
-	for (; at < size && is_prefix(code[at]); at++) {
-		locked |= code[at] == 0xf0;
-		repeat |= code[at] == 0xf2 || code[at] == 0xf3;
-	}
-	uint8_t op = code[at];
-
-	*rep = repeat && is_string(op);
-	if (op == 0x0f && heavy_0f(&code[at + 1]))
-		return heavy_0f(&code[at + 1]);
-	if (locked || ((op == 0x86 || op == 0x87) && code[at + 1] < 0xc0))
-		return LOCKED;
-	if ((op & 0xf4) == 0xe4)
-		return PORT;
-	if (op >= 0x6c && op <= 0x6f)
-		return PORT;
-	if (op == 0x90 && repeat)
-		return PAUSE;
-	return op == 0xcf ? RETURN : op == 0xf4 ? HALT : OTHER;
-}
-
 static void watch_marker(struct qemu_plugin_insn *insn)
 {
-	const uint8_t *code = qemu_plugin_insn_data(insn);
+	static executed_fn *const does[] = { NULL, section_start, section_end,
+					     section_stop };
+	u64 id;
+	int op = marker_of(qemu_plugin_insn_data(insn),
+			   qemu_plugin_insn_size(insn), &id);
 
-	if (qemu_plugin_insn_size(insn) != 7 ||
-	    memcmp(code, "\x0f\x1f\x80", 3) || code[5] != 0xb1 ||
-	    code[6] != 0x5e)
-		return;
-	if (code[4] == 1)
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, section_start, 0,
-						       (void *)(u64)code[3]);
-	else if (code[4] == 2)
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, section_end, 0,
-						       (void *)(u64)code[3]);
-	else if (code[4] == 3)
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, section_stop, 0,
-						       NULL);
+	if (op >= 1 && op <= 3)
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, does[op], 0,
+						       (void *)id);
 }
 
 // A block is translated when it is about to run, and all before it has run.
@@ -281,6 +192,7 @@ static void note_first_runs(enum range range)
 {
 	if (range == KERNEL && !kernel_seen) {
 		kernel_seen = true;
+		watch_restart(true);
 		reached("first");
 		if (until == FIRST)
 			stop();
@@ -293,6 +205,41 @@ static void note_first_runs(enum range range)
 	}
 }
 
+static void count(struct qemu_plugin_insn *insn, u64 *what)
+{
+	qemu_plugin_register_vcpu_insn_exec_inline(insn, 0, what, 1);
+}
+
+static struct instruction of(struct qemu_plugin_tb *tb, size_t i)
+{
+	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+
+	return classify(qemu_plugin_insn_data(insn),
+			qemu_plugin_insn_size(insn));
+}
+
+static void watch(struct qemu_plugin_tb *tb, size_t n, enum range range)
+{
+	struct watched *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		abort();
+	b->start = qemu_plugin_tb_vaddr(tb);
+	b->hv = range == HV;
+	for (size_t i = 0; i < n; i++) {
+		struct instruction what = of(tb, i);
+
+		b->plain += !what.rep;
+		b->pause |= what.heavy == PAUSE;
+		b->halt |= what.heavy == HALT;
+		if (what.off) {
+			b->off = true;
+			b->off_at = b->plain;
+		}
+	}
+	qemu_plugin_register_vcpu_tb_exec_cb(tb, watch_block, 0, b);
+}
+
 static void translated(u64 id, struct qemu_plugin_tb *tb)
 {
 	u64 start = qemu_plugin_tb_vaddr(tb);
@@ -303,20 +250,19 @@ static void translated(u64 id, struct qemu_plugin_tb *tb)
 	note_first_runs(range);
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-		bool rep;
-		enum heavy heavy = classify(insn, &rep);
+		struct instruction what = of(tb, i);
 
-		qemu_plugin_register_vcpu_insn_exec_inline(
-			insn, 0, rep ? &total.rep[range] : &total.plain[range],
-			1);
+		count(insn, what.rep ? &total.rep[range] : &total.plain[range]);
 		if (b)
-			qemu_plugin_register_vcpu_insn_exec_inline(
-				insn, 0, rep ? &b->rep : &b->plain, 1);
-		if (heavy && (range == HV || !kernel_seen))
-			qemu_plugin_register_vcpu_insn_exec_inline(
-				insn, 0, &total.heavy[heavy], 1);
+			count(insn, what.rep ? &b->rep : &b->plain);
+		if (what.heavy && (range == HV || !kernel_seen))
+			count(insn, &total.heavy[what.heavy]);
+		if (what.heavy == CR3 && (range == HV || !kernel_seen))
+			count(insn, &total.heavy[CR]);
 		watch_marker(insn);
 	}
+	if (watching)
+		watch(tb, n, range);
 }
 
 EXPORT int qemu_plugin_install(u64 id, const void *info, int argc, char **argv)
@@ -329,10 +275,13 @@ EXPORT int qemu_plugin_install(u64 id, const void *info, int argc, char **argv)
 			blocks_path = strdup(argv[i] + 7);
 		else if (!strncmp(argv[i], "section=", 8))
 			blocks_section = strtoul(argv[i] + 8, NULL, 10);
+		else if (!strncmp(argv[i], "watch=", 6))
+			watching = true;
 		else if (!strcmp(argv[i], "until=first"))
 			until = FIRST;
 		else if (!strcmp(argv[i], "until=init"))
 			until = INIT;
+		watch_interrupts |= !strcmp(argv[i], "watch=stretches");
 	}
 	if (!out)
 		return 1;

@@ -5,8 +5,9 @@
 # ring1 is about 32-bit kernels alone.
 GUESTS       := $(filter-out ring1,$(patsubst guests/%/main.c,%, \
 	$(wildcard guests/*/main.c)))
-GUESTS32     := attack batches callbacks console control crash descriptors events grants hello machine memory mortal pagetables \
-	pointers ring1 smp traps
+GUESTS32     := attack batches bench callbacks console control crash descriptors \
+	events grants hello machine memory mortal pagetables pointers ring1 \
+	smp traps
 GUEST_LIB    := $(wildcard guests/lib/*.c) guests/lib/entry.S
 GUEST_LIB32  := $(filter-out $(patsubst %,guests/lib/%.c,hypercall user_tables \
 	store),$(wildcard guests/lib/*.c)) \

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// The numbers of sections between markers (bench/plugin.c). bench/rows.py calls
+// them by these names, in small letters.
+#ifndef BENCH_SECTIONS_H
+#define BENCH_SECTIONS_H
+
+enum section {
+	HYPERCALL = 1,
+	STACK_SWITCH = 2,
+	SET_TIMER = 3,
+	MMU_UPDATE_0 = 4,
+	YIELD = 5,
+	MULTICALL = 6,
+	MULTICALL_0 = 7,
+	MAP_BATCH = 8,
+	UNMAP_BATCH = 9,
+	UPDATE_VA = 10,
+	SYSTEM_CALL = 11,
+	PAGE_FAULT = 12,
+	EVENT_SELF = 13,
+	UPDATE_VA_FLUSH = 14,
+	PIN_TREE = 15,
+	UNPIN_TREE = 16,
+	NEW_BASE = 17,
+	FLUSH_LOCAL = 18,
+	GRANT_MAP = 20,
+	GRANT_MAP_32 = 21,
+	GRANT_UNMAP = 22,
+	GRANT_UNMAP_32 = 23,
+	GRANT_COPY = 24,
+	GRANT_COPY_32 = 25,
+	TIMER_WAKE = 26,
+	VCPU_EVENT = 30,
+	VCPU_SWITCH = 31,
+	VCPU_SWITCH_BACK = 32,
+	IPI = 33,
+	REMOTE_FLUSH = 34,
+	VCPU_DOWN = 35,
+	VCPU_UP = 36,
+	DOMAIN_EVENT = 40,
+	DOMAIN_CREATE = 41,
+	DOMAIN_DESTROY = 42,
+	LONG_PIN = 50,
+	LONG_UNPIN = 51,
+	LONG_DESTROY = 52,
+	LONG_LOG = 53,
+	// Of the program bench/linux.c in Dom0.
+	LINUX_SYSCALL = 60,
+	LINUX_MMAP = 61,
+	LINUX_FORK = 62,
+	LINUX_EXEC = 63,
+	LINUX_FAULT = 64,
+	LINUX_PIPE = 65,
+	LINUX_EVENT = 66,
+	LINUX_GRANT = 67,
+	LINUX_COPY = 68,
+	// Of the script xl-counts in Dom0, by number.
+	XL_CREATE = 101,
+	XL_UNPAUSE = 102,
+	XL_PAUSE = 103,
+	XL_LIST = 104,
+	XL_DESTROY = 105,
+	XL_CREATE_100 = 106,
+	XL_LIST_100 = 109,
+	XL_DESTROY_100 = 110,
+};
+
+#endif
