@@ -3,7 +3,7 @@
 // check, direction, single step. The way out is an iret in ring 0, which NT
 // would make a fault.
 #include "attack/attack.h"
-#include <xen/callback.h>
+#include "lib/cpu.h"
 
 #define TF   0x100ul
 #define DF   0x400ul
@@ -82,14 +82,6 @@ TEST(flags_at_traps)
 	CHECK_EQ(trap_last.regs.rflags & KEPT, KEPT);
 }
 
-static bool intel(void)
-{
-	u32 a = 0, b, c, d;
-
-	__asm__("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
-	return b == 0x756e6547;
-}
-
 static long user_sysenter(long flags)
 {
 	return flags_sysenter(flags);
@@ -102,7 +94,7 @@ TEST(flags_at_sysenter)
 	static const u64 flags[] = { 0, NT, AC, TF, NT | AC | TF };
 	struct callback_register r = { .type = CALLBACKTYPE_sysenter,
 				       .address = (u64)syscall_entry };
-	u64 none = intel() ? 13 : 6;
+	u64 none = cpu_is_intel() ? 13 : 6;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
 		CHECK_TRAP(user_call(user_sysenter, (long)flags[i]), none, 0);
@@ -111,7 +103,7 @@ TEST(flags_at_sysenter)
 	CHECK_EQ(HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
 		CHECK_TRAP(user_call(user_sysenter, (long)flags[i]),
-			   intel() ? VECTOR_SYSCALL : 6, 0);
+			   cpu_is_intel() ? VECTOR_SYSCALL : 6, 0);
 		CHECK_EQ(version_op(XENVER_pagesize, NULL), PAGE_SIZE);
 	}
 	r.address = 0;

@@ -50,7 +50,7 @@ WITH_SMAP = {"attack": 2, "descriptors": 1, "pagetables": 1,
 # In Bochs, whose CPU is Intel's in what QEMU's is not: sysret to an address that
 # is not canonical faults in ring 0. It is one that leaks, too.
 BOCHS = "bochs isolated"
-IN_BOCHS = {"attack": 2, "ring132": 1, "traps": 1}
+IN_BOCHS = {"attack": 2, "ring132": 1, "traps": 1, "traps32": 1}
 SMAP_OPTIONS = {"cpu": "max", "newer": True, "words": "qemu10"}
 # Two vcpus where both have to share one CPU.
 ONE_CPU = {"cpus": 1, "words": "one-cpu",
