@@ -41,7 +41,12 @@ __asm__("flags_load_code:\n" // (flags, nr): a call with these flags
 	"	or %rdi, (%rsp)\n"
 	"	popfq\n"
 	"	sysenter\n"
-	"	ud2\n");
+	"	ud2\n"
+	"flags_entry:\n"
+	"	pushfq\n"
+	"	popq flags_after\n"
+	"	jmp syscall_entry\n");
+extern u8 flags_entry[];
 extern u64 flags_after;
 u64 flags_after;
 long flags_load_code(u64 flags, u64 nr);
@@ -73,7 +78,26 @@ TEST(flags_at_iret)
 	__asm__ volatile("pushq $0x202\n\tpopfq" ::: "memory", "cc");
 }
 
-// Handlers find them cleared, but for DF; their frames have them.
+static long user_call_with(long flags)
+{
+	return flags_load_code((u64)flags, 1000);
+}
+
+// Kernels rely on what syscall clears by its mask, DF too.
+TEST(flags_at_syscall)
+{
+	struct callback_register r = { .type = CALLBACKTYPE_syscall,
+				       .address = (u64)flags_entry };
+
+	CHECK_EQ(HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
+	CHECK_TRAP(user_call(user_call_with, ALL), VECTOR_SYSCALL, 0);
+	CHECK_EQ(flags_after & ALL, 0);
+	CHECK_EQ(trap_last.regs.rflags & ALL, ALL);
+	r.address = (u64)syscall_entry;
+	CHECK_EQ(HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
+}
+
+// Their frames have them.
 TEST(flags_at_traps)
 {
 	CHECK_TRAP(flags_ud2(KEPT), 6, 0);
