@@ -20,8 +20,8 @@ import traceback
 sys.dont_write_bytecode = True
 
 from boot import (bench, boot, console, cpus, ctrl_c, devices_domu, dom0,
-                  fuzz, install, isolation, life, load, memory, pv, pv32, suite,
-                  timing)
+                  fuzz, install, isolation, life, load, memory, programs32, pv,
+                  pv32, suite, timing)
 from lib import local, proc
 from lib.case import (BUILD, FAIL, LOGS, PASS, ROOT, SKIP, Broken, Context,
                       Failure, Skipped)
@@ -64,7 +64,7 @@ def chosen(options):
              memory.cases() + load.cases() +
              devices_domu.cases() + ctrl_c.cases() + dom0.cases() +
              timing.cases() + console.cases() + fuzz.cases() + pv.cases() +
-             pv32.cases() + suite.cases())
+             pv32.cases() + programs32.cases() + suite.cases())
     if options.only:
         return [case for case in cases if any(
             fnmatch.fnmatch(case.name, pattern) or pattern in case.name

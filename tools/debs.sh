@@ -93,3 +93,58 @@ dep_of() {
 	done < <(apt_run apt-cache depends "$1")
 	return 1
 }
+
+# --- packages that the machine's own apt does not list ------------------------
+
+# Callers set `out`, a folder below cache/: apt with one source and folders of
+# its own there, so that the machine's stays as it is.
+
+# Exit code 3: the mirror has no such thing.
+absent() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 3
+}
+
+# One at a time; until the caller ends.
+own_lock() {
+	# shellcheck disable=SC2154 # set by the caller
+	mkdir -p "$out/apt/lists/partial" "$out/apt/cache/archives/partial"
+	exec 9>"$out/lock"
+	flock 9
+}
+
+# own_source SUFFIX: the machine's source of its release, with this behind the
+# name of the suite. Sets codename.
+own_source() {
+	local uri format
+	# shellcheck source=/dev/null
+	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	command -v apt-get >/dev/null || die "needs apt-get (Debian 12)"
+	# shellcheck disable=SC2016 # apt's variables
+	format='$(CODENAME) $(COMPONENT) $(REPO_URI)'
+	uri=$(apt-get indextargets --format "$format" 'Created-By: Packages' |
+		awk -v suite="$codename" '$1 == suite && $2 == "main" {
+			print $3 }' | head -n 1)
+	[ -n "$uri" ] || absent "apt has no source of $codename"
+	printf 'deb %s %s%s main\n' "$uri" "$codename" "$1" \
+		>"$out/apt/sources.list"
+}
+
+# own_apt TOOL ARGUMENT...
+own_apt() {
+	"$1" -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=3 \
+		-o Dir::Etc::sourcelist="$out/apt/sources.list" \
+		-o Dir::State::lists="$out/apt/lists" \
+		-o Dir::Cache="$out/apt/cache" -o Debug::NoLocking=true "${@:2}"
+}
+
+# own_update COMPLAINT [APT]: fresh lists, by own_apt or another; if the mirror
+# has none, that is what is said.
+own_update() {
+	"${2:-own_apt}" apt-get -q --error-on=any update \
+		>"$out/apt/log" 2>&1 && return
+	cat "$out/apt/log" >&2
+	! grep -qE '(^| )404( |$)|does not have a Release' "$out/apt/log" ||
+		absent "$1"
+	die "fetching package lists failed"
+}

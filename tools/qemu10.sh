@@ -18,11 +18,6 @@ out=$root/cache/qemu10
 wrapper=$out/qemu-system-x86_64
 export LC_ALL=C
 
-absent() {
-	printf '%s: %s\n' "${0##*/}" "$*" >&2
-	exit 3
-}
-
 major() {
 	"$1" --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\).*/\1/p'
 }
@@ -33,40 +28,14 @@ good() {
 	[ "${found:-0}" -ge 10 ]
 }
 
-# The machine's own source of its release, with the suite exchanged.
-write_source() {
-	local uri format
-	# shellcheck disable=SC2016 # apt's variables
-	format='$(CODENAME) $(COMPONENT) $(REPO_URI)'
-	uri=$(apt-get indextargets --format "$format" 'Created-By: Packages' |
-		awk -v suite="$1" '$1 == suite && $2 == "main" { print $3 }' |
-		head -n 1)
-	[ -n "$uri" ] || absent "apt has no source of $1"
-	printf 'deb %s %s-backports main\n' "$uri" "$1" \
-		>"$out/apt/sources.list"
-}
-
-# apt with that source beside the machine's, and with folders of its own.
-own_apt() {
-	apt-get -q -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=3 \
-		-o Dir::Etc::sourcelist="$out/apt/sources.list" \
-		-o Dir::State::lists="$out/apt/lists" \
-		-o Dir::Cache="$out/apt/cache" -o Debug::NoLocking=true "$@"
-}
-
 # Whatever of QEMU's libraries is not installed comes along.
 fetch() {
 	local suite=$1-backports wanted=() pkg
 	for pkg in $packages; do
 		wanted+=("$pkg/$suite")
 	done
-	if ! own_apt --error-on=any update >"$out/apt/log" 2>&1; then
-		cat "$out/apt/log" >&2
-		grep -qE "$suite.* (404|does not have a Release)" \
-			"$out/apt/log" && absent "the mirror has no $suite"
-		die "fetching package lists failed"
-	fi
-	own_apt -y --no-install-recommends --download-only install \
+	own_update "the mirror has no $suite"
+	own_apt apt-get -q -y --no-install-recommends --download-only install \
 		"${wanted[@]}" >"$out/apt/log" 2>&1 && return
 	cat "$out/apt/log" >&2
 	grep -qE '^E: (Release .* was not found|Unable to locate)' \
@@ -90,14 +59,9 @@ write_wrapper() {
 
 installed=$(command -v qemu-system-x86_64) && good "$installed" &&
 	echo "$installed" && exit
-mkdir -p "$out/apt/lists/partial" "$out/apt/cache/archives/partial"
-exec 9>"$out/lock"
-flock 9
+own_lock
 if ! good "$wrapper"; then
-	# shellcheck source=/dev/null
-	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-	command -v apt-get >/dev/null || die "needs apt-get (Debian 12)"
-	write_source "$codename"
+	own_source -backports
 	say "fetching QEMU from $codename-backports into cache/qemu10" >&2
 	fetch "$codename"
 	rm -rf "$out/root"

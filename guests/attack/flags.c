@@ -3,7 +3,7 @@
 // check, direction, single step. The way out is an iret in ring 0, which NT
 // would make a fault.
 #include "attack/attack.h"
-#include <xen/callback.h>
+#include "lib/cpu.h"
 
 #define TF   0x100ul
 #define DF   0x400ul
@@ -51,7 +51,12 @@ __asm__("flags_load_code:\n" // (flags, nr): a call with these flags
 	"	or %rdi, (%rsp)\n"
 	"	popfq\n"
 	"	sysenter\n"
-	"	ud2\n");
+	"	ud2\n"
+	"flags_entry:\n"
+	"	pushfq\n"
+	"	popq flags_after\n"
+	"	jmp syscall_entry\n");
+extern u8 flags_entry[];
 #else
 #define WITH_FLAGS            \
 	"	pushfl\n"           \
@@ -109,21 +114,30 @@ TEST(flags_at_iret)
 	__asm__ volatile("push $0x202\n\t" POPF ::: "memory", "cc");
 }
 
-// Handlers find them cleared, but for DF; their frames have them.
+#ifdef __x86_64__
+static long user_call_with(long flags)
+{
+	return flags_load_code((u64)flags, 1000);
+}
+
+// Kernels rely on what syscall clears by its mask, DF too.
+TEST(flags_at_syscall)
+{
+	CHECK_EQ(set_callback(CALLBACKTYPE_syscall, 0, flags_entry), 0);
+	CHECK_TRAP(user_call(user_call_with, ALL), VECTOR_SYSCALL, 0);
+	CHECK_EQ(flags_after & ALL, 0);
+	CHECK_EQ(trap_last.regs.rflags & ALL, ALL);
+	CHECK_EQ(set_callback(CALLBACKTYPE_syscall, 0, syscall_entry), 0);
+}
+#endif
+
+// Their frames have them.
 TEST(flags_at_traps)
 {
 	CHECK_TRAP(flags_ud2(KEPT), 6, 0);
 	CHECK_EQ(trap_last.regs.rflags & KEPT, KEPT);
 	CHECK_TRAP(flags_int80(KEPT), VECTOR_SOFT, 0);
 	CHECK_EQ(trap_last.regs.rflags & KEPT, KEPT);
-}
-
-static bool intel(void)
-{
-	u32 a = 0, b, c, d;
-
-	__asm__("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
-	return b == 0x756e6547;
 }
 
 static long user_sysenter(long flags)
@@ -137,7 +151,7 @@ TEST(flags_at_sysenter)
 {
 	static const uptr flags[] = { 0, NT, AC, TF, NT | AC | TF };
 	// AMD's knows it in compatibility mode, where it is switched off.
-	u32 none = intel() || WIDTH == 32 ? 13 : 6;
+	u32 none = cpu_is_intel() || WIDTH == 32 ? 13 : 6;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
 		CHECK_TRAP(user_call(user_sysenter, (long)flags[i]), none, 0);
@@ -146,7 +160,7 @@ TEST(flags_at_sysenter)
 	CHECK_EQ(set_callback(CALLBACKTYPE_sysenter, 0, syscall_entry), 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
 		CHECK_TRAP(user_call(user_sysenter, (long)flags[i]),
-			   intel() ? VECTOR_SYSCALL : none, 0);
+			   cpu_is_intel() ? VECTOR_SYSCALL : none, 0);
 		CHECK_EQ(version_op(XENVER_pagesize, NULL), PAGE_SIZE);
 	}
 	CHECK_EQ(set_callback(CALLBACKTYPE_sysenter, 0, NULL), 0);

@@ -5,6 +5,7 @@
 // guest app on AMD CPUs". Neither has the instruction of the other in
 // compatibility mode: AMD's sysenter is a #GP as MSR_SYSENTER_CS is 0, Intel's
 // syscall a #UD.
+#include "lib/cpu.h"
 #include "lib/guest.h"
 #include <xen/callback.h>
 
@@ -48,18 +49,10 @@ static u8 user_stack[4096] __page_aligned;
 static u8 kernel_stack[8192] __attribute__((aligned(16)));
 static uptr code_at, stack_at;
 
-static bool intel(void)
-{
-	u32 a = 0, b, c, d;
-
-	__asm__("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
-	return b == 0x756e6547;
-}
-
 // QEMU's Intel knows syscall there, too.
 static bool syscall_there(void)
 {
-	return !intel() || !has_word("bochs");
+	return !cpu_is_intel() || !has_word("bochs");
 }
 
 #ifdef __x86_64__
@@ -212,12 +205,12 @@ TEST(syscall_of_32_bit_program_masks)
 
 TEST(sysenter_of_32_bit_program)
 {
-	check_callback(CALLBACKTYPE_sysenter, SYSENTER, intel(), 13);
+	check_callback(CALLBACKTYPE_sysenter, SYSENTER, cpu_is_intel(), 13);
 }
 
 TEST(sysenter_of_32_bit_program_masks)
 {
-	check_masks(CALLBACKTYPE_sysenter, SYSENTER, intel(), 13);
+	check_masks(CALLBACKTYPE_sysenter, SYSENTER, cpu_is_intel(), 13);
 }
 
 static long sysenter(long x)
@@ -231,9 +224,10 @@ static long sysenter(long x)
 TEST(sysenter_of_64_bit_program)
 {
 	CHECK_EQ(set_callback(CALLBACKTYPE_sysenter, 0, NULL), 0);
-	CHECK_TRAP(user_call(sysenter, 5), intel() ? 13 : 6, 0);
+	CHECK_TRAP(user_call(sysenter, 5), cpu_is_intel() ? 13 : 6, 0);
 	CHECK_EQ(set_callback(CALLBACKTYPE_sysenter, 0, syscall_entry), 0);
-	CHECK_TRAP(user_call(sysenter, 5), intel() ? VECTOR_SYSCALL : 6, 0);
+	CHECK_TRAP(user_call(sysenter, 5), cpu_is_intel() ? VECTOR_SYSCALL : 6,
+		   0);
 	CHECK_EQ(trap_last.regs.rax, 5);
 }
 #else
@@ -249,7 +243,7 @@ TEST(fast_calls_of_ring_1)
 {
 	HC2(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS,
 	    kernel_stack + sizeof(kernel_stack));
-	if (intel()) {
+	if (cpu_is_intel()) {
 		CHECK_EQ(set_callback(CALLBACKTYPE_sysenter, 0, syscall_entry),
 			 0);
 		CHECK_TRAP(sysenter(5), VECTOR_SYSCALL, 0);

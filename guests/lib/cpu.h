@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Model-specific registers, and the context that starts another vcpu.
+// Model-specific registers, the vendor, and the context that starts another vcpu.
 #ifndef LIB_CPU_H
 #define LIB_CPU_H
 
@@ -25,6 +25,14 @@ static inline void write_msr(u32 msr, u64 value)
 	__asm__ volatile("wrmsr"
 			 :
 			 : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)));
+}
+
+static inline bool cpu_is_intel(void)
+{
+	u32 a = 0, b, c, d;
+
+	__asm__("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+	return b == 0x756e6547;
 }
 
 // A vcpu that runs fn in guest kernel mode on the tables of start_info, with

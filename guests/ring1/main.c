@@ -2,7 +2,7 @@
 // What keeps a kernel in ring 1, to paging a supervisor as the hypervisor is, in
 // 32-bit code; its ways in and out. Rules: public header arch-x86/xen-x86_32.h,
 // AMD APM vol. 2 ch. 4.
-#include "lib/guest.h"
+#include "lib/cpu.h"
 
 #define CODE32	  0x00cfbb000000ffffull // DPL 1
 #define CODE64	  0x00afbb000000ffffull
@@ -212,19 +212,11 @@ static long do_syscall(long x)
 	return x;
 }
 
-static bool intel(void)
-{
-	u32 a = 0, b, c, d;
-
-	__asm__("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
-	return b == 0x756e6547;
-}
-
 // AMD's, in compatibility mode; Intel's has none there, but QEMU's Intel has.
 static void check_syscall(void)
 {
 	trap_hook = answer;
-	if (intel() && has_word("bochs"))
+	if (cpu_is_intel() && has_word("bochs"))
 		CHECK_TRAP(user_call(do_syscall, 41), 6, 0);
 	else
 		CHECK_EQ(user_call(do_syscall, 41), 42);
@@ -282,7 +274,7 @@ TEST(sysenter_callback)
 	CHECK_EQ(HC2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++)
 		CHECK_TRAP(user_call(do_sysenter, flags[i]),
-			   intel() ? VECTOR_SYSCALL : 13, 0);
+			   cpu_is_intel() ? VECTOR_SYSCALL : 13, 0);
 }
 
 static u32 upcalls;

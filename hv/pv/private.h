@@ -96,7 +96,8 @@ void pv_bounce(struct cpu_regs *regs, u64 entry, bool masks_events,
 void bounce_failed(const struct vcpu *v, u64 entry, u64 sp);
 void syscall_deliver(struct cpu_regs *regs, u64 callback, bool masks_events);
 // Flags that the handler starts without.
-#define FLAGS_CLEARED (FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC)
+#define FLAGS_CLEARED \
+	(FLAG_TF | FLAG_DF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC)
 
 // A guest that asked for it finds its IOPL in RFLAGS, as on hardware.
 static inline bool pv_shows_iopl(const struct domain *d)

@@ -115,8 +115,8 @@ void trap_ist(struct cpu_regs *regs)
 	switch (regs->entry_vector) {
 	case 1:
 		// A breakpoint or single step that a guest armed and that came
-		// in behind syscall or sysenter: it means nothing here.
-		regs->rflags &= ~FLAG_TF;
+		// in behind syscall or sysenter: it means nothing here. TF
+		// stays until entry_sysenter has put it in the guest's frame.
 		write_dr6(0xffff0ff0);
 		if (regs->rip < 0xffff800000000000UL)
 			panic_regs(regs, "debug trap at a strange address");

@@ -53,7 +53,7 @@ WITH_SMAP = {"attack": 2, "attack32": 2, "descriptors": 1, "pagetables": 1,
 # is not canonical faults in ring 0. It is one that leaks, too.
 BOCHS = "bochs isolated intel"
 IN_BOCHS = {"attack": 2, "callbacks": 1, "callbacks32": 1, "ring132": 1,
-            "traps": 1}
+            "traps": 1, "traps32": 1}
 SMAP_OPTIONS = {"cpu": "max", "newer": True, "words": "qemu10"}
 # Two vcpus where both have to share one CPU.
 ONE_CPU = {"cpus": 1, "words": "one-cpu",

@@ -21,25 +21,30 @@ HV_IMAGES = {
 }
 # After a panic the registers and the stack are still worth reading.
 AFTERMATH_SECONDS = 1.0
-NO_NEWER_QEMU = 3
+NOT_TO_BE_HAD = 3
 
 
-def newer_qemu(context):
-    """QEMU 10 or later, from the cache or fetched: what 7.2 gets wrong
-    (SMAP, `int N`) or has not (x2APIC)."""
-    path = os.path.join(context.folder, "newer-qemu")
+def fetched(context, tool):
+    """What this script of tools/ finds in the cache or fetches: its path."""
+    path = os.path.join(context.folder, tool + ".log")
     with open(path, "wb") as file:
-        code = proc.run([os.path.join(ROOT, "tools", "qemu10.sh")],
+        code = proc.run([os.path.join(ROOT, "tools", tool)],
                         context.left(), file)
     with open(path, encoding="utf-8") as file:
         said = file.read()
     context.log.write(said.encode())
     last = said.rstrip("\n").rpartition("\n")[2]
-    if code == NO_NEWER_QEMU:
+    if code == NOT_TO_BE_HAD:
         raise Skipped(last.partition(": ")[2])
     if code:
-        raise Broken("tools/qemu10.sh failed")
+        raise Broken(f"tools/{tool} failed")
     return last
+
+
+def newer_qemu(context):
+    """QEMU 10 or later: what 7.2 gets wrong (SMAP, `int N`) or has not
+    (x2APIC)."""
+    return fetched(context, "qemu10.sh")
 
 
 class Machine:
