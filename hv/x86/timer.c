@@ -4,7 +4,7 @@
 #include "x86/softirq.h"
 #include "x86/time.h"
 
-// A timer may be late by this much, so that neighbours share an interrupt.
+// Who comes so soon behind others waits, and shares an interrupt.
 #define SLOP_NS (50 * NS_PER_US)
 
 struct timer_cpu {
@@ -14,6 +14,7 @@ struct timer_cpu {
 	// When the CPU's APIC will interrupt. It is moved forward only: after a
 	// later one was put off, the interrupt finds nothing due.
 	u64 programmed;
+	u64 ran; // when timers were run last
 };
 
 static DEFINE_PERCPU(struct timer_cpu, timer_cpu);
@@ -34,7 +35,7 @@ static struct timer_cpu *queue_lock(struct timer *t, u64 *flags)
 
 static void program(struct timer_cpu *q, u64 now)
 {
-	u64 at = q->first->key + SLOP_NS;
+	u64 at = MAX(q->first->key, q->ran + SLOP_NS);
 
 	q->programmed = at;
 	apic_timer_set(at > now ? at - now : 0);
@@ -45,7 +46,7 @@ static void enqueue(struct timer_cpu *q, struct timer *t)
 {
 	t->state = TIMER_QUEUED;
 	heap_add(&q->first, &t->node);
-	if (q->first != &t->node || t->node.key + SLOP_NS >= q->programmed)
+	if (q->first != &t->node || t->node.key >= q->programmed)
 		return;
 	if (t->cpu == smp_cpu_id())
 		program(q, time_now());
@@ -174,9 +175,10 @@ static void timer_softirq(void)
 		fn(data);
 		now = time_now();
 		flags = spin_lock_irqsave(&q->lock);
+		q->ran = now;
 		__atomic_store_n(&q->running, NULL, __ATOMIC_RELEASE);
 	}
-	if (q->first && q->first->key + SLOP_NS < q->programmed)
+	if (q->first && q->first->key < q->programmed)
 		program(q, now);
 	spin_unlock_irqrestore(&q->lock, flags);
 }
