@@ -58,6 +58,9 @@ struct request_page *requests_open(const struct domu *d);
 // A result of a step of race(); a failed check unless 0 or one of these.
 bool fine(long rc, long a, long b);
 
+// races.c: two ports of our own, bound to each other.
+void pair_bind(volatile u32 *a, volatile u32 *b);
+
 // granted.c: the first frame of a domain's grant table, or our own, writable
 // at window GRANT_WINDOW; an entry of it; mapping and unmapping ATTACK_REF.
 #define GRANT_WINDOW 3

@@ -121,18 +121,6 @@ TEST(ports_beyond)
 static u64 *control[2], *array;
 static volatile u32 port_a, port_b, resets;
 
-static void bind_pair(void)
-{
-	struct evtchn_alloc_unbound alloc = { .dom = DOMID_SELF,
-					      .remote_dom = DOMID_SELF };
-	struct evtchn_bind_interdomain bind = { .remote_dom = DOMID_SELF };
-
-	CHECK_EQ(event_op(EVTCHNOP_alloc_unbound, &alloc), 0);
-	bind.remote_port = port_a = alloc.port;
-	CHECK_EQ(event_op(EVTCHNOP_bind_interdomain, &bind), 0);
-	port_b = bind.local_port;
-}
-
 // A page that the hypervisor has given back is not written to.
 static void check_untouched(u64 *page)
 {
@@ -154,10 +142,10 @@ static void reset_all(void)
 		for (u32 v = 0; v < 2; v++)
 			CHECK_EQ(init_control(virt_to_mfn(control[v]), 0, v),
 				 0);
-		bind_pair();
+		pair_bind(&port_a, &port_b);
 		CHECK_EQ(expand(virt_to_mfn(array)), 0);
 	} else {
-		bind_pair();
+		pair_bind(&port_a, &port_b);
 	}
 	for (int i = 0; i < 10; i++)
 		port_send(port_a);

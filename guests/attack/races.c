@@ -202,18 +202,23 @@ TEST(exchange_and_map)
 	page_free(page);
 }
 
-static volatile u32 port_a, port_b;
-
-static void open_close(void)
+void pair_bind(volatile u32 *a, volatile u32 *b)
 {
 	struct evtchn_alloc_unbound alloc = { .dom = DOMID_SELF,
 					      .remote_dom = DOMID_SELF };
 	struct evtchn_bind_interdomain bind = { .remote_dom = DOMID_SELF };
 
 	CHECK_EQ(event_op(EVTCHNOP_alloc_unbound, &alloc), 0);
-	bind.remote_port = port_a = alloc.port;
+	bind.remote_port = *a = alloc.port;
 	CHECK_EQ(event_op(EVTCHNOP_bind_interdomain, &bind), 0);
-	port_b = bind.local_port;
+	*b = bind.local_port;
+}
+
+static volatile u32 port_a, port_b;
+
+static void open_close(void)
+{
+	pair_bind(&port_a, &port_b);
 	port_send(port_a);
 	CHECK_EQ(port_close(turn++ & 1 ? port_a : port_b), 0);
 	port_close(port_a);

@@ -56,7 +56,9 @@ def _program(option, isolated):
             machine.expect(r"page-table isolation: Dom0 "
                            + ("on" if isolated else "off"))
             machine.expect(r"^dom0# ")
-            machine.send("taskset 1 sh -c 'while :; do :; done' & "
+            # The program stays on CPU 0 for as long as both are pinned.
+            machine.send("xl vcpu-pin 0 0 0 && "
+                         "taskset 1 sh -c 'while :; do :; done' & "
                          "xenstore-ls >/dev/null; echo is-up\n")
             machine.expect(r"^is-up")
             _in_program(machine)
