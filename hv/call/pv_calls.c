@@ -8,6 +8,7 @@
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "pv/pv.h"
+#include "pv/tables.h"
 #include "x86/desc.h"
 #include "x86/insn.h"
 #include "x86/pte.h"

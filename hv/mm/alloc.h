@@ -46,6 +46,12 @@ static inline void *map_frame(mfn_t m)
 	return (void *)(DIRECT_START + mfn_to_maddr(m));
 }
 
+// The same, to an entry of a table.
+static inline u64 *map_entry(u64 maddr)
+{
+	return (u64 *)(DIRECT_START + maddr);
+}
+
 static inline void unmap_frame(const void *p)
 {
 	(void)p;

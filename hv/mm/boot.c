@@ -129,6 +129,21 @@ static __init void m2p_init(void)
 	}
 }
 
+// Records of 256 MiB without RAM are one page of empty ones, read-only: nobody's
+// frame, no reference, no type.
+static __init void records_none(u64 va)
+{
+	static void *empty __initdata;
+
+	if (!empty)
+		empty = boot_pages(PAGE_SIZE);
+	for (u64 end = va + (sizeof(struct page_info) << 16); va < end;
+	     va += PAGE_SIZE)
+		if (!empty ||
+		    hv_map(va, virt_to_maddr(empty), PAGE_SIZE, HV_RO))
+			panic("not enough memory for the frame table");
+}
+
 // Records for each 256 MiB that has RAM in it.
 static __init void frame_table_init(void)
 {
@@ -137,12 +152,15 @@ static __init void frame_table_init(void)
 	for (u64 c = 0; c << 16 < max_mfn; c++) {
 		u64 first = c << 16;
 		u64 frames = MIN(max_mfn - first, 1UL << 16);
+		u64 va = FRAMES_START + first * sizeof(struct page_info);
 
-		if (!chunk_has_ram(c))
+		if (!chunk_has_ram(c)) {
+			records_none(va);
 			continue;
+		}
 		frame_chunks[c / 64] |= BIT(c % 64);
 		window_back(
-			FRAMES_START + first * sizeof(struct page_info),
+			va,
 			ROUND_UP(frames * sizeof(struct page_info), PAGE_SIZE),
 			0, 0, 0);
 	}
