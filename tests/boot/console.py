@@ -75,11 +75,10 @@ def _until(machine, condition, what):
         time.sleep(STEP)
 
 
-def _spinning(machine):
+def _spinning(machine, mark=("r15", REGISTERS["r15"])):
     """Waits for the guest's action "spin"; the CPU that it runs on."""
-    _until(machine, lambda: machine.cpus_with("r15", REGISTERS["r15"]),
-           "the guest spins")
-    return machine.cpus_with("r15", REGISTERS["r15"])[0]
+    _until(machine, lambda: machine.cpus_with(*mark), "the guest spins")
+    return machine.cpus_with(*mark)[0]
 
 
 # --- the text screen ----------------------------------------------------------
@@ -461,7 +460,7 @@ def _key32(context):
     """Debug key d, while it runs."""
     _ringlet_only(context)
     with _guest(context, "spin", hv="ringlet-debug", width="32") as machine:
-        machine.expect(r"^spins\n")
+        _spinning(machine, ("ebp", REGISTERS32["rbp"]))
         machine.send(SWITCH)
         machine.expect(_either(context, TO_RINGLET))
         machine.send("d")

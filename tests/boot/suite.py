@@ -22,11 +22,15 @@ GUESTS = {
     "callbacks": ["where_it_runs", "other_domains_end"],
     "memory": ["maps", "others_memory", "populate_on_demand", "claims",
                "memory_map_of_a_domain", "of_other_kinds", "resources"],
-    "pointers": ["control_versions"],
+    # It may not write to the console.
+    "pointers": ["control_versions", "unknown_operations"],
     "grants": ["transitive", "transitive_refused", "foreign", "from_domain",
                "to_domain"],
-    # A reset takes the console's port as well.
-    "events": ["reset", "fifo_reset", "foreign_ports"],
+    # A reset takes the console's port as well, whose events wake a vcpu and
+    # are in its queues.
+    "events": ["reset", "foreign_ports", "polling", "fifo_start",
+               "fifo_send", "fifo_mask", "fifo_queue", "fifo_priority",
+               "fifo_expand", "fifo_reset"],
     "attack": ["foreign_context", "stacks_for_traps", "stacks_for_events",
                "int80_without_table", "int_from_user", "frames_of_domu",
                "frames_of_dom0", "stale_grant_mapping", "destroy_granter",
@@ -47,7 +51,7 @@ type = "pv"
 kernel = "/boot/suite-{name}"
 memory = 64
 vcpus = {vcpus}
-event_channels = 131071
+max_event_channels = 131071
 extra = "{words}"
 on_crash = "destroy"
 """

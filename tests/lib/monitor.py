@@ -191,10 +191,12 @@ class Monitored(Machine):
                    for ip, _, ring, _ in self.cpus())
 
     def cpus_with(self, name, value):
-        """Numbers of the CPUs whose register has this value."""
+        """Numbers of the CPUs whose register has this value; 32-bit code has
+        EAX and its like only."""
+        digits = 8 if name.startswith("e") else 16
         blocks = self.say("info registers -a").split("CPU#")[1:]
         return [number for number, block in enumerate(blocks)
-                if f"{name.upper()}={value:016x}" in block]
+                if f"{name.upper()}={value:0{digits}x}" in block]
 
     def idle(self, cpu):
         ip, flags, ring, halted = self.cpus()[cpu]
