@@ -311,19 +311,16 @@ static void slots_reset(void)
 	mmuext(MMUEXT_TLB_FLUSH_ALL, 0, 0);
 }
 
-static bool page_free_now(int page)
-{
-	if (page_set_rw(pages[page].at))
-		half_way_end(page_mfn(page));
-	return !page_set_rw(pages[page].at);
-}
-
 static void pages_reset(void)
 {
+	// One that is half way has others below it.
+	for (int i = 0; i < PAGES; i++)
+		if (pages[i].kind != GONE && page_set_rw(pages[i].at))
+			half_way_end(page_mfn(i));
 	for (int i = 0; i < PAGES; i++) {
 		if (pages[i].kind == GONE)
 			continue;
-		if (!page_free_now(i)) {
+		if (page_set_rw(pages[i].at)) {
 			broken("page %d, once of kind %d, level %d, is kept", i,
 			       pages[i].kind, pages[i].level);
 			continue;

@@ -172,6 +172,9 @@ static inline __attribute__((always_inline)) long batch_call(
 			break;
 	}
 	batch_end(&b);
+	// What the last one left behind may be memory of a domain that ends.
+	if (!rc && pv_settle(current))
+		rc = -ERESTART;
 	done += i;
 	if (updone)
 		(void)copy_struct_to_guest(updone, &done);
