@@ -324,7 +324,7 @@ static void pages_reset(void)
 		if (pages[i].kind == GONE)
 			continue;
 		if (!page_free_now(i)) {
-			broken("page %d, once of kind %d, level %d, is kept", i,
+			broken("page %d (%lx), once of kind %d, level %d, is kept", i, (uptr)page_mfn(i),
 			       pages[i].kind, pages[i].level);
 			continue;
 		}
