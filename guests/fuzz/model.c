@@ -321,8 +321,8 @@ static void pages_reset(void)
 		if (pages[i].kind == GONE)
 			continue;
 		if (page_set_rw(pages[i].at)) {
-			broken("page %d, once of kind %d, level %d, is kept", i,
-			       pages[i].kind, pages[i].level);
+			broken("page %d (frame %lx), once of kind %d, level %d, is kept",
+			       i, page_mfn(i), pages[i].kind, pages[i].level);
 			continue;
 		}
 		memset(pages[i].at, 0, PAGE_SIZE);
