@@ -14,6 +14,7 @@
 
 // Exceptions that come with an error code, a bit each.
 #define ERROR_CODE_VECTORS 0x60227d00UL
+#define NO_ERROR_CODE	   0xffff0000u // of int n, whatever the vector
 
 __noinline void bounce_failed(const struct vcpu *v, u64 entry, u64 sp)
 {
@@ -108,7 +109,8 @@ void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
 void pv_inject(u8 vector, u32 error_code)
 {
 	const struct trap_info *ti = &current->pv->traps[vector];
-	bool has_error = vector < 32 && ERROR_CODE_VECTORS >> vector & 1;
+	bool has_error = vector < 32 && ERROR_CODE_VECTORS >> vector & 1 &&
+			 error_code != NO_ERROR_CODE;
 	struct cpu_regs *regs = &cpu_info()->regs;
 	u64 code = error_code;
 
@@ -217,7 +219,7 @@ static void general_protection(struct cpu_regs *regs)
 
 		if (softint_allowed(&current->pv->traps[vector])) {
 			regs->rip += 2;
-			pv_inject(vector, 0);
+			pv_inject(vector, NO_ERROR_CODE);
 			return;
 		}
 	}
