@@ -185,6 +185,7 @@ long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 		regs->entry_vector = 0;
 	if (pv_shows_iopl(v->domain))
 		v->pv->iopl = (u32)(rflags & FLAG_IOPL);
+	v->nmi_masked = false;
 	WRITE_ONCE(v->info->evtchn_upcall_mask, !(rflags & FLAG_IF));
 	if ((cs & 3) != 3)
 		return (long)rax;
@@ -403,19 +404,16 @@ static void failsafe_deliver(struct cpu_regs *regs, struct vcpu *v)
 		  ARRAY_SIZE(selectors));
 }
 
-// By callback, or as the trap table has it.
-static u64 nmi_handler(const struct vcpu *v)
-{
-	return v->pv->nmi_address ?: v->pv->traps[2].address;
-}
-
+// One at a time. Without a handler it is lost.
 static bool nmi_deliver(struct cpu_regs *regs, struct vcpu *v)
 {
-	u64 handler = nmi_handler(v);
+	u64 handler = v->pv->traps[2].address;
 
-	if (!handler ||
-	    !__atomic_exchange_n(&v->nmi_pending, 0, __ATOMIC_SEQ_CST))
+	if (v->nmi_masked ||
+	    !__atomic_exchange_n(&v->nmi_pending, 0, __ATOMIC_SEQ_CST) ||
+	    !handler)
 		return false;
+	v->nmi_masked = true;
 	pv_bounce(regs, handler, true, NULL, 0);
 	return true;
 }
@@ -476,7 +474,7 @@ void guest_nmi(void)
 	struct domain *d = dom0;
 	struct vcpu *v = d ? domain_vcpu(d, 0) : NULL;
 
-	if (v && v->pv && nmi_handler(v)) {
+	if (v && v->pv && v->pv->traps[2].address) {
 		WRITE_ONCE(v->nmi_pending, 1);
 		softirq_mark(v->cpu, SOFTIRQ_SCHED);
 	}
