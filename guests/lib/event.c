@@ -9,6 +9,8 @@ void (*event_hook)(void);
 struct shared_info *shared;
 static u8 shared_page[PAGE_SIZE] __page_aligned;
 
+void event_dispatch(void);
+
 struct vcpu_info *vcpu_info_of(unsigned int vcpu)
 {
 	return &shared->vcpu_info[vcpu];

@@ -182,7 +182,6 @@ extern volatile u32 event_counts[4096]; // 2-level ABI: upcalls of a port
 extern volatile u32 event_upcalls;
 extern void (*event_hook)(void); // in place of the 2-level scan
 void event_init(void);
-void event_dispatch(void); // of a hook that takes VECTOR_EVENT itself
 void event_mask_all(void);
 void event_unmask_all(void); // delivers what is pending
 struct vcpu_info *vcpu_info_of(unsigned int vcpu);

@@ -11,6 +11,7 @@ bool native_iret;
 static struct jump *catcher;
 
 void trap_dispatch(struct regs *regs);
+void event_dispatch(void);
 void user_returned(const struct regs *regs);
 
 long trap_table_load(u8 flags)

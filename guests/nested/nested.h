@@ -18,6 +18,7 @@
 #define R_AX	   "eax"
 #endif
 
+void event_dispatch(void); // lib/event.c: for a hook that takes them itself
 // Lets vcpu 1 do it over and over, until second_stop().
 void second_start(void (*step)(void));
 void second_stop(void);
