@@ -287,6 +287,8 @@ TEST(cpuid_xstate)
 }
 
 static xen_cpuid_leaf_t leaves[256];
+static xen_msr_entry_t entries[16];
+static u32 entries_n;
 
 // Those of our own domain, or of the system (a kind of XEN_SYSCTL_cpu_policy_*).
 static u32 policy_get(int kind)
@@ -299,8 +301,11 @@ static u32 policy_get(int kind)
 		dom.cmd = XEN_DOMCTL_get_cpu_policy;
 		dom.domain = domain_self();
 		dom.u.cpu_policy.nr_leaves = ARRAY_SIZE(leaves);
+		dom.u.cpu_policy.nr_msrs = ARRAY_SIZE(entries);
 		set_xen_guest_handle(dom.u.cpu_policy.leaves, leaves);
+		set_xen_guest_handle(dom.u.cpu_policy.msrs, entries);
 		CHECK_EQ(domctl(&dom), 0);
+		entries_n = dom.u.cpu_policy.nr_msrs;
 		return dom.u.cpu_policy.nr_leaves;
 	}
 	memset(&sys, 0, sizeof(sys));
@@ -371,6 +376,25 @@ TEST(cpuid_of_policy)
 				     "%x: %x %x %x %x, not %x %x %x %x",
 				     l->leaf, r[A], r[B], r[C], r[D], l->a,
 				     l->b, l->c, l->d);
+	}
+}
+
+// Those that the processor's leaves do not tell of are 0.
+TEST(msrs_of_policy)
+{
+	static u64 value;
+
+	if (in_domu())
+		test_skip("it is for Dom0 to ask");
+	policy_get(-1);
+	CHECK_EQ(entries_n, 2);
+	CHECK_EQ(entries[0].idx, 0xce);	 // PLATFORM_INFO
+	CHECK_EQ(entries[1].idx, 0x10a); // ARCH_CAPABILITIES
+	for (u32 i = 0; i < entries_n && i < ARRAY_SIZE(entries); i++) {
+		value = 0;
+		CATCH(value = read_msr(entries[i].idx));
+		CHECK_EQ(value, entries[i].val);
+		CHECK_EQ(entries[i].flags, 0);
 	}
 }
 
