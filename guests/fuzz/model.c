@@ -311,12 +311,23 @@ static void slots_reset(void)
 	mmuext(MMUEXT_TLB_FLUSH_ALL, 0, 0);
 }
 
+// A call that failed may have given a pinned frame away, and not said which.
+static void pins_end(void)
+{
+	for (u64 mfn = 0; mfn < max_frame; mfn++)
+		mmuext(MMUEXT_UNPIN_TABLE, mfn, 0);
+}
+
 static void pages_reset(void)
 {
 	// One that is half way has others below it.
-	for (int i = 0; i < PAGES; i++)
-		if (pages[i].kind != GONE && page_set_rw(pages[i].at))
-			half_way_end(page_mfn(i));
+	for (int i = 0; i < PAGES; i++) {
+		if (pages[i].kind == GONE || !page_set_rw(pages[i].at))
+			continue;
+		half_way_end(page_mfn(i));
+		if (page_set_rw(pages[i].at))
+			pins_end();
+	}
 	for (int i = 0; i < PAGES; i++) {
 		if (pages[i].kind == GONE)
 			continue;

@@ -154,6 +154,8 @@ static inline __attribute__((always_inline)) long batch_call(
 	// Where the guest wants the number, but cannot have it, none goes.
 	if ((u32)ucount != count && updone)
 		(void)copy_struct_from_guest(&done, updone);
+	if (unlikely(!count && pv_settle(current)))
+		return call_again(k->call, list, ucount, updone, dom);
 	rc = k->begin(&b, dom);
 	if (rc) {
 		batch_end(&b);
@@ -257,8 +259,6 @@ static int flush_after(u64 va, u64 flags)
 	cpumask_t mask = cpumask_of(smp_cpu_id());
 	u64 type = flags & UVMF_FLUSHTYPE_MASK, bitmap = flags & ~3UL;
 
-	if (type == UVMF_NONE)
-		return 0;
 	if (bitmap == UVMF_ALL)
 		mask = currd->account.tlb_cpus;
 	else if (bitmap && vcpu_bitmap_to_cpus(bitmap, &mask))

@@ -40,7 +40,7 @@ static inline void heap_ref_end(void *p)
 	heap_free(*(void **)p);
 }
 
-// The only way to a guest's frame. Today the direct map.
+// These two are the only way to a guest's frame. Today the direct map.
 static inline void *map_frame(mfn_t m)
 {
 	return (void *)(DIRECT_START + mfn_to_maddr(m));

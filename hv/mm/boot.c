@@ -92,7 +92,8 @@ __init const char *paging_boot(const struct handover *h)
 }
 
 u64 max_mfn;
-// One bit for 65,536 frames: whether they have records.
+#define CHUNK_RECORDS (sizeof(struct page_info) << 16)
+// One bit for 65,536 frames: whether there is RAM among them.
 u64 frame_chunks[(MAX_MFN >> 16) / 64];
 
 static __init bool chunk_has_ram(u64 chunk)
@@ -129,19 +130,19 @@ static __init void m2p_init(void)
 	}
 }
 
-// Records of 256 MiB without RAM are one page of empty ones, read-only: nobody's
-// frame, no reference, no type.
+// Records of 256 MiB without RAM, everywhere the same 2 MiB of empty ones,
+// read-only: nobody's frames, no reference, no type.
 static __init void records_none(u64 va)
 {
-	static void *empty __initdata;
+	static u64 maddr __initdata;
 
-	if (!empty)
-		empty = boot_pages(PAGE_SIZE);
-	for (u64 end = va + (sizeof(struct page_info) << 16); va < end;
-	     va += PAGE_SIZE)
-		if (!empty ||
-		    hv_map(va, virt_to_maddr(empty), PAGE_SIZE, HV_RO))
-			panic("not enough memory for the frame table");
+	if (!maddr) {
+		maddr = memory_take(&memory, CHUNK_RECORDS, CHUNK_RECORDS);
+		if (maddr)
+			memset(maddr_to_virt(maddr), 0, CHUNK_RECORDS);
+	}
+	if (!maddr || hv_map(va, maddr, CHUNK_RECORDS, HV_RO))
+		panic("not enough memory for the frame table");
 }
 
 // Records for each 256 MiB that has RAM in it.

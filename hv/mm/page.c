@@ -243,8 +243,7 @@ void page_put_writable(struct page_info *pg)
 	page_put(pg);
 }
 
-static inline __attribute__((always_inline)) bool entries_lock(
-	struct page_info *pg)
+static inline bool entries_lock(struct page_info *pg)
 {
 	u64 x = READ_ONCE(pg->type);
 
@@ -260,11 +259,6 @@ static inline __attribute__((always_inline)) bool entries_lock(
 			return true;
 		}
 	}
-}
-
-bool page_lock(struct page_info *pg)
-{
-	return entries_lock(pg);
 }
 
 void page_unlock(struct page_info *pg)

@@ -98,13 +98,11 @@ static inline struct page_info *frame_get_writable(
 		       : NULL;
 }
 
-// Lock of a page table's entries. False when the frame is no table of any
-// level any more.
-bool page_lock(struct page_info *pg);
-void page_unlock(struct page_info *pg);
-// who's table m, locked; NULL: it is none. No reference is needed: the last
-// count of a table's type waits for the lock, and it has one.
+// Lock of a page table's entries: who's table m, of any level, locked; NULL: it
+// is none. No reference is needed: the last count of a table's type waits for the
+// lock, and it has one.
 struct page_info *table_lock(mfn_t m, const struct page_account *who);
+void page_unlock(struct page_info *pg);
 
 // Gives 2^order fresh frames to an owner, each with its one reference.
 // -ENOMEM: over its maximum, -EINVAL: dying.

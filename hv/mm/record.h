@@ -68,7 +68,7 @@ _Static_assert(sizeof(struct page_info) == 32, "record per frame");
 
 #define frame_table	((struct page_info *)FRAMES_START)
 extern u64 max_mfn;	   // first frame number without a record
-extern u64 frame_chunks[]; // a bit for each 65,536 frames that have records
+extern u64 frame_chunks[]; // a bit for each 65,536 frames with RAM among them
 
 // Is there RAM, or what lies among it? Records of other frames below max_mfn
 // are there too, empty and read-only.

@@ -48,7 +48,7 @@ int l1_get_odd(u64 e, struct domain *owner, struct domain *from)
 	return e & PTE_CACHE ? -EINVAL : -EBUSY;
 }
 
-int l1_get_writable(struct page_info *pg)
+int l1_write_or_put(struct page_info *pg)
 {
 	if (!page_type_begin(pg, PGT_WRITABLE, true))
 		return 0;
@@ -62,10 +62,14 @@ void l1_put(u64 e, struct domain *owner)
 	struct vcpu *v;
 	u64 type;
 
-	// RAM that is mapped has an owner.
-	if (!(e & PTE_P) || mfn_val(pte_mfn(e)) >= max_mfn || !pg->owner ||
-	    page_is_of(pg, &dom_io->account))
+	if (!(e & PTE_P))
 		return;
+	// RAM that is mapped has an owner.
+	if (mfn_val(pte_mfn(e)) >= max_mfn || !pg->owner ||
+	    page_is_of(pg, &dom_io->account)) {
+		ASSERT(!is_ram(pte_mfn(e)));
+		return;
+	}
 	if (e & PTE_W) {
 		page_put_writable(pg);
 		return;

@@ -200,9 +200,11 @@ static int upper_undo(struct page_info *pg, unsigned int level)
 		rc = table_undo_resume(mfn_to_page(pte_mfn(t[i])));
 	child = rc;
 	while (!rc && i > 0) {
-		rc = softirq_pending() ? -ERESTART : 0;
-		if (rc)
+		// One at least, so that it ends.
+		if (i < (pg->aux & AUX_DONE) && softirq_pending()) {
+			rc = -ERESTART;
 			break;
+		}
 		i--;
 		if (i < end && slot_is_checked(level, i) && t[i] & PTE_P)
 			rc = table_put(mfn_to_page(pte_mfn(t[i])));

@@ -157,6 +157,8 @@ void pv_switch_to(struct vcpu *v);
 int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c);
 void pv_context_get(struct vcpu *v, struct vcpu_guest_context *c);
 u64 pv_cr4_real(const struct vcpu *v);
+// Of the hypervisor's: guests see them whatever they write.
+#define CR4_SHOWN (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
 // debugreg.c
 #define DR7_ENABLED 0xffUL

@@ -119,7 +119,7 @@ static int ptwrite_store(struct vcpu *v, struct page_info *pg, const u64 *entry,
 			 u64 address, struct cpu_regs *regs,
 			 const struct insn *i)
 {
-	unsigned int offset = address & ~PAGE_MASK & ~7UL;
+	unsigned int offset = (u64)entry & ~PAGE_MASK;
 	unsigned int shift = (address & 7) * 8;
 	u64 mask = size_mask(i->width), old = READ_ONCE(*entry);
 	u64 part, was, flags, new;

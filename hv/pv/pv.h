@@ -38,7 +38,6 @@ struct pv_vcpu {
 	// A table whose undo was interrupted; a reference is held. Finished
 	// before the vcpu's next page-table operation.
 	struct page_info *old_table;
-	u64 nmi_address;
 
 	struct fpu_state *fpu;
 	u64 xcr0;

@@ -13,7 +13,7 @@ int table_get(struct domain *d, mfn_t m, u64 type);
 // MMUEXT_(UN)PIN_TABLE.
 int table_pin(struct domain *d, gfn_t gfn, u64 type);
 int table_unpin(struct domain *d, gfn_t gfn);
-// Changes an entry. pg is locked (page_lock) and of any table type; offset is
+// Changes an entry. pg is locked and of any table type; offset is
 // the entry's in bytes, 8-aligned. `from` owns the frames that new L1 entries
 // map. With keep_ad accessed and dirty bits of the old entry stay. With
 // expected only when the entry still is that, else -EAGAIN. 0, -EINVAL,
