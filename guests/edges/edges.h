@@ -12,7 +12,8 @@ bool other_make(void);
 void other_end(void);
 // The page is mapped at a window by its grant; gone again.
 #define GRANTED_WINDOW 4
-u32 granted_map(void); // the handle
+extern u64 granted_mfn; // its frame
+u32 granted_map(void);	// the handle
 void granted_unmap(u32 handle);
 
 u64 grant_frame(domid_t id); // the first of its grant table

@@ -8,7 +8,8 @@
 #define SPACE  1024 // that it has
 
 struct domu other;
-static u64 theirs, *read_only_page;
+u64 granted_mfn;
+static u64 *read_only_page;
 static struct xen_domctl_vcpuextstate state;
 
 struct xen_memory_reservation list_of(u64 *frames, u64 n)
@@ -56,11 +57,11 @@ bool other_make(void)
 
 	if (!domu_make(&other, NULL, NULL, 0))
 		return false;
-	theirs = domain_page(other.id, 9);
+	granted_mfn = domain_page(other.id, 9);
 	CHECK_EQ(foreign_map(GRANTED_WINDOW, other.id, grant_frame(other.id),
 			     PTE_RW),
 		 0);
-	entry[REF].frame = (u32)theirs;
+	entry[REF].frame = (u32)granted_mfn;
 	entry[REF].flags = GTF_permit_access;
 	window(GRANTED_WINDOW);
 	return true;
@@ -120,7 +121,7 @@ static u64 value(u64 word, u64 at)
 	case OTHERS_GRANTS:
 		return other.id | XENMEM_resource_grant_table << 16;
 	case THEIRS:
-		return theirs;
+		return granted_mfn;
 	case EVENTS:
 		return ADDRESS(event_entry);
 	case STATE_MASK:
