@@ -56,7 +56,6 @@
 		read_only, __VA_ARGS__)
 #define HIGH(value) ((u64)(value) << 32)
 #define NO_PORT	    4000 // that is bound, or anything else
-#define NO_DOMAIN   4711
 
 const struct row rows[] = {
 	CALL(set_trap_table, AT, 0, 0, 0, 0, 0),

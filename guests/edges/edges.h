@@ -4,7 +4,8 @@
 
 #include "lib/domu.h"
 
-#define REF 24u // the grant of other domains that the tests use
+#define REF	  24u // the grant of other domains that the tests use
+#define NO_DOMAIN 4711
 
 // main.c: a domain that was built, and its page, which it grants.
 extern struct domu other;

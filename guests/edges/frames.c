@@ -289,6 +289,9 @@ static long user_base(const struct frame *f)
 {
 	long rc = mmuext(MMUEXT_NEW_USER_BASEPTR, f->mfn, 0);
 
+	// Not of programs alone: the kernel sees it where it did.
+	CHECK_EQ(machine_to_phys_mapping[foreign_mfn], 10);
+
 	CHECK_EQ(mmuext(MMUEXT_NEW_USER_BASEPTR, user_base_mfn(), 0), 0);
 	return rc;
 }
