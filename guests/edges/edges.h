@@ -37,6 +37,7 @@ void page_populate(u64 *page);
 #define STATE_SIZE    0xbad0bad8ul // and its size
 #define LIST	      0xbad0bad9ul // of a frame that is none
 #define WORDS	      10
+#define HIGH(value)   ((u64)(value) << 32)
 
 // What it answers where the structure can be read and written, only read, or
 // where nothing is, of the guest's part of the address space and of another.
@@ -51,5 +52,19 @@ struct row {
 };
 extern const struct row rows[];
 extern const unsigned int row_count;
+
+// Calls with a count, and what they answer to 0, 1, so many and one more: the
+// structure has it where COUNT or COUNT_HIGH stands, and what is pointed to is
+// full of one word.
+#define COUNT	   0xbad0badbul
+#define COUNT_HIGH 0xbad0badcul
+#define PORTS	   0xbad0baddul // a port, twice
+struct counted {
+	struct row call;
+	u64 fill, most;
+	long answers[4];
+};
+extern const struct counted counted[];
+extern const unsigned int counted_count;
 
 #endif

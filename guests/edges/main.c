@@ -9,7 +9,8 @@
 
 struct domu other;
 u64 granted_mfn;
-static u64 *read_only_page;
+static u64 *read_only_page, count;
+static u32 port;
 static struct xen_domctl_vcpuextstate state;
 
 struct xen_memory_reservation list_of(u64 *frames, u64 n)
@@ -128,6 +129,12 @@ static u64 value(u64 word, u64 at)
 		return state.xfeature_mask;
 	case STATE_SIZE:
 		return state.size;
+	case COUNT:
+		return count;
+	case COUNT_HIGH:
+		return count << 32;
+	case PORTS:
+		return HIGH(port) | port;
 	case LIST:
 		list[0] = NO_FRAME;
 		return ADDRESS(list);
@@ -165,7 +172,7 @@ static long call_at(const struct row *row, u64 at)
 		first = ADDRESS(structure);
 	}
 	for (int i = 0; i < 4; i++)
-		a[i] = row->args[i] == AT ? first : row->args[i];
+		a[i] = row->args[i] == AT ? first : value(row->args[i], 0);
 	rc = hypercall5(row->nr, a[0], a[1], a[2], a[3], 0);
 	if (rc || !row->status)
 		return rc;
@@ -186,6 +193,12 @@ static void undo(const struct row *row)
 		break;
 	case __HYPERVISOR_set_gdt:
 		CHECK_EQ(set_gdt(0, 0), 0);
+		break;
+	case __HYPERVISOR_mmuext_op:
+		CHECK_EQ(mmuext(MMUEXT_SET_LDT, 0, 0), 0);
+		break;
+	case __HYPERVISOR_physdev_op:
+		HC2(row->nr, PHYSDEVOP_set_iobitmap, nothing);
 		break;
 	case __HYPERVISOR_nmi_op:
 		CHECK_EQ(HC2(row->nr, XENNMI_unregister_callback, 0), 0);
@@ -358,5 +371,40 @@ TEST(nowhere)
 	}
 	window(0);
 	page_free(page);
+	world_end();
+}
+
+static void check_counts(const struct counted *c, u64 *at, u64 size)
+{
+	const u64 counts[] = { 0, 1, c->most, c->most + 1 };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++) {
+		for (u64 n = 0; n < size / 8; n++)
+			at[n] = value(c->fill, 0);
+		count = counts[i];
+		if (c->call.words[0] && !inner(&c->call))
+			fill(&c->call, (u8 *)at);
+		long rc = call_at(&c->call, ADDRESS(at));
+
+		if (rc != c->answers[i])
+			check_failed(c->call.name, (int)i, "%ld, not %ld", rc,
+				     c->answers[i]);
+		undo(&c->call);
+	}
+}
+
+// None, one, as many as can be, and one more.
+TEST(counts)
+{
+	static u64 space[32768 / 8] __page_aligned;
+	struct evtchn_bind_ipi bind = { .vcpu = 0 };
+
+	if (!world_make())
+		return;
+	CHECK_EQ(event_op(EVTCHNOP_bind_ipi, &bind), 0);
+	port = bind.port;
+	for (unsigned int i = 0; i < counted_count; i++)
+		check_counts(&counted[i], space, sizeof(space));
+	CHECK_EQ(port_close(port), 0);
 	world_end();
 }
