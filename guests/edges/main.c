@@ -408,3 +408,46 @@ TEST(counts)
 	CHECK_EQ(port_close(port), 0);
 	world_end();
 }
+
+// A context is larger than a page: the last of those that it lies in is not
+// there, or cannot be written.
+TEST(context_in_pages)
+{
+	u64 *page[2] = { page_alloc(), page_alloc() };
+	u8 *w = window(0), *at = w + OFFSET;
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpucontext };
+
+	_Static_assert(sizeof(struct vcpu_guest_context) > PAGE_SIZE &&
+			       sizeof(struct vcpu_guest_context) <
+				       2 * PAGE_SIZE - OFFSET,
+		       "two pages");
+	if (!world_make())
+		return;
+	window(1);
+	op.domain = other.id;
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, (void *)at);
+	CHECK_EQ(update_va(w, make_entry(virt_to_mfn(page[0]), PTE_RW | PTE_U),
+			   UVMF_INVLPG),
+		 0);
+	CHECK_EQ(domctl(&op), -EFAULT);
+	op.cmd = XEN_DOMCTL_setvcpucontext;
+	CHECK_EQ(domctl(&op), -EFAULT);
+	CHECK_EQ(update_va(w + PAGE_SIZE,
+			   make_entry(virt_to_mfn(page[1]), PTE_RO),
+			   UVMF_INVLPG),
+		 0);
+	op.cmd = XEN_DOMCTL_getvcpucontext;
+	CHECK_EQ(domctl(&op), -EFAULT);
+	CHECK_EQ(update_va(w + PAGE_SIZE,
+			   make_entry(virt_to_mfn(page[1]), PTE_RW | PTE_U),
+			   UVMF_INVLPG),
+		 0);
+	CHECK_EQ(domctl(&op), 0);
+	op.cmd = XEN_DOMCTL_setvcpucontext;
+	CHECK_EQ(domctl(&op), 0);
+	window(0);
+	window(1);
+	page_free(page[0]);
+	page_free(page[1]);
+	world_end();
+}
