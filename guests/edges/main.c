@@ -451,3 +451,21 @@ TEST(context_in_pages)
 	page_free(page[1]);
 	world_end();
 }
+
+// The state of a vcpu that never ran is one that it can be given.
+TEST(state_there_and_back)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuextstate };
+	static u64 space[PAGE_SIZE / 8];
+
+	if (!world_make())
+		return;
+	op.domain = other.id;
+	op.u.vcpuextstate = state;
+	set_xen_guest_handle(op.u.vcpuextstate.buffer, space);
+	CHECK(state.size > 16 && state.size <= sizeof(space));
+	CHECK_EQ(domctl(&op), 0);
+	op.cmd = XEN_DOMCTL_setvcpuextstate;
+	CHECK_EQ(domctl(&op), 0);
+	world_end();
+}
