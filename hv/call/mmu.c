@@ -240,9 +240,11 @@ static int vcpu_bitmap_to_cpus(u64 gva, cpumask_t *out)
 
 	for (u32 id = 0; id < currd->max_vcpus; id += 64) {
 		u64 bits = 0;
-		u64 bytes = MIN(DIV_UP(currd->max_vcpus - id, 8), 8UL);
 
-		if (copy_from_guest(&bits, gva + id / 8, bytes))
+		// By whole words of the guest's.
+		if (copy_from_guest(
+			    &bits, gva + id / 8,
+			    currd->pv32 && currd->max_vcpus - id <= 32 ? 4 : 8))
 			return -EFAULT;
 		for (; bits; bits &= bits - 1) {
 			v = domain_vcpu(currd, id + (u32)__builtin_ctzl(bits));

@@ -20,11 +20,11 @@ static int mmio_get(u64 e, struct domain *owner, struct domain *from)
 {
 	u64 m = mfn_val(pte_mfn(e));
 
-	// DOMID_IO and DOMID_XEN have no rights of their own.
-	if (from->id >= DOMID_FIRST_RESERVED)
+	if (from == dom_io)
 		from = currd;
+	// The highest number stands for no frame.
 	if (!rangeset_has(&from->rights[RIGHT_MEM], m, m))
-		return -EPERM;
+		return m == PTE_ADDR >> PAGE_SHIFT ? -EINVAL : -EPERM;
 	if (from != owner && !rangeset_has(&owner->rights[RIGHT_MEM], m, m))
 		return -EPERM;
 	if ((e & PTE_W) && mmio_is_readonly(pte_mfn(e)))

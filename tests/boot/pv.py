@@ -48,7 +48,8 @@ GUESTS32 = ("attack", "batches", "callbacks", "control", "crash", "descriptors",
 
 # These, on so many CPUs, run with SMAP as well, which takes a newer QEMU. The
 # word tells the guest which emulator it is: `int N` works, but not all of INVD.
-WITH_SMAP = {"attack": 2, "attack32": 2, "descriptors": 1, "nested": 2, "nested32": 2,
+WITH_SMAP = {"attack": 2, "attack32": 2, "descriptors": 1, "edges": 1,
+             "nested": 2, "nested32": 2,
              "pagetables": 1, "pagetables32": 1, "ring132": 1, "traps": 1,
              "traps32": 1}
 # In Bochs, whose CPU is Intel's in what QEMU's is not: sysret to an address that
@@ -75,7 +76,8 @@ MEASURING = ("bench", "cost")
 # Page-table isolation: on an Intel processor, whose fast system calls are others
 # too, so that 32-bit guests, which are not isolated, have something there as well.
 ISOLATED = {"attack": 2, "callbacks": 1, "crash": 1, "descriptors": 1,
-            "events": 1, "grants": 1, "hello": 1, "memory": 1, "nested": 1,
+            "edges": 1, "events": 1, "grants": 1, "hello": 1, "memory": 1,
+            "nested": 1,
             "pagetables": 1, "smp": 2, "state": 1, "traps": 1}
 ON_INTEL = {"attack32": 2, "callbacks32": 1, "ring132": 1}
 INTEL = "max,-smap,vendor=GenuineIntel"
