@@ -103,7 +103,9 @@ static void change_reservation(void)
 		n & 1 ? 4 : 0x3fffffff;
 	*(volatile unsigned int *)&reservation.extent_order =
 		n & 2 ? 0 : 31 + (n & 4);
-	*(volatile xen_pfn_t *)&frames[0] = n & 8 ? ~0ul : m2p_frame;
+	// One byte changes: a copy may be made byte by byte.
+	*(volatile xen_pfn_t *)&frames[0] =
+		m2p_frame | (n & 8 ? 0xff000000ul : 0);
 }
 
 TEST(reservation_changes)

@@ -83,7 +83,7 @@ static u8 trap_stack[8192] __attribute__((aligned(16)));
 static struct vcpu_guest_context context;
 static void (*volatile work)(void);
 #define ROUNDS 60 // of each side of a race,
-#define LEAST  10 // and on a machine that is busy for long
+#define LEAST  2  // and on a machine that is busy for long
 static volatile u64 rounds;
 static volatile bool started;
 
