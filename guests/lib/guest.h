@@ -139,8 +139,8 @@ struct trap {
 };
 // The last trap that CATCH met; .regs.vector is NO_TRAP when there was none.
 extern struct trap trap_last;
-// Looks at a trap first. True: continue with *regs (which it may change).
-extern bool (*trap_hook)(struct regs *regs);
+// Looks at a trap; the other one between tests. True: on with *regs (as it is).
+extern bool (*trap_hook)(struct regs *), (*trap_hook_between)(struct regs *);
 extern uptr failsafe_selectors[4];
 extern bool native_iret; // 32-bit kernels: back by their own instruction
 extern u8 trap_entries[32][32], soft_entry[], event_entry[], syscall_entry[],

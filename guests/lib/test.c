@@ -87,7 +87,7 @@ static void run(const struct test *t)
 			     trap_last.regs.vector, trap_last.regs.error,
 			     trap_last.regs.rip, trap_last.cr2);
 	trap_catch_end(outer);
-	trap_hook = NULL;
+	trap_hook = trap_hook_between;
 	event_hook = NULL;
 	event_mask_all();
 	test_after();

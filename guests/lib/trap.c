@@ -6,6 +6,7 @@
 
 struct trap trap_last;
 bool (*trap_hook)(struct regs *regs);
+bool (*trap_hook_between)(struct regs *regs);
 uptr failsafe_selectors[4];
 bool native_iret;
 static struct jump *catcher;

@@ -20,7 +20,7 @@ static bool on_vcpu1(const void *p)
 }
 
 // Both of its ports lie in the first word.
-bool vcpu1_events(struct regs *regs)
+static bool vcpu1_events(struct regs *regs)
 {
 	uptr bits;
 
@@ -42,7 +42,12 @@ static void vcpu1_main(void)
 {
 	starts++;
 	for (;;) {
+		// Else the event that tells of work comes in between, and it
+		// sleeps on.
+		info1->evtchn_upcall_mask = 1;
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (work) {
+			info1->evtchn_upcall_mask = 0;
 			result = work();
 			work = NULL;
 		} else {
@@ -169,7 +174,7 @@ TEST(vcpu_info_place)
 
 TEST(bring_up)
 {
-	trap_hook = vcpu1_events;
+	trap_hook = trap_hook_between = vcpu1_events;
 	make_context();
 	kick_port = bind_ipi(1);
 	CHECK_EQ(vcpu_op(VCPUOP_initialise, 1, &context), 0);
@@ -191,7 +196,6 @@ TEST(calls)
 {
 	u32 before = kicks;
 
-	trap_hook = vcpu1_events;
 	for (u32 i = 1; i <= 20; i++) {
 		CHECK_EQ(call(answer), 4711);
 		CHECK(wait_for(&kicks, before + i));
@@ -209,7 +213,6 @@ TEST(ipi_back)
 {
 	u32 before;
 
-	trap_hook = vcpu1_events;
 	back_port = bind_ipi(0);
 	before = event_counts[back_port];
 	event_unmask_all();
@@ -225,7 +228,6 @@ TEST(runstates)
 	struct vcpu_runstate_info rs;
 	u64 until = system_time() + PATIENCE;
 
-	trap_hook = vcpu1_events;
 	do {
 		CHECK_EQ(vcpu_op(VCPUOP_get_runstate_info, 1, &rs), 0);
 	} while (rs.state != RUNSTATE_blocked && system_time() < until);
@@ -268,7 +270,6 @@ TEST(singleshot)
 {
 	struct evtchn_bind_virq bind = { .virq = VIRQ_TIMER, .vcpu = 1 };
 
-	trap_hook = vcpu1_events;
 	CHECK_EQ(event_op(EVTCHNOP_bind_virq, &bind), 0);
 	timer_port = bind.port;
 	ticks = 0;
@@ -304,7 +305,6 @@ TEST(periodic)
 {
 	struct vcpu_set_periodic_timer timer = { .period_ns = 2 * MS };
 
-	trap_hook = vcpu1_events;
 	CHECK_EQ(vcpu_op(VCPUOP_set_periodic_timer, 1, &timer), 0);
 	CHECK_EQ(call(five_ticks), 1);
 	CHECK_EQ(vcpu_op(VCPUOP_stop_periodic_timer, 1, NULL), 0);
@@ -326,7 +326,6 @@ TEST(remote_flush)
 {
 	u64 *a = page_alloc(), *b = page_alloc();
 
-	trap_hook = vcpu1_events;
 	remote_page = window(0);
 	*a = 1;
 	*b = 2;
@@ -347,7 +346,6 @@ TEST(down_and_up)
 {
 	struct vcpu_runstate_info rs;
 
-	trap_hook = vcpu1_events;
 	CHECK_EQ(vcpu_op(VCPUOP_down, 1, NULL), 0);
 	CHECK_EQ(vcpu_op(VCPUOP_is_up, 1, NULL), 0);
 	CHECK_EQ(vcpu_op(VCPUOP_get_runstate_info, 1, &rs), 0);

@@ -97,7 +97,6 @@ TEST(runstate_sums)
 	u64 least[2] = {}, most[2] = { ~(u64)0, ~(u64)0 };
 	struct moment m;
 
-	trap_hook = vcpu1_events;
 	for (int i = 0; i < 60; i++) {
 		if (i == 20)
 			busy_start();
@@ -175,7 +174,6 @@ TEST(runstate_area)
 {
 	struct vcpu_runstate_info rs;
 
-	trap_hook = vcpu1_events;
 	CHECK_EQ(HC2(__HYPERVISOR_vm_assist, VMASST_CMD_enable,
 		     VMASST_TYPE_runstate_update_flag),
 		 0);
@@ -210,7 +208,6 @@ TEST(runstate_area_of_other)
 	struct vcpu_runstate_info rs;
 	struct moment a, b;
 
-	trap_hook = vcpu1_events;
 	vcpu1_rests();
 	look(&a);
 	CHECK_EQ(area_register(1, &area), 0);
@@ -245,7 +242,6 @@ TEST(contention)
 
 	if (!one_cpu())
 		test_skip("takes two vcpus on one CPU");
-	trap_hook = vcpu1_events;
 	if (!busy_start())
 		return;
 	look(&a);
@@ -277,7 +273,6 @@ TEST(idle)
 {
 	struct moment a, b;
 
-	trap_hook = vcpu1_events;
 	vcpu1_rests();
 	look(&a);
 	for (int i = 0; i < 10; i++)

@@ -8,7 +8,6 @@
 #define PATIENCE (2000 * MS)
 
 // The trap_hook of every test: events of vcpu 1.
-bool vcpu1_events(struct regs *regs);
 extern struct vcpu_info *volatile info1; // of vcpu 1
 // Lets fn run on vcpu 1; call_wait gives its result.
 void call_start(long (*fn)(void));

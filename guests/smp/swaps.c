@@ -36,7 +36,6 @@ static long swap_words(void)
 
 static void begin(volatile void *words, u64 distance, u64 one, u64 other)
 {
-	trap_hook = vcpu1_events;
 	swapped = words;
 	step = distance;
 	first = one;

@@ -12,7 +12,6 @@ static void timer_start(void)
 {
 	struct evtchn_bind_virq bind = { .virq = VIRQ_TIMER };
 
-	trap_hook = vcpu1_events;
 	CHECK_EQ(vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL), 0);
 	CHECK_EQ(event_op(EVTCHNOP_bind_virq, &bind), 0);
 	timer_port = bind.port;
@@ -197,7 +196,6 @@ TEST(clocks_agree)
 
 	if (!one_cpu() && !on_ringlet())
 		test_skip("apart by up to 80 ms there");
-	trap_hook = vcpu1_events;
 	latest = 0;
 	clock_end = system_time() + 1500 * MS;
 	call_start(chase_on_vcpu1);

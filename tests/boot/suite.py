@@ -38,7 +38,8 @@ GUESTS = {
                "domctl_tells_no_more", "sysctl_tells_no_more",
                "pages_come_back_empty", "descriptors_change_owner",
                "transfer_in_use", "tables_of_another_kind", "ports_beyond",
-               "reset_and_use", "whole",
+               "reset_and_use", "whole", "steps_for_ever",
+               "watched_frames", "alignment_for_ever", "steps_in_handlers",
                # Locks that vcpus take in turn, and Dom0 wants their CPUs.
                "handles_by_number"],
 }
