@@ -6,7 +6,7 @@
 GUESTS       := $(filter-out ring1,$(patsubst guests/%/main.c,%, \
 	$(wildcard guests/*/main.c)))
 GUESTS32     := attack batches bench callbacks console control crash descriptors \
-	events grants hello machine memory mortal pagetables pointers ring1 \
+	events grants hello machine memory mortal nested pagetables pointers ring1 \
 	smp traps
 GUEST_LIB    := $(wildcard guests/lib/*.c) guests/lib/entry.S
 GUEST_LIB32  := $(filter-out $(patsubst %,guests/lib/%.c,hypercall user_tables \

@@ -40,18 +40,19 @@ def arguments():
 
 
 def run_one(job):
-    """(hypervisor, guest, [(test, verdict, detail)], {test: calls})"""
+    """(hypervisor, guest, for what others skipped only, [(test, verdict,
+    detail)], {test: calls})"""
     hv, case, folder = job
     context = Context(case, folder)
     results = judge(case, context)
     context.log.close()
-    guest = case.name.split("/")[1].removesuffix("-again")
+    guest, _, again = case.name.split("/")[1].partition("-")
     found = []
     for name, status, detail in results:
         test = name[len(case.name) + 1:] or "end"
         found.append((f"{guest}/{test}", conf.verdict(status, detail),
                       conf.plain(detail)))
-    return hv, guest, found, context.calls
+    return hv, guest, again == "bochs", found, context.calls
 
 
 class Findings:
@@ -66,9 +67,11 @@ class Findings:
             self.rows[name] = conf.Row(name, conf.MISSING, conf.MISSING)
         return self.rows[name]
 
-    def add(self, hv, guest, found, calls):
+    def add(self, hv, guest, skipped_only, found, calls):
         for name, verdict, detail in found:
             row = self._row(name)
+            if skipped_only and getattr(row, hv) != SKIP:
+                continue
             # Of the runs of a guest the one that says more.
             if RANKS.index(verdict) <= RANKS.index(getattr(row, hv)):
                 continue

@@ -45,6 +45,8 @@ after each test which hypercalls it made and what they answered.
 Verdicts: PASS; SKIP (what the test needs is not there); FAIL (the hypervisor
 answered wrongly); ERROR (the test could not be run); CRASH (inferred: a panic,
 or the machine ended before its verdict); none (not run there, or never reached).
+What skips in QEMU, whose processor has no alignment checks and no SSE exceptions,
+counts as it runs in Bochs, on both.
 
 Debian's Xen has no 32-bit PV guests. What those kernels test is held against the
 public headers (`arch-x86/xen-x86_32.h`, `arch-x86/xen.h`) and the processor's

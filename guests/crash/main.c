@@ -220,7 +220,8 @@ TEST(absent_large_entry_names_memory)
 	if (!domu_make(&d, code_spin, NULL, 0))
 		return;
 	u.ptr = d.tables[1] << 12 | 5 * 8;
-	CHECK_EQ(HC4(__HYPERVISOR_mmu_update, &u, 1, NULL, (d.id + 1) << 16),
+	CHECK_EQ(HC4(__HYPERVISOR_mmu_update, &u, 1, NULL,
+		     (d.id + 1u) << 16 | d.id),
 		 has_word("isolated") ? -EINVAL : 0);
 	domu_unpause(&d);
 	CHECK_EQ(domu_outcome(d.id, 50 * MS),

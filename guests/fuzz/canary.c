@@ -87,6 +87,11 @@ void canary_check(void)
 	rounds = seen->rounds;
 }
 
+u64 canary_frame(void)
+{
+	return is_control ? seen->witness_mfn[0] : 0;
+}
+
 // Nothing of it is left, whatever the fuzzer did to it: test_after() looks.
 void canary_end(void)
 {

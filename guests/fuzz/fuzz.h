@@ -157,6 +157,7 @@ u64 number_word(const char *name, u64 otherwise); // NAME=NUMBER
 // canary.c
 bool canary_start(void);
 void canary_check(void);
+u64 canary_frame(void); // that its grant is of; 0: not known
 void canary_end(void);
 #define CANARY_ID 0x5a5au
 #define VICTIM_ID 0x1234u

@@ -196,14 +196,17 @@ static void map_search(const struct gnttab_map_grant_ref *m)
 	static struct gnttab_unmap_grant_ref u[HANDLES];
 	u32 ref = m->ref - FIRST;
 	int page = ref < REFS ? entry_page[ref] : -1;
+	u64 frame = m->dom == CANARY_ID ? canary_frame()
+		    : page >= 0		? page_mfn(page)
+					: 0;
 
 	memset(u, 0, sizeof(u));
 	for (u32 i = 0; i < HANDLES; i++) {
 		u[i].handle = i;
 		if (m->flags & GNTMAP_host_map)
 			u[i].host_addr = m->host_addr;
-		if (m->flags & GNTMAP_device_map && page >= 0)
-			u[i].dev_bus_addr = page_mfn(page) << 12;
+		if (m->flags & GNTMAP_device_map)
+			u[i].dev_bus_addr = frame << 12;
 	}
 	grant_op(GNTTABOP_unmap_grant_ref, u, HANDLES);
 }

@@ -311,21 +311,29 @@ static void slots_reset(void)
 	mmuext(MMUEXT_TLB_FLUSH_ALL, 0, 0);
 }
 
-static bool page_free_now(int page)
+// A call that failed may have given a pinned frame away, and not said which.
+static void pins_end(void)
 {
-	if (page_set_rw(pages[page].at))
-		half_way_end(page_mfn(page));
-	return !page_set_rw(pages[page].at);
+	for (u64 mfn = 0; mfn < max_frame; mfn++)
+		mmuext(MMUEXT_UNPIN_TABLE, mfn, 0);
 }
 
 static void pages_reset(void)
 {
+	// One that is half way has others below it.
+	for (int i = 0; i < PAGES; i++) {
+		if (pages[i].kind == GONE || !page_set_rw(pages[i].at))
+			continue;
+		half_way_end(page_mfn(i));
+		if (page_set_rw(pages[i].at))
+			pins_end();
+	}
 	for (int i = 0; i < PAGES; i++) {
 		if (pages[i].kind == GONE)
 			continue;
-		if (!page_free_now(i)) {
-			broken("page %d, once of kind %d, level %d, is kept", i,
-			       pages[i].kind, pages[i].level);
+		if (page_set_rw(pages[i].at)) {
+			broken("page %d (frame %lx), once of kind %d, level %d, is kept",
+			       i, page_mfn(i), pages[i].kind, pages[i].level);
 			continue;
 		}
 		memset(pages[i].at, 0, PAGE_SIZE);

@@ -27,6 +27,14 @@ static inline void write_msr(u32 msr, u64 value)
 			 : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)));
 }
 
+// As the hypervisor answers it, EAX to EDX.
+static inline void cpuid_forced(u32 leaf, u32 sub, u32 r[4])
+{
+	__asm__ volatile("ud2a; .ascii \"xen\"; cpuid"
+			 : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+			 : "0"(leaf), "2"(sub));
+}
+
 static inline bool cpu_is_intel(void)
 {
 	u32 a = 0, b, c, d;

@@ -251,6 +251,7 @@ TEST(software_interrupt_rules)
 // Every `int N`, four bytes apart.
 __asm__(".pushsection .text\n"
 	".balign 4\n"
+	".globl int_insn\n"
 	"int_insn:\n"
 	".set n, 0\n"
 	".rept 256\n"
@@ -260,7 +261,6 @@ __asm__(".pushsection .text\n"
 	".set n, n + 1\n"
 	".endr\n"
 	".popsection\n");
-extern u8 int_insn[256][4];
 
 static void check_int(u8 vector, bool user, bool allowed)
 {

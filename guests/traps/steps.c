@@ -102,30 +102,40 @@ TEST(steps_over_calls)
 }
 
 #ifdef __x86_64__
-TEST(steps_over_calls_32)
-{
-	const u64 l4 = user_base_mfn() << 12;
-	u64 *pages[4];
+static u64 *low[4];
 
-	// From a page below 4 GiB up to the table of user mode.
-	for (unsigned int i = 0; i < ARRAY_SIZE(pages); i++) {
-		pages[i] = page_alloc();
+// From the page up to the table of user mode.
+void low_map(const void *from, size_t size)
+{
+	user_call(nothing, 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(low); i++) {
+		low[i] = page_alloc();
 		if (!i) {
-			memcpy(pages[0], code, sizeof(code));
+			memcpy(low[0], from, size);
 			continue;
 		}
-		pages[i][i == 1] = make_entry(virt_to_mfn(pages[i - 1]),
-					      i == 1 ? PTE_RO : PTE_TABLE);
-		CHECK_EQ(page_set_ro(pages[i]), 0);
+		low[i][i == 1] = make_entry(virt_to_mfn(low[i - 1]),
+					    i == 1 ? PTE_RO : PTE_TABLE);
+		CHECK_EQ(page_set_ro(low[i]), 0);
 	}
-	CHECK_EQ(mmu_update_one(l4,
-				make_entry(virt_to_mfn(pages[3]), PTE_TABLE)),
+	CHECK_EQ(mmu_update_one(user_base_mfn() << 12,
+				make_entry(virt_to_mfn(low[3]), PTE_TABLE)),
 		 0);
-	check_ways(PAGE_SIZE, FLAT_USER_CS32, !cpu_is_intel());
-	CHECK_EQ(mmu_update_one(l4, 0), 0);
-	for (unsigned int i = 0; i < ARRAY_SIZE(pages); i++) {
-		CHECK_EQ(page_set_rw(pages[i]), 0);
-		page_free(pages[i]);
+}
+
+void low_unmap(void)
+{
+	CHECK_EQ(mmu_update_one(user_base_mfn() << 12, 0), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(low); i++) {
+		CHECK_EQ(page_set_rw(low[i]), 0);
+		page_free(low[i]);
 	}
+}
+
+TEST(steps_over_calls_32)
+{
+	low_map(code, sizeof(code));
+	check_ways(LOW_CODE, FLAT_USER_CS32, !cpu_is_intel());
+	low_unmap();
 }
 #endif

@@ -29,6 +29,15 @@
 #define HYPERVISOR_ERROR   0
 #endif
 
+// Every `int N`, with a return behind it: main.c.
+extern u8 int_insn[256][4];
+#ifdef __x86_64__
+// A page of 32-bit code for user mode: steps.c.
+#define LOW_CODE 0x1000ul
+void low_map(const void *from, size_t size);
+void low_unmap(void);
+#endif
+
 // Registers and sizes in assembler text; the second register is one that system
 // calls overwrite.
 #ifdef __x86_64__

@@ -11,6 +11,7 @@
 #include "mm/alloc.h"
 #include "mm/paging.h"
 #include "pv/pv.h"
+#include "pv/tables.h"
 #include "sched/sched.h"
 #include "x86/platform.h"
 #include "x86/pte.h"

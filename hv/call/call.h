@@ -50,7 +50,7 @@ struct sub {
 	struct domain *d; // whom else, referenced
 	u64 done;	  // of a memory_op, before a preemption
 	u16 domid;	  // of a domctl; goes back to the caller
-	bool copy_back;	  // the argument of a control operation, in any case
+	bool copy_back;	  // the argument, in any case
 };
 typedef long sub_fn(struct sub *s, void *arg);
 
@@ -63,8 +63,8 @@ struct sub_op {
 	u8 size;
 	u8 layout32; // enum layout32, of 32-bit callers' argument
 };
-#define SUB_OUT	     1u	 // the argument goes back on success and -ENFILE
-#define SUB_OUT_ANY  2u	 // whatever fn said
+#define SUB_OUT	     1u	 // the argument goes back on success
+#define SUB_OUT_ANY  2u	 // whatever fn said, unless it clears copy_back
 #define SUB_ONE	     4u	 // for the caller: not an array
 #define SUB_HARDWARE 8u	 // -EPERM for all but the hardware domain
 #define SUB_CONTROL  16u // and for all but the control domain

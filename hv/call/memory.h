@@ -37,7 +37,7 @@ void m2p_share(void);
 // All but the operations that give memory or take it; start: progress of an
 // earlier round.
 long memory_other(unsigned int op, u64 start, u64 arg);
-long memory_exchange(struct xen_memory_exchange *x);
+long memory_exchange(struct sub *s, struct xen_memory_exchange *x);
 
 // The domain of an operation that current may do to it: 0, -ESRCH, -EPERM.
 // *out is a reference, or NULL, in any case (__domain_ref).

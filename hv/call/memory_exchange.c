@@ -159,7 +159,7 @@ static int exchange_run(struct exchange *e)
 	return 0;
 }
 
-long memory_exchange(struct xen_memory_exchange *x)
+long memory_exchange(struct sub *s, struct xen_memory_exchange *x)
 {
 	struct domain *d __domain_ref = NULL;
 	struct exchange e = { .x = x };
@@ -170,6 +170,7 @@ long memory_exchange(struct xen_memory_exchange *x)
 		rc = memory_target(e.x->in.domid, &d);
 	if (rc)
 		return rc;
+	s->copy_back = x->nr_exchanged < x->in.nr_extents;
 	e.d = d;
 	e.in_shift = out > in ? out - in : 0;
 	e.out_shift = in > out ? in - out : 0;

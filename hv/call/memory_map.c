@@ -152,7 +152,7 @@ static long op_set_memory_map(struct sub *s, struct xen_foreign_memory_map *x)
 	u64 bytes = x->map.nr_entries * sizeof(struct e820_entry);
 	struct memory_map *m __heap_ref = NULL, *old;
 
-	if (x->map.nr_entries > E820_ENTRIES)
+	if (x->map.nr_entries > 8 * E820_ENTRIES)
 		return -EINVAL;
 	m = heap_alloc(sizeof(*m) + bytes);
 	if (!m)

@@ -8,6 +8,7 @@
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "pv/pv.h"
+#include "pv/tables.h"
 #include "x86/desc.h"
 #include "x86/insn.h"
 #include "x86/pte.h"
@@ -17,13 +18,16 @@
 // the public headers).
 #define MMU_UPDATE_PREEMPTED (1u << 31)
 
-// The page-table page that a batch is at: its reference and its lock are
-// taken once for neighbouring updates of the same page.
+// The page-table page that a batch is at: its lock is taken once for
+// neighbouring updates of the same page.
 struct table_window {
 	struct page_info *pg;
-	u64 mfn;
-	bool locked; // else a plain page, writable reference held
+	u64 mfn; // NO_MFN: closed
+	u8 *page;
+	enum { PLAIN, UPPER, L1 } kind; // plain: writable reference, no lock
 };
+
+#define NO_MFN (~0UL)
 
 // A batch of structures in work, and the domains it concerns, referenced.
 struct mmu_batch {
@@ -45,52 +49,52 @@ struct mmu_batch_kind {
 
 static void window_close(struct table_window *w)
 {
-	if (!w->pg)
+	if (w->mfn == NO_MFN)
 		return;
-	if (w->locked) {
-		page_unlock(w->pg);
-		page_put(w->pg);
-	} else {
+	unmap_frame(w->page);
+	w->mfn = NO_MFN;
+	if (w->kind == PLAIN)
 		page_put_writable(w->pg);
-	}
-	w->pg = NULL;
+	else
+		page_unlock(w->pg);
 }
 
 static int window_open(struct table_window *w, u64 m, struct domain *d)
 {
-	struct page_info *pg;
-
 	window_close(w);
-	pg = frame_get(mfn(m), &d->account);
-	if (!pg)
-		return -EINVAL;
-	w->locked = page_lock(pg);
-	if (!w->locked && page_type_begin(pg, PGT_WRITABLE, true)) {
-		page_put(pg);
-		return -EINVAL;
+	w->pg = table_lock(mfn(m), &d->account);
+	if (w->pg) {
+		w->kind = (w->pg->type & PGT_TYPE) == PGT_L1 ? L1 : UPPER;
+	} else {
+		w->kind = PLAIN;
+		w->pg = frame_get_writable(mfn(m), &d->account);
 	}
-	w->pg = pg;
+	if (!w->pg)
+		return -EINVAL;
 	w->mfn = m;
+	w->page = map_frame(mfn(m));
 	return 0;
 }
 
 static int entry_update(struct mmu_batch *b, u64 ptr, bool keep_ad)
 {
 	struct table_window *w = &b->window;
-	u64 *t;
+	unsigned int offset = ptr & ~PAGE_MASK;
+	u64 *entry;
 	int rc;
 
-	if (unlikely(!w->pg || w->mfn != ptr >> PAGE_SHIFT)) {
+	if (unlikely(w->mfn != ptr >> PAGE_SHIFT)) {
 		rc = window_open(w, ptr >> PAGE_SHIFT, b->tables);
 		if (rc)
 			return rc;
 	}
-	if (w->locked)
-		return table_entry_set(w->pg, ptr & ~PAGE_MASK, b->update.val,
-				       keep_ad, NULL, b->frames);
-	t = map_frame(mfn(w->mfn));
-	WRITE_ONCE(t[(ptr & ~PAGE_MASK) / 8], b->update.val);
-	unmap_frame(t);
+	entry = (u64 *)(w->page + offset);
+	if (likely(w->kind == L1 && !keep_ad))
+		return l1_replace(entry, b->update.val, b->tables, b->frames);
+	if (w->kind != PLAIN)
+		return table_entry_set(w->pg, offset, b->update.val, keep_ad,
+				       NULL, b->frames);
+	WRITE_ONCE(*entry, b->update.val);
 	return 0;
 }
 
@@ -144,12 +148,14 @@ static inline __attribute__((always_inline)) long batch_call(
 	u64 dom)
 {
 	u32 count = (u32)ucount & ~MMU_UPDATE_PREEMPTED, done = 0, i = 0;
-	struct mmu_batch b = { 0 };
+	struct mmu_batch b = { .window.mfn = NO_MFN };
 	int rc;
 
 	// Where the guest wants the number, but cannot have it, none goes.
 	if ((u32)ucount != count && updone)
 		(void)copy_struct_from_guest(&done, updone);
+	if (unlikely(!count && pv_settle(current)))
+		return call_again(k->call, list, ucount, updone, dom);
 	rc = k->begin(&b, dom);
 	if (rc) {
 		batch_end(&b);
@@ -168,6 +174,9 @@ static inline __attribute__((always_inline)) long batch_call(
 			break;
 	}
 	batch_end(&b);
+	// What the last one left behind may be memory of a domain that ends.
+	if (!rc && pv_settle(current))
+		rc = -ERESTART;
 	done += i;
 	if (updone)
 		(void)copy_struct_to_guest(updone, &done);
@@ -231,9 +240,11 @@ static int vcpu_bitmap_to_cpus(u64 gva, cpumask_t *out)
 
 	for (u32 id = 0; id < currd->max_vcpus; id += 64) {
 		u64 bits = 0;
-		u64 bytes = MIN(DIV_UP(currd->max_vcpus - id, 8), 8UL);
 
-		if (copy_from_guest(&bits, gva + id / 8, bytes))
+		// By whole words of the guest's.
+		if (copy_from_guest(
+			    &bits, gva + id / 8,
+			    currd->pv32 && currd->max_vcpus - id <= 32 ? 4 : 8))
 			return -EFAULT;
 		for (; bits; bits &= bits - 1) {
 			v = domain_vcpu(currd, id + (u32)__builtin_ctzl(bits));
@@ -250,8 +261,6 @@ static int flush_after(u64 va, u64 flags)
 	cpumask_t mask = cpumask_of(smp_cpu_id());
 	u64 type = flags & UVMF_FLUSHTYPE_MASK, bitmap = flags & ~3UL;
 
-	if (type == UVMF_NONE)
-		return 0;
 	if (bitmap == UVMF_ALL)
 		mask = currd->account.tlb_cpus;
 	else if (bitmap && vcpu_bitmap_to_cpus(bitmap, &mask))
@@ -263,32 +272,32 @@ static int flush_after(u64 va, u64 flags)
 	return 0;
 }
 
-static long va_mapping(u64 va, u64 val, u64 flags, struct domain *from)
+static inline __attribute__((always_inline)) long va_mapping(
+	const struct vcpu *v, u64 va, u64 val, u64 flags, struct domain *from)
 {
-	struct table_window w = { 0 };
-	u64 maddr;
-	int rc, flushed;
+	struct page_info *pg;
+	long rc, flushed;
+	u64 *entry;
 
-	maddr = pv_l1e_maddr(current, va);
-	if (!maddr)
+	pg = l1_lock_va(v, va, &entry);
+	if (unlikely(!pg))
 		return -EINVAL;
-	rc = window_open(&w, maddr >> PAGE_SHIFT, currd);
-	if (!rc && !w.locked)
-		rc = -EINVAL;
-	if (!rc)
-		rc = table_entry_set(w.pg, maddr & ~PAGE_MASK, val, false, NULL,
-				     from);
-	window_close(&w);
+	rc = l1_replace(entry, val, v->domain, from);
+	l1_unlock(pg, entry);
+	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE)
+		return rc;
 	flushed = flush_after(va, flags);
 	return rc ? rc : flushed;
 }
 
 long call_update_va_mapping(u64 va, u64 val, u64 flags, u64 a4, u64 a5)
 {
-	if (pv_settle(current))
+	struct vcpu *v = current;
+
+	if (pv_settle(v))
 		return call_again(__HYPERVISOR_update_va_mapping, va, val,
 				  flags);
-	return va_mapping(va, val, flags, currd);
+	return va_mapping(v, va, val, flags, v->domain);
 }
 
 long call_update_va_mapping_otherdomain(u64 va, u64 val, u64 flags, u64 domid,
@@ -302,8 +311,9 @@ long call_update_va_mapping_otherdomain(u64 va, u64 val, u64 flags, u64 domid,
 	d = frames_owner((u16)domid);
 	if (!d)
 		return -ESRCH;
-	return domain_may_control(currd, d) ? va_mapping(va, val, flags, d)
-					    : -EPERM;
+	return domain_may_control(currd, d)
+		       ? va_mapping(current, va, val, flags, d)
+		       : -EPERM;
 }
 
 static int do_pin(struct mmu_batch *b)

@@ -84,6 +84,8 @@ static long op_get_free_pirq(struct sub *s, struct physdev_get_free_pirq *a)
 static long op_pci_mmcfg_reserved(struct sub *s,
 				  struct physdev_pci_mmcfg_reserved *a)
 {
+	if (a->flags & ~(u32)XEN_PCI_MMCFG_RESERVED)
+		return -EINVAL;
 	for (u32 i = 0; i < platform.nr_mcfg; i++)
 		if (platform.mcfg[i].maddr == a->address &&
 		    platform.mcfg[i].segment == a->segment)

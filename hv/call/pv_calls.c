@@ -8,6 +8,7 @@
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "pv/pv.h"
+#include "pv/tables.h"
 #include "x86/desc.h"
 #include "x86/insn.h"
 #include "x86/pte.h"
@@ -152,14 +153,18 @@ long call_set_segment_base(u64 which, u64 base, u64 a3, u64 a4, u64 a5)
 	}
 }
 
-// Physical NMIs go to Dom0's first vcpu. 0: no handler.
+// The trap table's entry. Physical NMIs go to Dom0's first vcpu. 0: no handler.
 long nmi_register(u64 address)
 {
 	struct vcpu *v = current;
 
 	if (!pv_entry_ok(v->domain, address))
 		return -EINVAL;
-	v->pv->nmi_address = address;
+	v->pv->traps[2] = (struct trap_info){
+		.vector = 2,
+		.cs = FLAT_KERNEL_CS,
+		.address = address,
+	};
 	// One may have come before there was a handler.
 	if (address && v->id == 0 && v->domain->is_hardware &&
 	    shared_nmi_reason(v->domain))

@@ -36,12 +36,10 @@ long sub_op_run(const struct sub_op *op, struct sub *s)
 		return -EINVAL;
 	if (op->size && compat_from_guest(op->layout32, arg, s->gva, op->size))
 		return -EFAULT;
+	s->copy_back = op->flags & SUB_OUT_ANY;
 	rc = op->flags & (SUB_DOMAIN | SUB_MANAGED) ? run_on_domain(op, s, arg)
 						    : op->fn(s, arg);
-	if (!(op->flags & (SUB_OUT | SUB_OUT_ANY)))
-		return rc;
-	// -ENFILE has the right number of vectors with it.
-	if (rc && rc != -ENFILE && !(op->flags & SUB_OUT_ANY))
+	if (!s->copy_back && (rc || !(op->flags & SUB_OUT)))
 		return rc;
 	return compat_to_guest(op->layout32, s->gva, arg, op->size) ? -EFAULT
 								    : rc;

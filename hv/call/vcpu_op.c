@@ -85,7 +85,7 @@ static long op_register_runstate_memory_area(
 	const void *from;
 	u64 size;
 
-	if (!access_ok(a->addr.p, sizeof(info)))
+	if (!access_ok(a->addr.p, 1))
 		return -EFAULT;
 	s->v->runstate_gva = a->addr.p;
 	// An area that is not there is the guest's own loss. A running vcpu's
@@ -103,7 +103,7 @@ static long op_register_runstate_memory_area(
 static long op_register_vcpu_time_memory_area(
 	struct sub *s, struct vcpu_register_time_memory_area *a)
 {
-	if (!access_ok(a->addr.p, sizeof(struct vcpu_time_info)))
+	if (!access_ok(a->addr.p, 1))
 		return -EFAULT;
 	s->v->time_area_gva = a->addr.p;
 	// Another vcpu's is filled when that one gets a CPU.

@@ -44,7 +44,17 @@ VER(guest_handle, copy_struct_to_guest(arg, &currd->handle))
 VER(commandline,
     put_string(arg, currd->is_control ? hv_command_line : "<denied>",
 	       sizeof(xen_commandline_t)))
-VER(build_id, currd->is_control ? -ENODATA : -EPERM)
+
+static long ver_build_id(u64 arg)
+{
+	u32 room;
+
+	if (!currd->is_control)
+		return -EPERM;
+	if (arg && copy_struct_from_guest(&room, arg))
+		return -EFAULT;
+	return !arg || room ? -ENODATA : -EINVAL;
+}
 
 static long ver_compile_info(u64 arg)
 {

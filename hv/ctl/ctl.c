@@ -21,6 +21,7 @@
 #define CTL_VPAUSED  128u
 #define CTL_STILL    256u
 #define CTL_FROM     512u
+#define CTL_IN	     1024u
 
 // The releases of the tools that are served; others get -EACCES.
 _Static_assert(XEN_DOMCTL_INTERFACE_VERSION == 0x15, "domctl of xl 4.17");
@@ -163,7 +164,8 @@ static long ctl_call(const struct table *t, u64 gva)
 		op = &t->ops[index_nospec(c.cmd, t->n)];
 	rc = t->ops == domctls ? run_domctl(&s, op, &c.domctl)
 			       : run(&s, op, &c.sysctl.u);
-	if ((!rc || s.copy_back) && copy_to_guest(gva, &c, t->size))
+	if ((s.copy_back || (!rc && !(op->flags & CTL_IN))) &&
+	    copy_to_guest(gva, &c, t->size))
 		return -EFAULT;
 	return rc == -ERESTART ? call_again(t->call, gva) : rc;
 }
@@ -193,10 +195,10 @@ int bitmap_from_guest(u64 *out, const struct xenctl_bitmap *from, u32 bits)
 {
 	u64 set = 0;
 
-	if (copy_from_guest(&set, handle_gva(from->bitmap),
-			    MIN(DIV_UP((u64)from->nr_bits, 8), sizeof(set))))
+	bits = MIN(from->nr_bits, bits);
+	if (copy_from_guest(&set, handle_gva(from->bitmap), DIV_UP(bits, 8)))
 		return -EFAULT;
-	*out = low_bits(set, MIN(from->nr_bits, bits));
+	*out = low_bits(set, bits);
 	return 0;
 }
 

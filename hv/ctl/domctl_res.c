@@ -156,6 +156,7 @@ long domctl_scheduler_op(struct sub *s, struct xen_domctl_scheduler_op *a)
 {
 	long rc = -EINVAL;
 
+	s->copy_back = true;
 	if (a->sched_id != XEN_SCHEDULER_CREDIT2)
 		return -EINVAL;
 	if (a->cmd == XEN_DOMCTL_SCHEDOP_putinfo)
@@ -164,7 +165,6 @@ long domctl_scheduler_op(struct sub *s, struct xen_domctl_scheduler_op *a)
 	else if (a->cmd == XEN_DOMCTL_SCHEDOP_getinfo)
 		rc = sched_domain_get(s->d, &a->u.credit2.weight,
 				      &a->u.credit2.cap);
-	s->copy_back = true;
 	return rc;
 }
 
@@ -173,9 +173,9 @@ long domctl_scheduler_op(struct sub *s, struct xen_domctl_scheduler_op *a)
 long domctl_setnodeaffinity(struct sub *s, struct xen_domctl_nodeaffinity *a)
 {
 	u64 nodes;
-	int rc = bitmap_from_guest(&nodes, &a->nodemap, 1);
+	int rc = bitmap_from_guest(&nodes, &a->nodemap, 64);
 
-	return rc || nodes ? rc : -EINVAL;
+	return rc || nodes & 1 ? rc : -EINVAL;
 }
 
 // Processor features.
@@ -193,15 +193,21 @@ static int put_policy(const struct policy *p, struct xen_domctl_cpu_policy *to)
 	};
 	u64 leaves = handle_gva(to->leaves), msrs = handle_gva(to->msrs);
 
-	if ((leaves && p->leaves.n > to->nr_leaves) ||
-	    (msrs && ARRAY_SIZE(m) > to->nr_msrs))
+	// What fits, in any case.
+	if (leaves && copy_to_guest(leaves, p->leaves.leaf,
+				    MIN(to->nr_leaves, p->leaves.n) *
+					    sizeof(*p->leaves.leaf)))
+		return -EFAULT;
+	if (leaves && p->leaves.n > to->nr_leaves)
 		return -ENOBUFS;
 	to->nr_leaves = leaves ? p->leaves.n : POLICY_MAX_LEAVES;
-	to->nr_msrs = ARRAY_SIZE(m);
-	if (leaves && copy_to_guest(leaves, p->leaves.leaf,
-				    to->nr_leaves * sizeof(*p->leaves.leaf)))
+	if (msrs && copy_to_guest(msrs, m,
+				  MIN(to->nr_msrs, ARRAY_SIZE(m)) * sizeof(*m)))
 		return -EFAULT;
-	return msrs ? copy_struct_to_guest(msrs, &m) : 0;
+	if (msrs && ARRAY_SIZE(m) > to->nr_msrs)
+		return -ENOBUFS;
+	to->nr_msrs = ARRAY_SIZE(m);
+	return 0;
 }
 
 int policy_copy_out(const struct domain *d, u32 kind,

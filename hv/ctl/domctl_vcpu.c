@@ -166,7 +166,7 @@ long domctl_setvcpuextstate(struct sub *s, struct xen_domctl_vcpuextstate *a)
 	if (copy_struct_from_guest(&head, gva))
 		return -EFAULT;
 	if (!head[0] && !head[1])
-		return 0;
+		return a->size > XSTATE_HEAD ? -EINVAL : 0;
 	if (head[0] & ~head[1] || head[1] & ~policy_xcr0_mask(s->d) ||
 	    fpu_check_xcr0(head[0]) || fpu_check_xcr0(head[1]))
 		return -EINVAL;

@@ -188,8 +188,12 @@ long sysctl_pm_op(struct sub *s, struct xen_sysctl_pm_op *a)
 		a->u.get_max_cstate = XEN_SYSCTL_CX_UNLIMITED;
 		return 0;
 	}
-	return (a->cmd & PM_PARA_CATEGORY_MASK) == CPUFREQ_PARA ? -EINVAL
-								: -EOPNOTSUPP;
+	if ((a->cmd & PM_PARA_CATEGORY_MASK) == CPUFREQ_PARA)
+		return -EINVAL;
+	return a->cmd >= XEN_SYSCTL_pm_op_set_sched_opt_smt &&
+			       a->cmd <= XEN_SYSCTL_pm_op_disable_turbo
+		       ? -EOPNOTSUPP
+		       : -ENOSYS;
 }
 
 long sysctl_get_cpu_featureset(struct sub *s,

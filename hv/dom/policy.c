@@ -57,9 +57,11 @@ static void pv_limits(struct leaves_limits *lim, bool opt_in)
 	static const u16 as_host[] = { XEN_X86_FEATURE_FDP_EXCP_ONLY,
 				       XEN_X86_FEATURE_NO_FPU_SEL };
 	// True of the machine but useless, or more, without help that PV
-	// guests do not get: MSR_SPEC_CTRL is not switched with them.
+	// guests do not get: MSR_SPEC_CTRL and masks of breakpoints are not
+	// switched with them.
 	static const u16 hidden[] = { XEN_X86_FEATURE_IBRSB,
 				      XEN_X86_FEATURE_STIBP,
+				      XEN_X86_FEATURE_DBEXT,
 				      XEN_X86_FEATURE_SSBD,
 				      XEN_X86_FEATURE_INTEL_PSFD };
 	u32 *f = lim->features;

@@ -66,6 +66,7 @@ struct vcpu {
 	struct timer periodic, singleshot, poll_timer;
 	u64 period_ns, periodic_last;
 	u64 nmi_pending; // VIRQ-like flags, atomic
+	bool nmi_masked; // its handler runs, until the next iret
 
 	u64 affinity_hard, affinity_soft; // cpumask
 	struct sched_vcpu *sched;	  // sched/

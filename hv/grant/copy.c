@@ -122,11 +122,11 @@ static int accept_transfer(struct domain *to, u32 ref, mfn_t m)
 
 	SPIN_GUARD(&t->lock);
 	if (ref >= grant_entries(t))
-		return GNTST_bad_gntref;
+		return GNTST_general_error;
 	ref = (u32)index_nospec(ref, grant_entries(t));
 	head = grant_entry(t, ref);
 	if (!grant_entry_commit_transfer(head, currd->id))
-		return GNTST_bad_gntref;
+		return GNTST_general_error;
 	// Committed: the entry says which frame it is now.
 	grant_frame_set(t, ref, mfn_val(m));
 	__atomic_fetch_or(head, GTF_transfer_completed, __ATOMIC_SEQ_CST);

@@ -40,10 +40,16 @@ static inline void heap_ref_end(void *p)
 	heap_free(*(void **)p);
 }
 
-// The only way to a guest's frame. Today the direct map.
+// These two are the only way to a guest's frame. Today the direct map.
 static inline void *map_frame(mfn_t m)
 {
 	return (void *)(DIRECT_START + mfn_to_maddr(m));
+}
+
+// The same, to an entry of a table.
+static inline u64 *map_entry(u64 maddr)
+{
+	return (u64 *)(DIRECT_START + maddr);
 }
 
 static inline void unmap_frame(const void *p)

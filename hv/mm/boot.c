@@ -92,7 +92,8 @@ __init const char *paging_boot(const struct handover *h)
 }
 
 u64 max_mfn;
-// One bit for 65,536 frames: whether they have records.
+#define CHUNK_RECORDS (sizeof(struct page_info) << 16)
+// One bit for 65,536 frames: whether there is RAM among them.
 u64 frame_chunks[(MAX_MFN >> 16) / 64];
 
 static __init bool chunk_has_ram(u64 chunk)
@@ -129,6 +130,21 @@ static __init void m2p_init(void)
 	}
 }
 
+// Records of 256 MiB without RAM, everywhere the same 2 MiB of empty ones,
+// read-only: nobody's frames, no reference, no type.
+static __init void records_none(u64 va)
+{
+	static u64 maddr __initdata;
+
+	if (!maddr) {
+		maddr = memory_take(&memory, CHUNK_RECORDS, CHUNK_RECORDS);
+		if (maddr)
+			memset(maddr_to_virt(maddr), 0, CHUNK_RECORDS);
+	}
+	if (!maddr || hv_map(va, maddr, CHUNK_RECORDS, HV_RO))
+		panic("not enough memory for the frame table");
+}
+
 // Records for each 256 MiB that has RAM in it.
 static __init void frame_table_init(void)
 {
@@ -137,12 +153,15 @@ static __init void frame_table_init(void)
 	for (u64 c = 0; c << 16 < max_mfn; c++) {
 		u64 first = c << 16;
 		u64 frames = MIN(max_mfn - first, 1UL << 16);
+		u64 va = FRAMES_START + first * sizeof(struct page_info);
 
-		if (!chunk_has_ram(c))
+		if (!chunk_has_ram(c)) {
+			records_none(va);
 			continue;
+		}
 		frame_chunks[c / 64] |= BIT(c % 64);
 		window_back(
-			FRAMES_START + first * sizeof(struct page_info),
+			va,
 			ROUND_UP(frames * sizeof(struct page_info), PAGE_SIZE),
 			0, 0, 0);
 	}

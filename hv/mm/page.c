@@ -30,16 +30,6 @@ bool page_get_any(struct page_info *pg)
 	return true;
 }
 
-bool page_get(struct page_info *pg, const struct page_account *who)
-{
-	if (!page_get_any(pg))
-		return false;
-	if (page_owner(pg) == who)
-		return true;
-	page_put(pg);
-	return false;
-}
-
 static void page_release(struct page_info *pg)
 {
 	struct page_account *who = page_owner(pg);
@@ -253,7 +243,7 @@ void page_put_writable(struct page_info *pg)
 	page_put(pg);
 }
 
-bool page_lock(struct page_info *pg)
+static inline bool entries_lock(struct page_info *pg)
 {
 	u64 x = READ_ONCE(pg->type);
 
@@ -275,6 +265,19 @@ void page_unlock(struct page_info *pg)
 {
 	table_lock_note(-1);
 	__atomic_fetch_and(&pg->type, ~PGT_LOCKED, __ATOMIC_SEQ_CST);
+}
+
+struct page_info *table_lock(mfn_t m, const struct page_account *who)
+{
+	struct page_info *pg = mfn_to_page(m);
+
+	if (mfn_val(m) >= max_mfn || !page_is_of(pg, who) || !entries_lock(pg))
+		return NULL;
+	// It may have been given away before it was locked.
+	if (likely(page_is_of(pg, who)))
+		return pg;
+	page_unlock(pg);
+	return NULL;
 }
 
 int page_assign(struct page_account *who, struct page_info *pg,

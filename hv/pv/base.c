@@ -23,7 +23,7 @@ void pv_kernel_view_end(struct vcpu *v)
 
 #define BASE32_ENTRY (PTE_P | PTE_W | PTE_U | PTE_A)
 
-// User tables do not show the M2P to programs.
+// User tables do not show the M2P to programs, unless they are the kernel's too.
 static void m2p_show(mfn_t m, bool on)
 {
 	u64 *t = map_frame(m);
@@ -53,7 +53,7 @@ int pv_new_base(struct vcpu *v, gfn_t gfn, bool user)
 		if (rc)
 			return rc;
 		if (!pv32)
-			m2p_show(m, !user);
+			m2p_show(m, !user || mfn_to_maddr(m) == pv_base(v));
 	}
 	if (unlikely(pv32)) {
 		WRITE_ONCE(v->pv->l4[0], pte_make(m, BASE32_ENTRY));

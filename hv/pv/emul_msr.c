@@ -15,8 +15,8 @@
 #define MISC_SHOWN	       (BIT(11) | BIT(12) | BIT(23)) // no BTS, PEBS
 #define SYSCFG_SHOWN	       (BIT(18) | BIT(20) | BIT(21) | BIT(22))
 #define HWCR_TSC_FREQ_SEL      BIT(24)
-#define DE_CFG_LFENCE	       BIT(1)
 #define PRED_CMD_IBPB	       1UL
+#define MC0_CTL		       0x400u
 #define MC_BANKS	       2u
 
 enum vendor_rule { ANY, INTEL, AMD };
@@ -119,11 +119,28 @@ static bool write_pred_cmd(struct vcpu *v, u32 msr, u64 value)
 	return !value || wrmsr_safe(msr, value);
 }
 
-// Of a bank's four registers the first is its control: everything enabled.
+// Of a bank's four registers the first is its control: everything enabled. What
+// is behind the last bank is not looked at.
+static bool is_mc_control(u32 msr)
+{
+	return !(msr % 4) || msr >= MC0_CTL + 4 * MC_BANKS;
+}
+
 static bool read_mc_bank(struct vcpu *v, u32 msr, u64 *value)
 {
-	*value = msr % 4 ? 0 : ~0UL;
+	*value = msr < MC0_CTL + 4 * MC_BANKS && is_mc_control(msr) ? ~0UL : 0;
 	return true;
+}
+
+// The others are cleared, no more.
+static bool write_mc_bank(struct vcpu *v, u32 msr, u64 value)
+{
+	return !value || is_mc_control(msr);
+}
+
+static bool write_zero(struct vcpu *v, u32 msr, u64 value)
+{
+	return !value;
 }
 
 static bool read_misc_enable(struct vcpu *v, u32 msr, u64 *value)
@@ -232,35 +249,48 @@ static bool read_hwcr(struct vcpu *v, u32 msr, u64 *value)
 
 static const struct msr_rule rules[] = {
 	{ MSR_FS_BASE, 3, ANY, read_base, write_base, 0 }, // at each switch
+	{ 0x00000000, 2, ANY, read_fixed, NULL, 0 },	   // P5_MC_*
 	{ MSR_TSC, 1, ANY, read_tsc, NULL, 0 },
 	{ 0x00000017, 1, INTEL, read_host, NULL, 0 }, // platform id
 	{ MSR_APIC_BASE, 1, ANY, read_apic_base, NULL, 0 },
 	{ 0x0000003a, 1, INTEL, read_fixed, NULL, 1 }, // feature lock
 	{ 0x00000049, 1, ANY, NULL, write_pred_cmd, 0 },
-	{ 0x0000008b, 1, INTEL, read_host, ignore, 0 }, // patch level
+	{ 0x0000008b, 1, INTEL, read_host, write_zero, 0 }, // patch level
 	{ 0x0000008b, 1, AMD, read_host, NULL, 0 },
+	{ 0x000000c1, 8, INTEL, read_fixed, ignore, 0 }, // performance counters
 	{ MSR_PLATFORM_INFO, 1, ANY, read_features, NULL, 0 },
 	{ 0x000000e7, 2, ANY, NULL, ignore, 0 }, // MPERF, APERF
 	{ MSR_ARCH_CAPS, 1, ANY, read_arch_caps, NULL, 0 },
 	{ MSR_MISC_FEATURES, 1, ANY, read_features, write_features, 0 },
 	{ MSR_MCG_CAP, 1, ANY, read_fixed, ignore, MC_BANKS },
-	{ 0x0000017a, 2, ANY, read_fixed, ignore, 0 }, // MCG_STATUS
-	{ 0x0000019a, 1, INTEL, NULL, ignore, 0 },     // thermal control
-	{ 0x000001a0, 1, ANY, read_misc_enable, write_same, 0 },
+	{ 0x0000017a, 2, ANY, read_fixed, ignore, 0 },	 // MCG_STATUS
+	{ 0x00000186, 4, INTEL, read_fixed, ignore, 0 }, // PERFEVTSEL0
+	{ 0x00000198, 1, INTEL, read_fixed, NULL, 0 },	 // PERF_STATUS
+	{ 0x00000199, 1, INTEL, read_fixed, ignore, 0 }, // PERF_CTL
+	{ 0x0000019a, 1, INTEL, NULL, ignore, 0 },	 // thermal control
+	{ 0x0000019c, 1, INTEL, read_fixed, NULL, 0 },	 // its status
+	{ 0x000001a0, 1, ANY, read_misc_enable, ignore, 0 },
 	{ 0x000001b0, 1, INTEL, NULL, ignore, 0 }, // energy bias
 	{ MSR_PAT, 1, ANY, read_fixed, NULL, PAT_VALUE },
+	{ 0x00000280, 32, ANY, read_fixed, ignore, 0 },	 // MC0_CTL2
+	{ 0x00000309, 3, INTEL, read_fixed, ignore, 0 }, // fixed counters
 	{ 0x00000345, 1, ANY, read_fixed, NULL, 0 }, // performance capabilities
-	{ 0x00000400, 4 * MC_BANKS, ANY, read_mc_bank, ignore, 0 }, // MC0_CTL
+	{ 0x0000038d, 4, INTEL, read_fixed, ignore, 0 }, // their control
+	{ MC0_CTL, 128, ANY, read_mc_bank, write_mc_bank, 0 },
 	{ 0x40000000, 1, ANY, read_fixed, write_hypercall_page, 0 },
 	{ MSR_EFER, 1, ANY, read_efer, write_same, 0 },
 	{ MSR_TSC_AUX, 1, ANY, read_tsc_aux, write_tsc_aux, 0 },
+	{ 0xc0010000, 8, AMD, read_fixed, ignore, 0 }, // performance counters
 	{ MSR_SYSCFG, 1, AMD, read_amd_memory, NULL, 0 },
 	{ 0xc0010015, 1, AMD, read_hwcr, ignore, 0 },	  // HWCR
-	{ 0xc0010016, 8, AMD, read_amd_memory, NULL, 0 }, // IORRs, TOP_MEM
+	{ 0xc0010016, 5, AMD, read_amd_memory, NULL, 0 }, // IORRs, TOP_MEM
+	{ 0xc001001d, 1, AMD, read_amd_memory, NULL, 0 }, // TOP_MEM2
+	{ 0xc001001f, 1, ANY, read_fixed, ignore, 0 },	  // NB_CFG
 	{ 0xc0010041, 2, AMD, read_fixed, ignore, 0 },	  // FID and VID
 	{ 0xc0010061, 11, AMD, read_fixed, ignore, 0 },	  // P-states
 	{ 0xc0010112, 2, AMD, read_amd_memory, NULL, 0 }, // TSEG
-	{ 0xc0011029, 1, AMD, read_fixed, ignore, DE_CFG_LFENCE },
+	{ 0xc0010200, 12, AMD, read_fixed, ignore, 0 },	  // counters
+	{ MSR_DE_CFG, 1, AMD, read_fixed, ignore, DE_CFG_LFENCE },
 };
 
 static const struct msr_rule *find_rule(u32 msr)

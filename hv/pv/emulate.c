@@ -16,9 +16,8 @@
 #define DESC_D	       BIT(54)
 #define CPUID1_XSAVE   BIT(26)
 #define CPUID1_OSXSAVE BIT(27)
-// A guest's own choice, and the hypervisor's that guests see whatever they write.
+// A guest's own choice.
 #define CR4_GUEST (CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
-#define CR4_SHOWN (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
 u64 *insn_gpr(struct cpu_regs *r, unsigned int n)
 {

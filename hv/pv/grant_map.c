@@ -3,30 +3,21 @@
 // the machine address of the entry.
 #include "grant/grant.h"
 #include "mm/alloc.h"
-#include "pv/private.h"
+#include "pv/l1.h"
 
 struct place {
-	struct page_info *pg; // locked L1 table, reference held
+	struct page_info *pg; // locked L1 table
 	u64 *entry;
 };
 
 static bool place_open(struct place *p, u64 host_addr, u32 flags)
 {
-	u64 maddr = flags & GNTMAP_contains_pte
-			    ? host_addr
-			    : pv_l1e_maddr(current, host_addr);
-	mfn_t m = maddr_to_mfn(maddr);
-
-	p->pg = !maddr || maddr & 7 ? NULL : l1_open(currd, m);
-	if (p->pg)
-		p->entry = (u64 *)map_frame(m) + (maddr & ~PAGE_MASK) / 8;
+	if (!(flags & GNTMAP_contains_pte))
+		p->pg = l1_lock_va(current, host_addr, &p->entry);
+	else
+		p->pg = host_addr & 7 ? NULL
+				      : l1_lock(currd, host_addr, &p->entry);
 	return p->pg;
-}
-
-static void place_close(struct place *p)
-{
-	unmap_frame((void *)((u64)p->entry & PAGE_MASK));
-	l1_close(p->pg);
 }
 
 static u64 grant_entry(mfn_t frame, u32 flags)
@@ -56,7 +47,7 @@ static int map(u64 host_addr, mfn_t frame, u32 flags)
 	WRITE_ONCE(*p.entry, grant_entry(frame, flags));
 	// The mapping's references are the grant's; the old entry's go.
 	l1_put(old, currd);
-	place_close(&p);
+	l1_unlock(p.pg, p.entry);
 	return GNTST_okay;
 }
 
@@ -71,7 +62,7 @@ static int unmap(u64 host_addr, mfn_t frame, u32 flags, u64 new_addr)
 		if (!place_open(&p, new_addr, 0))
 			return rc;
 		new = __atomic_exchange_n(p.entry, 0, __ATOMIC_SEQ_CST);
-		place_close(&p);
+		l1_unlock(p.pg, p.entry);
 	}
 	if (place_open(&p, host_addr, flags)) {
 		e = READ_ONCE(*p.entry);
@@ -80,7 +71,7 @@ static int unmap(u64 host_addr, mfn_t frame, u32 flags, u64 new_addr)
 			WRITE_ONCE(*p.entry, new);
 			rc = GNTST_okay;
 		}
-		place_close(&p);
+		l1_unlock(p.pg, p.entry);
 	}
 	if (rc)
 		l1_put(new, currd);

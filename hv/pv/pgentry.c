@@ -2,7 +2,7 @@
 // References that one present L1 entry of a guest holds.
 #include "lib/errno.h"
 #include "pci/pci.h"
-#include "pv/private.h"
+#include "pv/l1.h"
 #include "x86/platform.h"
 
 bool mmio_is_readonly(mfn_t m)
@@ -20,11 +20,11 @@ static int mmio_get(u64 e, struct domain *owner, struct domain *from)
 {
 	u64 m = mfn_val(pte_mfn(e));
 
-	// DOMID_IO and DOMID_XEN have no rights of their own.
-	if (from->id >= DOMID_FIRST_RESERVED)
+	if (from == dom_io)
 		from = currd;
+	// The highest number stands for no frame.
 	if (!rangeset_has(&from->rights[RIGHT_MEM], m, m))
-		return -EPERM;
+		return m == PTE_ADDR >> PAGE_SHIFT ? -EINVAL : -EPERM;
 	if (from != owner && !rangeset_has(&owner->rights[RIGHT_MEM], m, m))
 		return -EPERM;
 	if ((e & PTE_W) && mmio_is_readonly(pte_mfn(e)))
@@ -37,30 +37,23 @@ static bool is_ram(mfn_t m)
 	return mfn_valid(m) && page_owner(mfn_to_page(m)) != &dom_io->account;
 }
 
-int l1_get(u64 e, struct domain *owner, struct domain *from)
+int l1_get_odd(u64 e, struct domain *owner, struct domain *from)
 {
-	struct page_info *pg = mfn_to_page(pte_mfn(e));
-
 	if (e & PTE_GNTTAB)
 		return -EINVAL;
 	if (!is_ram(pte_mfn(e)))
 		return mmio_get(e, owner, from);
 	// RAM is mapped write-back only: two mappings of one frame with
 	// different attributes would not be coherent.
-	if (e & PTE_CACHE)
-		return -EINVAL;
-	if (!page_get(pg, &from->account))
-		return -EBUSY;
-	if (!(e & PTE_W))
+	return e & PTE_CACHE ? -EINVAL : -EBUSY;
+}
+
+int l1_write_or_put(struct page_info *pg)
+{
+	if (!page_type_begin(pg, PGT_WRITABLE, true))
 		return 0;
-	if (!page_type_again(pg, PGT_WRITABLE) &&
-	    page_type_begin(pg, PGT_WRITABLE, true)) {
-		page_put(pg);
-		return -EBUSY;
-	}
-	if (from != owner)
-		page_mark_foreign(pg);
-	return 0;
+	page_put(pg);
+	return -EBUSY;
 }
 
 void l1_put(u64 e, struct domain *owner)
@@ -69,8 +62,14 @@ void l1_put(u64 e, struct domain *owner)
 	struct vcpu *v;
 	u64 type;
 
-	if (!(e & PTE_P) || !is_ram(pte_mfn(e)))
+	if (!(e & PTE_P))
 		return;
+	// RAM that is mapped has an owner.
+	if (mfn_val(pte_mfn(e)) >= max_mfn || !pg->owner ||
+	    page_is_of(pg, &dom_io->account)) {
+		ASSERT(!is_ram(pte_mfn(e)));
+		return;
+	}
 	if (e & PTE_W) {
 		page_put_writable(pg);
 		return;
@@ -82,26 +81,5 @@ void l1_put(u64 e, struct domain *owner)
 	    page_owner(pg) == &owner->account)
 		for_each_vcpu(owner, v)
 			pv_clear_ldt(v);
-	page_put(pg);
-}
-
-struct page_info *l1_open(struct domain *d, mfn_t m)
-{
-	struct page_info *pg = frame_get(m, &d->account);
-
-	if (!pg)
-		return NULL;
-	if (page_lock(pg)) {
-		if ((pg->type & PGT_TYPE) == PGT_L1)
-			return pg;
-		page_unlock(pg);
-	}
-	page_put(pg);
-	return NULL;
-}
-
-void l1_close(struct page_info *pg)
-{
-	page_unlock(pg);
 	page_put(pg);
 }

@@ -3,7 +3,7 @@
 // needs, write it, give back what the old one held.
 #include "lib/errno.h"
 #include "mm/alloc.h"
-#include "pv/private.h"
+#include "pv/l1.h"
 
 // Bits that may change without another look at the frame.
 #define TABLE_CHEAP (PTE_NX | PTE_AVAIL | PTE_AVAILH | PTE_D | PTE_A | PTE_U)
@@ -19,15 +19,8 @@ struct change {
 // the table is locked. False: the entry is not the expected one.
 static bool entry_write(struct change *c)
 {
-	u64 old, want;
+	u64 old = READ_ONCE(*c->entry), want;
 
-	if (likely(!c->keep_ad && !c->compare)) {
-		// A write replaces the bits: what the old entry held is told by
-		// `old`, A and D aside.
-		WRITE_ONCE(*c->entry, c->want);
-		return true;
-	}
-	old = READ_ONCE(*c->entry);
 	do {
 		if (c->compare && old != c->old)
 			return false;
@@ -40,32 +33,68 @@ static bool entry_write(struct change *c)
 	return true;
 }
 
-static inline __attribute__((always_inline)) int l1_set(struct change *c,
-							struct domain *owner,
-							struct domain *from)
+static inline bool l1_same_frame(u64 old, u64 want)
 {
-	int rc = 0;
+	return old & want & PTE_P && !(want & PTE_GNTTAB) &&
+	       !((old ^ want) & ~L1_CHEAP);
+}
 
-	if (c->want & c->old & PTE_P && !(c->want & PTE_GNTTAB) &&
-	    !((c->old ^ c->want) & ~L1_CHEAP)) {
-		c->want = l1e_adjust(c->want, owner);
-		return entry_write(c) ? 0 : -EAGAIN;
-	}
-	if (c->want & PTE_P)
-		rc = l1_get(c->want, owner, from);
-	else if (unlikely(l1tf_refused(owner, c->want, false)))
-		return -EINVAL;
-	if (rc < 0)
-		return rc;
+// What the new entry needs.
+static inline __attribute__((always_inline)) int l1_take(u64 *want,
+							 struct domain *owner,
+							 struct domain *from)
+{
+	int rc;
+
+	if (!(*want & PTE_P))
+		return unlikely(l1tf_refused(owner, *want, false)) ? -EINVAL
+								   : 0;
+	rc = l1_get(*want, owner, from);
 	if (rc == 1)
-		c->want &= ~PTE_W;
+		*want &= ~PTE_W;
+	return MIN(rc, 0);
+}
+
+static int l1_set(struct change *c, struct domain *owner, struct domain *from)
+{
+	bool same = l1_same_frame(c->old, c->want);
+	int rc = same ? 0 : l1_take(&c->want, owner, from);
+
+	if (rc)
+		return rc;
 	c->want = l1e_adjust(c->want, owner);
 	if (!entry_write(c)) {
-		l1_put(c->want, owner);
+		if (!same)
+			l1_put(c->want, owner);
 		return -EAGAIN;
 	}
-	if (c->old & PTE_P)
+	if (!same && c->old & PTE_P)
 		l1_put(c->old, owner);
+	return 0;
+}
+
+static __noinline int l1_exchange(u64 *entry, u64 old, u64 want,
+				  struct domain *owner, struct domain *from)
+{
+	int rc = l1_take(&want, owner, from);
+
+	if (unlikely(rc))
+		return rc;
+	// A write replaces the bits: what the old entry held is told by `old`,
+	// A and D aside.
+	WRITE_ONCE(*entry, l1e_adjust(want, owner));
+	if (old & PTE_P)
+		l1_put(old, owner);
+	return 0;
+}
+
+int l1_replace(u64 *entry, u64 want, struct domain *owner, struct domain *from)
+{
+	u64 old = READ_ONCE(*entry);
+
+	if (!l1_same_frame(old, want))
+		return l1_exchange(entry, old, want, owner, from);
+	WRITE_ONCE(*entry, l1e_adjust(want, owner));
 	return 0;
 }
 
@@ -111,32 +140,19 @@ static int upper_set(struct change *c, struct page_info *pg, unsigned int slot)
 	return 0;
 }
 
-// The hot case for itself: an L1 entry, whatever stood there.
-static __noinline int l1_replace(u64 *entry, u64 want, struct domain *owner,
-				 struct domain *from)
-{
-	struct change c = { entry, READ_ONCE(*entry), want, false, false };
-
-	return l1_set(&c, owner, from);
-}
-
 int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
 		    bool keep_ad, const u64 *expected, struct domain *from)
 {
-	struct change c = { .want = entry, .keep_ad = keep_ad };
-	bool l1 = (pg->type & PGT_TYPE) == PGT_L1;
-	struct domain *d = owner_of(pg);
+	struct change c = { .want = entry,
+			    .keep_ad = keep_ad,
+			    .compare = expected };
 	u64 *t = map_frame(page_to_mfn(pg));
 	int rc;
 
 	c.entry = &t[offset / 8];
-	if (likely(l1 && !keep_ad && !expected)) {
-		rc = l1_replace(c.entry, entry, d, from);
-	} else {
-		c.compare = expected;
-		c.old = expected ? *expected : READ_ONCE(*c.entry);
-		rc = l1 ? l1_set(&c, d, from) : upper_set(&c, pg, offset / 8);
-	}
+	c.old = expected ? *expected : READ_ONCE(*c.entry);
+	rc = (pg->type & PGT_TYPE) == PGT_L1 ? l1_set(&c, owner_of(pg), from)
+					     : upper_set(&c, pg, offset / 8);
 	unmap_frame(t);
 	return rc;
 }

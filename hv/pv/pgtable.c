@@ -7,7 +7,7 @@
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "mm/paging.h"
-#include "pv/private.h"
+#include "pv/l1.h"
 #include "x86/softirq.h"
 
 #define AUX_CHILD BIT(31)
@@ -200,9 +200,11 @@ static int upper_undo(struct page_info *pg, unsigned int level)
 		rc = table_undo_resume(mfn_to_page(pte_mfn(t[i])));
 	child = rc;
 	while (!rc && i > 0) {
-		rc = softirq_pending() ? -ERESTART : 0;
-		if (rc)
+		// One at least, so that it ends.
+		if (i < (pg->aux & AUX_DONE) && softirq_pending()) {
+			rc = -ERESTART;
 			break;
+		}
 		i--;
 		if (i < end && slot_is_checked(level, i) && t[i] & PTE_P)
 			rc = table_put(mfn_to_page(pte_mfn(t[i])));
@@ -320,36 +322,73 @@ void table_put_deferred(struct page_info *pg)
 		page_put(pg);
 }
 
-u64 pv_l1e_maddr(const struct vcpu *v, u64 va)
+// Machine address of the L1 entry for va in the kernel tables of v; 0: none. It
+// is still to be looked whose frame that is.
+static inline __attribute__((always_inline)) u64 l1e_maddr(const struct vcpu *v,
+							   u64 va)
 {
+	const struct page_account *who = &v->domain->account;
 	u64 maddr = v->hot.cr3_kernel & PTE_ADDR;
+	u64 limit = max_mfn << PAGE_SHIFT;
 
 	if (!va_is_guest(va))
 		return 0;
+#pragma GCC unroll 3
 	for (unsigned int level = 4; level > 1; level--) {
-		u64 *t = map_frame(maddr_to_mfn(maddr));
-		u64 e = READ_ONCE(t[pte_index(va, level)]);
+		u64 *entry = map_entry(maddr + pte_index(va, level) * 8);
+		u64 e = READ_ONCE(*entry);
 
-		unmap_frame(t);
+		unmap_frame(entry);
 		maddr = e & PTE_ADDR;
+		if ((e & (PTE_P | PTE_PS)) != PTE_P)
+			return 0;
+		if (level == 2)
+			return maddr + pte_index(va, 1) * 8;
 		// No reference is held: another vcpu may take the table away
 		// and write to it. Only memory of the domain is looked at.
-		if (!(e & PTE_P) || (e & PTE_PS) || !mfn_valid(pte_mfn(e)) ||
-		    page_owner(mfn_to_page(pte_mfn(e))) != &v->domain->account)
+		if (maddr >= limit ||
+		    !page_is_of(mfn_to_page(maddr_to_mfn(maddr)), who))
 			return 0;
 	}
-	return maddr + pte_index(va, 1) * 8;
+	return 0;
+}
+
+static inline __attribute__((always_inline)) struct page_info *open_l1(
+	const struct domain *d, u64 maddr, u64 **entry)
+{
+	struct page_info *pg;
+
+	pg = maddr ? table_lock(maddr_to_mfn(maddr), &d->account) : NULL;
+	if (unlikely(!pg))
+		return NULL;
+	if (likely((pg->type & PGT_TYPE) == PGT_L1)) {
+		*entry = map_entry(maddr);
+		return pg;
+	}
+	page_unlock(pg);
+	return NULL;
+}
+
+struct page_info *l1_lock(const struct domain *d, u64 maddr, u64 **entry)
+{
+	return open_l1(d, maddr, entry);
+}
+
+struct page_info *l1_lock_va(const struct vcpu *v, u64 va, u64 **entry)
+{
+	return open_l1(v->domain, l1e_maddr(v, va), entry);
 }
 
 bool guest_l1e_read(const struct vcpu *v, u64 va, u64 *e)
 {
-	u64 maddr = pv_l1e_maddr(v, va);
-	u64 *t;
+	u64 maddr = l1e_maddr(v, va), *entry;
+	mfn_t m = maddr_to_mfn(maddr);
 
-	if (!maddr)
+	if (!maddr || mfn_val(m) >= max_mfn ||
+	    !page_is_of(mfn_to_page(m), &v->domain->account))
 		return false;
-	t = map_frame(maddr_to_mfn(maddr));
-	*e = READ_ONCE(t[(maddr & ~PAGE_MASK) / 8]);
-	unmap_frame(t);
+	entry = map_entry(maddr);
+	*e = READ_ONCE(*entry);
+	unmap_frame(entry);
 	return true;
 }

@@ -4,6 +4,7 @@
 
 #include "pv/decode.h"
 #include "pv/pv.h"
+#include "pv/tables.h"
 #include "x86/panic.h"
 
 // Bits that no entry of an upper level may have: large pages are refused.
@@ -24,19 +25,6 @@ static inline bool l4_slot_is_guest(unsigned int slot)
 // As PAE has it.
 #define L3_FORBIDDEN32 (TABLE_FORBIDDEN | PTE_NX | PTE_AVAILH)
 
-// Software state of entries as they stand in a validated table of a 64-bit
-// guest: its kernel runs in ring 3, so every page is a user page; those that
-// the guest meant for its user mode are global, to outlive a mode switch.
-// 32-bit kernels run in ring 1: what they say of U and G stands.
-static inline u64 l1e_adjust(u64 e, const struct domain *d)
-{
-	if (!(e & d->l1_adjusted))
-		return e;
-	if (!(e & PTE_U))
-		return (e | PTE_U | PTE_KERNEL) & ~PTE_G;
-	return e & PTE_KERNEL ? e & ~PTE_G : e | PTE_G;
-}
-
 // Those of PAE's L3 have neither W nor U.
 static inline u64 table_entry_adjust(u64 e, unsigned int level, bool pv32)
 {
@@ -55,17 +43,6 @@ static inline struct domain *owner_of(const struct page_info *pg)
 {
 	return container_of(page_owner(pg), struct domain, account);
 }
-
-// pgentry.c: what one present L1 entry holds. l1_get returns 0, 1 when the
-// entry must lose its write bit (registers of ours that Dom0 may read), or
-// an error; `owner` has the table, `from` the frame.
-// Device registers that the hardware domain may read but not write.
-bool mmio_is_readonly(mfn_t m);
-int l1_get(u64 e, struct domain *owner, struct domain *from);
-void l1_put(u64 e, struct domain *owner);
-// d's L1 table m, locked, with a reference; NULL: it is none.
-struct page_info *l1_open(struct domain *d, mfn_t m);
-void l1_close(struct page_info *pg);
 
 // pgtable.c. Drops what table_get took; -ERESTART: the undo stopped, the caller
 // keeps its reference and calls table_undo_resume later.
@@ -180,6 +157,8 @@ void pv_switch_to(struct vcpu *v);
 int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c);
 void pv_context_get(struct vcpu *v, struct vcpu_guest_context *c);
 u64 pv_cr4_real(const struct vcpu *v);
+// Of the hypervisor's: guests see them whatever they write.
+#define CR4_SHOWN (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
 // debugreg.c
 #define DR7_ENABLED 0xffUL

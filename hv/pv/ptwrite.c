@@ -5,7 +5,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/alloc.h"
-#include "pv/private.h"
+#include "pv/l1.h"
 
 static u64 size_mask(unsigned int size)
 {
@@ -115,18 +115,17 @@ static void ptwrite_results(struct cpu_regs *r, const struct insn *i, u64 old,
 }
 
 // The store into the entry that holds `address`, as one compare and exchange.
-static int ptwrite_store(struct vcpu *v, struct page_info *pg, u64 address,
-			 struct cpu_regs *regs, const struct insn *i)
+static int ptwrite_store(struct vcpu *v, struct page_info *pg, const u64 *entry,
+			 u64 address, struct cpu_regs *regs,
+			 const struct insn *i)
 {
-	unsigned int offset = address & ~PAGE_MASK & ~7UL;
+	unsigned int offset = (u64)entry & ~PAGE_MASK;
 	unsigned int shift = (address & 7) * 8;
-	u64 mask = size_mask(i->width), old, part, was, flags, new;
-	u64 *t = map_frame(page_to_mfn(pg));
+	u64 mask = size_mask(i->width), old = READ_ONCE(*entry);
+	u64 part, was, flags, new;
 	bool store;
 	int rc = 0;
 
-	old = READ_ONCE(t[offset / 8]);
-	unmap_frame(t);
 	was = old >> shift & mask;
 	store = ptwrite_compute(regs, i, was, &part, &flags);
 	if (store) {
@@ -141,8 +140,8 @@ static int ptwrite_store(struct vcpu *v, struct page_info *pg, u64 address,
 bool ptwrite_emulate(struct vcpu *v, struct cpu_regs *regs, u64 address)
 {
 	struct page_info *pg;
+	u64 e, *entry;
 	struct insn i;
-	u64 e;
 	int rc;
 
 	if (!guest_l1e_read(v, address, &e) || (e & (PTE_P | PTE_W)) != PTE_P)
@@ -156,11 +155,13 @@ bool ptwrite_emulate(struct vcpu *v, struct cpu_regs *regs, u64 address)
 		return true;
 	}
 	// As on Xen, the assist is there whether asked for or not.
-	pg = l1_open(v->domain, pte_mfn(e));
+	pg = l1_lock(v->domain,
+		     mfn_to_maddr(pte_mfn(e)) + (address & ~PAGE_MASK & ~7UL),
+		     &entry);
 	if (!pg)
 		return false;
-	rc = ptwrite_store(v, pg, address, regs, &i);
-	l1_close(pg);
+	rc = ptwrite_store(v, pg, entry, address, regs, &i);
+	l1_unlock(pg, entry);
 	TRACE(TRC_PV_PTWR_EMULATION | TRC_64_FLAG, TRACE_64(e),
 	      TRACE_64(address), TRACE_64(regs->rip));
 	// -EAGAIN: the processor changed the entry meanwhile; run it again.

@@ -38,7 +38,6 @@ struct pv_vcpu {
 	// A table whose undo was interrupted; a reference is held. Finished
 	// before the vcpu's next page-table operation.
 	struct page_info *old_table;
-	u64 nmi_address;
 
 	struct fpu_state *fpu;
 	u64 xcr0;
@@ -169,22 +168,6 @@ int pv_new_base(struct vcpu *v, gfn_t gfn, bool user);
 bool pv_kernel_view_begin(struct vcpu *v);
 void pv_kernel_view_end(struct vcpu *v);
 
-// Reference and type of a frame of tables or segment descriptors, validated;
-// -EINVAL, or -ERESTART when it stopped half way and the call is to be issued
-// again (nothing held).
-int table_get(struct domain *d, mfn_t m, u64 type);
-// MMUEXT_(UN)PIN_TABLE.
-int table_pin(struct domain *d, gfn_t gfn, u64 type);
-int table_unpin(struct domain *d, gfn_t gfn);
-// Changes an entry. pg is locked (page_lock) and of any table type; offset is
-// the entry's in bytes, 8-aligned. `from` owns the frames that new L1 entries
-// map. With keep_ad accessed and dirty bits of the old entry stay. With
-// expected only when the entry still is that, else -EAGAIN. 0, -EINVAL,
-// -EPERM, -EBUSY, -ERESTART (issue again).
-int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
-		    bool keep_ad, const u64 *expected, struct domain *from);
-// Machine address of the L1 entry for va in the kernel tables of v; 0: none.
-u64 pv_l1e_maddr(const struct vcpu *v, u64 va);
 // 0, or -ERESTART: an undo of this vcpu is still to be finished.
 int old_table_settle(struct vcpu *v);
 static inline int pv_settle(struct vcpu *v)

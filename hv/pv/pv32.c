@@ -147,6 +147,7 @@ long call32_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 		regs->rsp = f.esp;
 		regs->ss = (u16)f.ss;
 	}
+	v->nmi_masked = false;
 	WRITE_ONCE(v->info->evtchn_upcall_mask, !(f.eflags & FLAG_IF));
 	return (long)f.eax;
 }

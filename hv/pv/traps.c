@@ -14,6 +14,7 @@
 
 // Exceptions that come with an error code, a bit each.
 #define ERROR_CODE_VECTORS 0x60227d00UL
+#define NO_ERROR_CODE	   0xffff0000u // of int n, whatever the vector
 
 __noinline void bounce_failed(const struct vcpu *v, u64 entry, u64 sp)
 {
@@ -108,7 +109,8 @@ void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
 void pv_inject(u8 vector, u32 error_code)
 {
 	const struct trap_info *ti = &current->pv->traps[vector];
-	bool has_error = vector < 32 && ERROR_CODE_VECTORS >> vector & 1;
+	bool has_error = vector < 32 && ERROR_CODE_VECTORS >> vector & 1 &&
+			 error_code != NO_ERROR_CODE;
 	struct cpu_regs *regs = &cpu_info()->regs;
 	u64 code = error_code;
 
@@ -183,6 +185,7 @@ long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 		regs->entry_vector = 0;
 	if (pv_shows_iopl(v->domain))
 		v->pv->iopl = (u32)(rflags & FLAG_IOPL);
+	v->nmi_masked = false;
 	WRITE_ONCE(v->info->evtchn_upcall_mask, !(rflags & FLAG_IF));
 	if ((cs & 3) != 3)
 		return (long)rax;
@@ -217,7 +220,7 @@ static void general_protection(struct cpu_regs *regs)
 
 		if (softint_allowed(&current->pv->traps[vector])) {
 			regs->rip += 2;
-			pv_inject(vector, 0);
+			pv_inject(vector, NO_ERROR_CODE);
 			return;
 		}
 	}
@@ -401,19 +404,16 @@ static void failsafe_deliver(struct cpu_regs *regs, struct vcpu *v)
 		  ARRAY_SIZE(selectors));
 }
 
-// By callback, or as the trap table has it.
-static u64 nmi_handler(const struct vcpu *v)
-{
-	return v->pv->nmi_address ?: v->pv->traps[2].address;
-}
-
+// One at a time. Without a handler it is lost.
 static bool nmi_deliver(struct cpu_regs *regs, struct vcpu *v)
 {
-	u64 handler = nmi_handler(v);
+	u64 handler = v->pv->traps[2].address;
 
-	if (!handler ||
-	    !__atomic_exchange_n(&v->nmi_pending, 0, __ATOMIC_SEQ_CST))
+	if (v->nmi_masked ||
+	    !__atomic_exchange_n(&v->nmi_pending, 0, __ATOMIC_SEQ_CST) ||
+	    !handler)
 		return false;
+	v->nmi_masked = true;
 	pv_bounce(regs, handler, true, NULL, 0);
 	return true;
 }
@@ -474,7 +474,7 @@ void guest_nmi(void)
 	struct domain *d = dom0;
 	struct vcpu *v = d ? domain_vcpu(d, 0) : NULL;
 
-	if (v && v->pv && nmi_handler(v)) {
+	if (v && v->pv && v->pv->traps[2].address) {
 		WRITE_ONCE(v->nmi_pending, 1);
 		softirq_mark(v->cpu, SOFTIRQ_SCHED);
 	}

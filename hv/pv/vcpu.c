@@ -31,7 +31,7 @@ int pv_vcpu_init(struct vcpu *v)
 	pv->xcr0 = XCR0_X87;
 	pv->dr[6] = DR6_ONES;
 	pv->dr[7] = DR7_ONE;
-	pv->cr4 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	pv->cr4 = hv_cr4 & CR4_SHOWN;
 	v->hot.mode_kernel = 1;
 	v->hot.exit = v->domain->isolated ? EXIT_ISOLATED : 0;
 	if (v->domain->pv32) {

@@ -205,6 +205,7 @@ static void syscall_init(unsigned int cpu)
 void cpu_init_this(unsigned int cpu)
 {
 	struct desc_ptr idtr = { sizeof(idt) - 1, (u64)idt };
+	u64 de_cfg;
 
 	if (!cpu)
 		idt_build();
@@ -218,6 +219,10 @@ void cpu_init_this(unsigned int cpu)
 	control_registers_init();
 	syscall_init(cpu);
 	wrmsr(MSR_PAT, PAT_VALUE);
+	// Guests are told that LFENCE waits for all before it, which not every
+	// firmware sees to.
+	if (cpu_host.vendor == CPU_AMD && rdmsr_safe(MSR_DE_CFG, &de_cfg))
+		wrmsr_safe(MSR_DE_CFG, de_cfg | DE_CFG_LFENCE);
 }
 
 __init void isolate_entries(void)

@@ -65,6 +65,8 @@
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX	   0xc0000103
 #define MSR_SYSCFG	   0xc0010010
+#define MSR_DE_CFG	   0xc0011029
+#define DE_CFG_LFENCE	   0x2UL
 
 // WB, WT, UC-, UC, WC, WP: the table that PV guests are promised.
 #define PAT_VALUE 0x0000050100070406UL

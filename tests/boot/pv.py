@@ -36,19 +36,22 @@ OPTIONS = {
     "continued": {"cpus": 2, "timeout": 120},
     "cost": {"hv_args": HV_ARGS + " dom0_mem=256M"},
     "machine": {"devices": MACHINE_DEVICES},
+    "nested": {"hv_args": HV_ARGS + " dom0_max_vcpus=2"},
     "ring1": {"memory": "5G", "hv_args": HV_ARGS + " dom0_mem=256M"},
     "smp": {"cpus": 2},
 }
 
 # Built as 32-bit kernels too; ring1 only so: guests/guests.mk.
 GUESTS32 = ("attack", "batches", "callbacks", "control", "crash", "descriptors",
-            "events", "grants", "hello", "machine", "memory", "pagetables",
-            "pointers", "ring1", "smp", "traps")
+            "events", "grants", "hello", "machine", "memory", "nested",
+            "pagetables", "pointers", "ring1", "smp", "traps")
 
 # These, on so many CPUs, run with SMAP as well, which takes a newer QEMU. The
 # word tells the guest which emulator it is: `int N` works, but not all of INVD.
-WITH_SMAP = {"attack": 2, "attack32": 2, "descriptors": 1, "pagetables": 1,
-             "pagetables32": 1, "ring132": 1, "traps": 1, "traps32": 1}
+WITH_SMAP = {"attack": 2, "attack32": 2, "descriptors": 1, "edges": 1,
+             "nested": 2, "nested32": 2,
+             "pagetables": 1, "pagetables32": 1, "ring132": 1, "traps": 1,
+             "traps32": 1}
 # In Bochs, whose CPU is Intel's in what QEMU's is not: sysret to an address that
 # is not canonical faults in ring 0. It is one that leaks, too.
 BOCHS = "bochs isolated intel"
@@ -58,18 +61,24 @@ SMAP_OPTIONS = {"cpu": "max", "newer": True, "words": "qemu10"}
 # Two vcpus where both have to share one CPU.
 ONE_CPU = {"cpus": 1, "words": "one-cpu",
            "hv_args": HV_ARGS + " dom0_max_vcpus=2"}
+TWO_CPUS = dict(SMAP_OPTIONS, cpus=2,
+                hv_args=HV_ARGS + " dom0_max_vcpus=2")
 # The suite runs these guests once more, for tests that skip otherwise.
 AGAIN = {"attack": dict(SMAP_OPTIONS, cpus=2),
-         "attack32": dict(SMAP_OPTIONS, cpus=2), "traps": SMAP_OPTIONS,
+         "attack32": dict(SMAP_OPTIONS, cpus=2),
+         "nested": TWO_CPUS, "nested32": TWO_CPUS, "traps": SMAP_OPTIONS,
          "traps32": SMAP_OPTIONS, "smp": ONE_CPU, "smp32": ONE_CPU}
+# And these in Bochs, for tests that skip in any QEMU.
+SKIPPED_IN_QEMU = ("traps", "traps32")
 # They measure, and have no rule to be held against.
 MEASURING = ("bench", "cost")
 
 # Page-table isolation: on an Intel processor, whose fast system calls are others
 # too, so that 32-bit guests, which are not isolated, have something there as well.
 ISOLATED = {"attack": 2, "callbacks": 1, "crash": 1, "descriptors": 1,
-            "events": 1, "grants": 1, "hello": 1, "memory": 1, "pagetables": 1,
-            "smp": 2, "state": 1, "traps": 1}
+            "edges": 1, "events": 1, "grants": 1, "hello": 1, "memory": 1,
+            "nested": 1,
+            "pagetables": 1, "smp": 2, "state": 1, "traps": 1}
 ON_INTEL = {"attack32": 2, "callbacks32": 1, "ring132": 1}
 INTEL = "max,-smap,vendor=GenuineIntel"
 
@@ -114,10 +123,9 @@ def guest_body(name, hv, words="", **machine_options):
     return body
 
 
-def _bochs_body(name, cpus):
+def _bochs_body(name, cpus, hv="ringlet-debug", words=BOCHS):
     def body(context):
-        with Bochs(context, "ringlet-debug", [guest_image(name, BOCHS)],
-                   cpus) as machine:
+        with Bochs(context, hv, [guest_image(name, words)], cpus) as machine:
             verdicts(context, machine)
     return body
 
@@ -151,6 +159,9 @@ def suite_cases(guest, hv, image):
     if more:
         found.append(Case(f"{hv}/{guest}-again", guest_body(
             guest, image, words, **more), timeout))
+    if guest in SKIPPED_IN_QEMU:
+        found.append(Case(f"{hv}/{guest}-bochs", _bochs_body(
+            guest, 1, image, BOCHS + " calls"), 240))
     return found
 
 

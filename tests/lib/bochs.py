@@ -40,8 +40,10 @@ class Bochs(Machine):
         modules = [(need(path), args) for path, args in modules]
         paths = {name: os.path.join(context.folder, "bochs-" + name)
                  for name in ("log", "settings", "start")}
-        iso = image.grub_iso(context, "mb2", need(HV_IMAGES[context.hv or hv]),
-                             HV_ARGS, modules)
+        hv = context.hv or hv
+        # With its second header Xen asks for graphics, which the screen has not.
+        iso = image.grub_iso(context, "mb1" if hv == "xen" else "mb2",
+                             need(HV_IMAGES[hv]), HV_ARGS, modules)
         with open(paths["settings"], "w") as file:
             file.write(SETTINGS.format(model=model, cpus=cpus, memory=memory,
                                        iso=iso, log=paths["log"]))

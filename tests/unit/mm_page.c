@@ -261,9 +261,11 @@ static bool op_lock(struct model *m, struct page_info *pg, unsigned int a)
 {
 	bool could = model_counts(m) && m->valid && model_table(m);
 
-	if (!m->refs[a] || m->locker)
+	// No reference of his own is asked for.
+	if (m->locker)
 		return false;
-	CHECK(page_lock(pg) == could);
+	CHECK(!!table_lock(page_to_mfn(pg), account) == could);
+	CHECK(!table_lock(page_to_mfn(pg), account + 1));
 	if (could)
 		m->locker = (u8)(a + 1);
 	return true;
@@ -440,7 +442,7 @@ static void lock_waits(void)
 	CHECK(!page_assign(account, pg, 0));
 	CHECK(page_type_begin(pg, PGT_L1, false) == 1);
 	page_type_commit(pg);
-	CHECK(page_lock(pg));
+	CHECK(table_lock(page_to_mfn(pg), account));
 	if (pthread_create(&id, NULL, put_thread, &rc))
 		abort();
 	for (unsigned int i = 0; i < 100; i++)

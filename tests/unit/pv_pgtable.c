@@ -397,16 +397,18 @@ static void debts(void)
 static int entry_set(struct domain *d, u64 m, u64 slot, u64 e, bool keep_ad,
 		     struct domain *from)
 {
-	int rc = -EINVAL;
+	struct page_info *pg = table_lock(mfn(m), &d->account);
+	int rc;
 
-	if (!page_get(rec(m), &d->account))
+	if (!pg)
 		return -EINVAL;
-	if (page_lock(rec(m))) {
-		rc = table_entry_set(rec(m), (unsigned int)slot * 8, e, keep_ad,
+	// As a batch does it.
+	if ((pg->type & PGT_TYPE) == PGT_L1 && !keep_ad)
+		rc = l1_replace(table_at(m) + slot, e, d, from);
+	else
+		rc = table_entry_set(pg, (unsigned int)slot * 8, e, keep_ad,
 				     NULL, from);
-		page_unlock(rec(m));
-	}
-	page_put(rec(m));
+	page_unlock(pg);
 	return rc;
 }
 
@@ -494,7 +496,7 @@ static void give_back(unsigned int d)
 	struct page_info *pg = rec(frames_of[d][i]);
 
 	if (random_below(2) && !page_steal(pg, &doms[d]->account, 0)) {
-		CHECK(!pg->count && !pg->type);
+		CHECK(!(pg->count & ~PGC_FOREIGN) && !pg->type);
 		frames_free(pg, 0);
 	} else if (page_get(pg, &doms[d]->account)) {
 		if (random_below(3))

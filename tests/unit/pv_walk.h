@@ -94,14 +94,11 @@ static void op_cmpxchg(unsigned int d)
 
 	if (!random_below(4))
 		expect ^= BIT(random_below(64));
-	if (!page_get(rec(m), &doms[d]->account))
+	if (!table_lock(mfn(m), &doms[d]->account))
 		return;
-	if (page_lock(rec(m))) {
-		table_entry_set(rec(m), (unsigned int)slot * 8,
-				random_entry(d, level), false, &expect, currd);
-		page_unlock(rec(m));
-	}
-	page_put(rec(m));
+	table_entry_set(rec(m), (unsigned int)slot * 8, random_entry(d, level),
+			false, &expect, currd);
+	page_unlock(rec(m));
 }
 
 static void op_base(unsigned int d)
