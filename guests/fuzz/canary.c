@@ -98,6 +98,7 @@ void canary_end(void)
 	if (!is_control)
 		return;
 	canary_check();
+	grants_end_canarys();
 	window(DATA_WINDOW);
 	domain_destroy(CANARY_ID);
 }

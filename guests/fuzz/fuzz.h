@@ -126,6 +126,7 @@ void strays_reset(void);
 void tables_reset(void);
 void memory_reset(void);
 void grants_reset(void);
+void grants_end_canarys(void); // mappings that Dom0 has of its page
 void events_reset(void);
 void vcpus_reset(void);
 void control_reset(void);
