@@ -190,8 +190,7 @@ static int unmap(u32 handle, u64 host_addr, u64 bus)
 
 // It is mapped, and the handle could not be written back: whichever it is, it
 // goes with this address alone. Else the frame would be kept for good.
-#define HANDLES	    128
-#define ALL_HANDLES 1024 // map_frames of 4, at most
+#define HANDLES 128
 static void map_search(const struct gnttab_map_grant_ref *m)
 {
 	static struct gnttab_unmap_grant_ref u[HANDLES];
@@ -536,27 +535,6 @@ void grants_reset(void)
 	if (version != 1)
 		grants_init();
 	table_clear();
-}
-
-// A call that could not say which handle it gave, or an odd one that overwrote the
-// entry, leaves a mapping: whichever it is, it ends once there is such an entry.
-void grants_end_canarys(void)
-{
-	const u64 frame = canary_frame(), at = SLOT(0);
-	const u64 ways[] = { at, sandbox_l1 << 12 | 256 * 8 };
-	bool there = false;
-
-	for (u32 handle = 0; handle < ALL_HANDLES; handle++) {
-		for (int i = 0; i < 2; i++) {
-			there = there ||
-				!HC4(__HYPERVISOR_update_va_mapping_otherdomain,
-				     at, make_entry(frame, PTE_RO), UVMF_INVLPG,
-				     CANARY_ID);
-			there = unmap(handle, ways[i], 0) && there;
-		}
-		unmap(handle, 0, frame << 12);
-	}
-	slot_clear(0);
 }
 
 // The first word of 16 bits there that is not 0.

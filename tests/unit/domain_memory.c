@@ -41,6 +41,9 @@ static inline struct cpu_info *cpu_info(void)
 extern cpumask_t cpu_online;
 cpumask_t cpu_online = 1;
 
+#include "x86/insn.h"
+#define irq_save()     0ul
+#define irq_restore(x) ((void)(x))
 #include "../../hv/mm/page.c"
 #include "../../hv/mm/frames.c"
 #include "../../hv/dom/domain.c"

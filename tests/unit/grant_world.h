@@ -64,7 +64,7 @@ static int pv_unmap(u64 addr, mfn_t frame, u32 flags, u64 new_addr)
 	return GNTST_okay;
 }
 
-static const struct grant_pv_ops pv_ops = { pv_map, pv_unmap };
+static const struct grant_pv_ops pv_ops = { .map = pv_map, .unmap = pv_unmap };
 const struct grant_pv_ops *grant_pv_ops = &pv_ops;
 
 static u64 own[DOMAINS][OWN];

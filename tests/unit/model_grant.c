@@ -476,7 +476,7 @@ static void mapped_life(void)
 	areas_make();
 	begin();
 	all_parts();
-	CHECK(life(M) == 18401);
+	CHECK(life(M) == 18241);
 }
 
 static void copied_life(void)
