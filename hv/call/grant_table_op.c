@@ -125,7 +125,7 @@ static __noinline long array_one(const struct sub_op *op, struct sub *s)
 {
 	u64 arg[8];
 
-	ASSERT(op->size <= sizeof(arg));
+	ASSERT(op->flags == SUB_OUT && op->size <= sizeof(arg));
 	if (compat_from_guest(op->layout32, arg, s->gva, op->size))
 		return -EFAULT;
 	op->fn(s, arg);

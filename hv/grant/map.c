@@ -36,7 +36,7 @@ static __forced_inline int read_frame(const struct grant_hold *h, u16 flags,
 {
 	u64 frame = grant_frame(h->owner->grant, h->ref);
 
-	if (a->readers || a->writers)
+	if (grant_in_use(a))
 		return GNTST_okay;
 	a->domid = h->user & 0x7fff; // there is no domain above
 	a->transitive = (flags & GTF_type_mask) == GTF_transitive;

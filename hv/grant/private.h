@@ -74,10 +74,11 @@ static inline u32 grant_entries(const struct grant_table *t)
 	       (u32)(t->version == 1 ? V1_PER_FRAME : V2_PER_FRAME);
 }
 
-// All with the table's lock held, ref checked against grant_entries().
-// The entry, whose first word is flags and domid in either version.
 _Static_assert(sizeof(struct grant_entry_v1) == 8, "shifts below");
 _Static_assert(sizeof(union grant_entry_v2) == 16, "shifts below");
+// All with the table's lock held, but for the active part of what the caller uses;
+// ref checked against grant_entries().
+// The entry, whose first word is flags and domid in either version.
 static inline void *grant_entry(const struct grant_table *t, u32 ref)
 {
 	u32 at = ref << (t->version == 1 ? 3 : 4);

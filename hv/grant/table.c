@@ -24,7 +24,7 @@ const struct grant_active *grant_used(struct grant_table *t, u32 ref)
 {
 	const struct grant_active *a = grant_active(t, ref);
 
-	return a->readers || a->writers ? a : NULL;
+	return grant_in_use(a) ? a : NULL;
 }
 
 // Frames up to `want` behind those that the guest has, which cannot reach them

@@ -16,7 +16,8 @@ static void batch(void)
 }
 
 // Neighbouring addresses are one after the other in a batch. Another vcpu may
-// take the table away meanwhile: l1_lock() finds out whether it still is one.
+// take the table away meanwhile: l1_lock() finds out whether it still is one,
+// if for other addresses.
 static u64 entry_of(u64 va)
 {
 	struct pv_vcpu *pv = current->pv;
@@ -41,6 +42,8 @@ static bool place_open(struct place *p, u64 host_addr, u32 flags)
 	else if (host_addr & 7)
 		maddr = 0;
 	p->pg = l1_lock(currd, maddr, &p->entry);
+	if (unlikely(!p->pg))
+		batch();
 	return p->pg;
 }
 

@@ -352,6 +352,17 @@ static __forced_inline u64 l1e_maddr(const struct vcpu *v, u64 va)
 	return 0;
 }
 
+static __noinline bool l1_lock_slow(mfn_t m, const struct page_account *who)
+{
+	struct page_info *pg = table_lock(m, who);
+
+	if (pg && (pg->type & PGT_TYPE) == PGT_L1)
+		return true;
+	if (pg)
+		page_unlock(pg);
+	return false;
+}
+
 static __forced_inline struct page_info *open_l1(const struct domain *d,
 						 u64 maddr, u64 **entry)
 {
@@ -360,15 +371,9 @@ static __forced_inline struct page_info *open_l1(const struct domain *d,
 
 	if (unlikely(!maddr || mfn_val(m) >= max_mfn))
 		return NULL;
-	if (likely(table_lock_free(pg, PGT_L1, &d->account)))
-		goto got;
-	if (!table_lock(m, &d->account))
+	if (unlikely(!table_lock_free(pg, PGT_L1, &d->account) &&
+		     !l1_lock_slow(m, &d->account)))
 		return NULL;
-	if ((pg->type & PGT_TYPE) != PGT_L1) {
-		page_unlock(pg);
-		return NULL;
-	}
-got:
 	*entry = map_entry(maddr);
 	return pg;
 }
