@@ -92,12 +92,47 @@ u64 canary_frame(void)
 	return is_control ? seen->witness_mfn[0] : 0;
 }
 
+#define HANDLES 1024 // that four frames of them hold
+
+static bool unmapped(u32 handle, u64 host_addr, u64 bus)
+{
+	struct gnttab_unmap_grant_ref u = { .host_addr = host_addr,
+					    .dev_bus_addr = bus,
+					    .handle = handle };
+
+	grant_op(GNTTABOP_unmap_grant_ref, &u, 1);
+	return !u.status;
+}
+
+// A call that could not say which handle it gave, or an odd one that overwrote the
+// entry, leaves a mapping: whichever it is, it ends once there is such an entry.
+static void mappings_end(void)
+{
+	const u64 frame = canary_frame(), at = SLOT(0);
+	const u64 ways[] = { at, sandbox_l1 << 12 | 256 * 8 };
+	bool there = false;
+
+	for (u32 handle = 0; handle < HANDLES; handle++) {
+		for (int i = 0; i < 2; i++) {
+			there = there ||
+				!HC4(__HYPERVISOR_update_va_mapping_otherdomain,
+				     at, make_entry(frame, PTE_RO), UVMF_INVLPG,
+				     CANARY_ID);
+			if (unmapped(handle, ways[i], 0))
+				there = false;
+		}
+		unmapped(handle, 0, frame << 12);
+	}
+	slot_clear(0);
+}
+
 // Nothing of it is left, whatever the fuzzer did to it: test_after() looks.
 void canary_end(void)
 {
 	if (!is_control)
 		return;
 	canary_check();
+	mappings_end();
 	window(DATA_WINDOW);
 	domain_destroy(CANARY_ID);
 }

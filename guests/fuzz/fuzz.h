@@ -60,8 +60,9 @@ u32 below(u32 n);
 bool chance(u32 percent);
 u64 odd_value(void);
 u64 odd_pointer(void);
-u64 nowhere(void);   // a pointer that no call can use
-u64 odd_frame(void); // none that anybody needs
+u64 odd_harmless(void); // one or the other, and no frame of the guest's own
+u64 nowhere(void);	// a pointer that no call can use
+u64 odd_frame(void);	// none that anybody needs
 void call_spoil(struct call *c);
 
 // model.c: frames. A page has a place in the image; a slot is an address that

@@ -469,14 +469,17 @@ static void done_swap(struct call *c, long rc)
 // grant stays in use until there is one like it.
 static void map_end(struct map *m)
 {
-	u64 entry = make_entry(m->bus >> 12, m->flags & GNTMAP_readonly
-						     ? PTE_RO
-						     : PTE_RW | PTE_U);
+	u64 frame = m->bus >> 12;
+	u64 entry = make_entry(
+		frame, m->flags & GNTMAP_readonly ? PTE_RO : PTE_RW | PTE_U);
+	domid_t owner =
+		is_control && frame == canary_frame() ? CANARY_ID : DOMID_SELF;
 
 	if (m->flags & GNTMAP_device_map)
 		unmap(m->handle, 0, m->bus);
 	if (m->slot >= 0 && unmap(m->handle, map_address(m), 0) &&
-	    !update_va(SLOT((u64)m->slot), entry, UVMF_INVLPG)) {
+	    !HC4(__HYPERVISOR_update_va_mapping_otherdomain, SLOT((u64)m->slot),
+		 entry, UVMF_INVLPG, owner)) {
 		unmap(m->handle, map_address(m), 0);
 		slot_clear(m->slot);
 	}

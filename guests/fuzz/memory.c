@@ -301,8 +301,11 @@ void memory_reset(void)
 {
 	struct xen_memory_reservation r = { .nr_extents = 1,
 					    .domid = DOMID_SELF };
+	// The hypervisor keeps a copy of what may be 20 KiB.
+	struct xen_foreign_memory_map map = { .domid = DOMID_SELF };
 	xen_pfn_t frame;
 
+	memory_op(XENMEM_set_memory_map, &map);
 	set_xen_guest_handle(r.extent_start, &frame);
 	while (extras) {
 		frame = extra[--extras];

@@ -165,6 +165,16 @@ static bool harmless(u64 v)
 	return true;
 }
 
+u64 odd_harmless(void)
+{
+	u64 v;
+
+	do {
+		v = chance(50) ? odd_pointer() : odd_value();
+	} while (!harmless(v));
+	return v;
+}
+
 static u64 replace(u64 old, unsigned int bits)
 {
 	switch (below(7)) {

@@ -136,8 +136,7 @@ long call_again_with(u32 nr, const u64 *args, unsigned int n)
 }
 
 // Twice: of each width its own loop.
-static inline __attribute__((always_inline)) long multicall(u64 list, u64 n,
-							    bool pv32)
+static __forced_inline long multicall(u64 list, u64 n, bool pv32)
 {
 	hypercall_t *const *calls = pv32 ? table32 : table;
 	u64 stride = pv32 ? compat_size(LAYOUT32_multicall)

@@ -143,9 +143,8 @@ static void batch_end(struct mmu_batch *b)
 
 // A whole hypercall: arguments as mmu_update and mmuext_op have them. Of each
 // its own loop.
-static inline __attribute__((always_inline)) long batch_call(
-	const struct mmu_batch_kind *k, u64 list, u64 ucount, u64 updone,
-	u64 dom)
+static __forced_inline long batch_call(const struct mmu_batch_kind *k, u64 list,
+				       u64 ucount, u64 updone, u64 dom)
 {
 	u32 count = (u32)ucount & ~MMU_UPDATE_PREEMPTED, done = 0, i = 0;
 	struct mmu_batch b = { .window.mfn = NO_MFN };
@@ -272,8 +271,8 @@ static int flush_after(u64 va, u64 flags)
 	return 0;
 }
 
-static inline __attribute__((always_inline)) long va_mapping(
-	const struct vcpu *v, u64 va, u64 val, u64 flags, struct domain *from)
+static __forced_inline long va_mapping(const struct vcpu *v, u64 va, u64 val,
+				       u64 flags, struct domain *from)
 {
 	struct page_info *pg;
 	long rc, flushed;

@@ -12,6 +12,7 @@
 #include "mm/alloc.h"
 #include "x86/panic.h"
 #include "x86/softirq.h"
+#include "x86/tlb.h"
 
 // The account is at the page's start, and frames name their owner by it.
 _Static_assert(sizeof(struct domain) <= PAGE_SIZE, "a domain is one page");
@@ -20,6 +21,7 @@ _Static_assert(sizeof(struct shared_info) <= PAGE_SIZE, "one page");
 
 struct domain *dom0, *idle_domain, *dom_xen, *dom_io;
 struct domain *domain_list;
+static struct domain *buckets[256]; // the same, by hash
 struct spinlock domain_list_lock = SPINLOCK_INIT(RANK_DOMLIST);
 const struct domain_unit *domain_unit[MAX_UNITS];
 unsigned int domain_units;
@@ -34,6 +36,11 @@ void domain_unit_register(const struct domain_unit *u)
 	if (domain_units == MAX_UNITS)
 		panic("no room for another kind of state");
 	domain_unit[domain_units++] = u;
+}
+
+static struct domain **bucket_of(u16 domid)
+{
+	return &buckets[(u8)domid];
 }
 
 // References.
@@ -85,14 +92,18 @@ struct domain *domain_get_from(u32 id)
 	return NULL;
 }
 
+// No lock: all calls that name another domain come here. With interrupts off
+// its page is not freed before list_remove() has heard from this CPU.
 struct domain *domain_get_by_id(u16 domid)
 {
-	struct domain *d = domain_get_from(domid);
+	u64 flags = irq_save();
+	struct domain *d = READ_ONCE(*bucket_of(domid));
 
-	if (d && d->id != domid) {
-		domain_put(d);
-		return NULL;
-	}
+	while (d && d->id != domid)
+		d = READ_ONCE(d->next_same);
+	if (d && !try_get(d))
+		d = NULL;
+	irq_restore(flags);
 	return d;
 }
 
@@ -118,19 +129,30 @@ static int list_insert(struct domain *d)
 		return -EEXIST;
 	d->next = *at;
 	*at = d;
+	at = bucket_of(d->id);
+	d->next_same = *at;
+	__atomic_store_n(at, d, __ATOMIC_RELEASE);
 	return 0;
 }
 
-// It may have got nowhere near the list.
+// It may have got nowhere near the list. Afterwards nobody looks at it.
 static void list_remove(struct domain *d)
 {
 	struct domain **at = &domain_list;
 
-	SPIN_GUARD(&domain_list_lock);
+	spin_lock(&domain_list_lock);
 	while (*at && *at != d)
 		at = &(*at)->next;
 	if (*at)
 		*at = d->next;
+	at = bucket_of(d->id);
+	while (*at && *at != d)
+		at = &(*at)->next_same;
+	if (*at)
+		__atomic_store_n(at, d->next_same, __ATOMIC_RELAXED);
+	spin_unlock(&domain_list_lock);
+	// Each CPU that answers is not, or no longer, in domain_get_by_id().
+	tlb_flush_mask(cpu_online);
 }
 
 static void account_empty(struct page_account *who)

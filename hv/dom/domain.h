@@ -52,6 +52,7 @@ struct domain {
 	u32 ref;		  // atomic; see domain_get
 	struct domain *next_free; // no reference is left
 	struct domain *next;	  // on the list of domains, RANK_DOMLIST
+	struct domain *next_same; // with the same hash; RANK_DOMLIST to write
 	struct spinlock lock;	  // RANK_DOMAIN
 
 	u32 max_vcpus;

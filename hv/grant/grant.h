@@ -49,6 +49,8 @@ int grant_set_version(u32 version);
 // The guest kind's part of mapping a grant by address: pv/grant_map.c. The
 // frame's references are taken by grant/ beforehand. Returns GNTST_*.
 struct grant_pv_ops {
+	// Before the operations of one hypercall.
+	void (*batch)(void);
 	// host_addr: linear address, or machine address of the PTE with
 	// GNTMAP_contains_pte; flags: GNTMAP_*.
 	int (*map)(u64 host_addr, mfn_t frame, u32 flags);

@@ -16,12 +16,6 @@
 #define KEPT_FLAGS    ((u8)(PARTS | GNTMAP_readonly | GNTMAP_contains_pte))
 #define TEARDOWN_STEP 32
 
-bool grant_page_get(struct page_info *pg, struct domain *owner, bool write)
-{
-	return write ? !page_get_writable(pg, &owner->account)
-		     : page_get(pg, &owner->account);
-}
-
 int grant_page_error(const struct page_info *pg, const struct domain *owner)
 {
 	return page_owner(pg) == &owner->account ? GNTST_general_error
@@ -37,11 +31,12 @@ void grant_page_put(struct page_info *pg, bool write)
 }
 
 // The first user's frame is that of all others until the last one is through.
-static int read_frame(struct grant_hold *h, u16 flags, struct grant_active *a)
+static __forced_inline int read_frame(const struct grant_hold *h, u16 flags,
+				      struct grant_active *a)
 {
 	u64 frame = grant_frame(h->owner->grant, h->ref);
 
-	if (a->readers || a->writers)
+	if (grant_in_use(a))
 		return GNTST_okay;
 	a->domid = h->user & 0x7fff; // there is no domain above
 	a->transitive = (flags & GTF_type_mask) == GTF_transitive;
@@ -52,25 +47,26 @@ static int read_frame(struct grant_hold *h, u16 flags, struct grant_active *a)
 }
 
 // The bytes that may be used, from the guest's part of the entry.
-static int read_range(struct grant_hold *h, u16 flags)
+static __forced_inline int read_range(struct grant_hold *h,
+				      const struct grant_words *words,
+				      u16 flags)
 {
-	struct grant_table *t = h->owner->grant;
-	const union grant_entry_v2 *e = grant_entry(t, h->ref);
+	const union grant_entry_v2 *e = (union grant_entry_v2 *)words->head;
 
 	h->start = 0;
 	h->length = PAGE_SIZE;
-	if (t->version == 2 && flags & GTF_sub_page) {
-		h->start = READ_ONCE(e->sub_page.page_off);
-		h->length = READ_ONCE(e->sub_page.length);
-	}
+	if (likely(!words->status || !(flags & GTF_sub_page)))
+		return GNTST_okay;
+	h->start = READ_ONCE(e->sub_page.page_off);
+	h->length = READ_ONCE(e->sub_page.length);
 	return (u32)h->start + h->length > PAGE_SIZE ? GNTST_general_error
 						     : GNTST_okay;
 }
 
 // What the entry says at the time; the user finds out what it is worth.
-static void take_next(struct grant_hold *h)
+static void take_next(struct grant_hold *h, const struct grant_words *words)
 {
-	const union grant_entry_v2 *e = grant_entry(h->owner->grant, h->ref);
+	const union grant_entry_v2 *e = (union grant_entry_v2 *)words->head;
 
 	h->next_domid = READ_ONCE(e->transitive.trans_domid);
 	h->next_ref = READ_ONCE(e->transitive.gref);
@@ -78,12 +74,12 @@ static void take_next(struct grant_hold *h)
 	h->kept = h->refs;
 }
 
-static int take_pages(struct grant_hold *h, const struct grant_active *a)
+static __forced_inline int take_pages(struct grant_hold *h, u32 frame)
 {
-	struct page_info *pg = mfn_to_page(mfn(a->frame));
+	struct page_info *pg = mfn_to_page(mfn(frame));
 
 	for (u8 i = 0; i < h->refs; i++) {
-		if (grant_page_get(pg, h->owner, h->write))
+		if (likely(grant_page_get(pg, h->owner, h->write)))
 			continue;
 		while (i--)
 			grant_page_put(pg, h->write);
@@ -118,16 +114,16 @@ int grant_acquire(struct grant_hold *h, enum grant_kind most)
 	h->ref = (u32)index_nospec(h->ref, grant_entries(t));
 	a = grant_active(t, h->ref);
 	words = grant_words(t, h->ref);
-	want.direct |= t->version == 1;
+	want.direct |= !words.status;
 	rc = grant_entry_claim(&words, a, &want, &flags);
 	if (rc)
 		return rc;
 	rc = read_frame(h, flags, a);
-	if (!rc && a->transitive) {
-		take_next(h);
+	if (!rc && unlikely(a->transitive)) {
+		take_next(h, &words);
 	} else if (!rc) {
-		rc = read_range(h, flags);
-		rc = rc ? rc : take_pages(h, a);
+		rc = read_range(h, &words, flags);
+		rc = rc ? rc : take_pages(h, a->frame);
 	}
 	if (rc)
 		grant_entry_settle(&words, a);
@@ -189,76 +185,77 @@ static bool handles_grow(struct grant_table *t)
 	return true;
 }
 
-static u32 handle_alloc(struct grant_table *t)
+// One without an owner, which nobody else uses; NULL: there is no room.
+static struct grant_mapping *handle_alloc(struct grant_table *t, u32 *handle)
 {
-	u32 handle;
+	struct grant_mapping *m = NULL;
 
-	SPIN_GUARD(&t->map_lock);
-	if (t->map_free == NO_HANDLE && !handles_grow(t))
-		return NO_HANDLE;
-	handle = t->map_free;
-	t->map_free = mapping(t, handle)->ref;
-	return handle;
-}
-
-static u8 count_parts(u32 flags)
-{
-	return !!(flags & GNTMAP_host_map) + !!(flags & GNTMAP_device_map);
-}
-
-// With a handle and a reference on the granter; both stay on success.
-static int map_with(struct gnttab_map_grant_ref *op, struct domain *owner,
-		    u32 handle)
-{
-	struct grant_table *t = currd->grant;
-	struct grant_hold h = { .owner = owner,
-				.ref = op->ref,
-				.user = currd->id,
-				.write = !(op->flags & GNTMAP_readonly),
-				.refs = count_parts(op->flags) };
-	int rc = grant_acquire(&h, GRANT_PAGE);
-
-	if (rc)
-		return rc;
-	if (op->flags & GNTMAP_host_map)
-		rc = grant_pv_ops->map(op->host_addr, page_to_mfn(h.page),
-				       op->flags);
-	if (rc) {
-		grant_release(&h);
-		return rc;
+	spin_lock(&t->map_lock);
+	if (likely(t->map_free != NO_HANDLE) || handles_grow(t)) {
+		*handle = t->map_free;
+		m = mapping(t, *handle);
+		t->map_free = m->ref;
 	}
-	op->dev_bus_addr = mfn_to_maddr(page_to_mfn(h.page));
-	op->handle = handle;
-	SPIN_GUARD(&t->map_lock);
-	*mapping(t, handle) = (struct grant_mapping){
-		.owner = owner, .ref = h.ref, .flags = op->flags & KEPT_FLAGS
-	};
-	return GNTST_okay;
+	spin_unlock(&t->map_lock);
+	return m;
+}
+
+static __forced_inline u8 count_parts(u32 flags)
+{
+	return (flags & GNTMAP_host_map ? 1 : 0) +
+	       (flags & GNTMAP_device_map ? 1 : 0);
+}
+
+static __forced_inline int map_frame_of(struct grant_hold *h,
+					struct gnttab_map_grant_ref *op)
+{
+	int rc = grant_acquire(h, GRANT_PAGE);
+
+	if (!rc && op->flags & GNTMAP_host_map) {
+		rc = grant_pv_ops->map(op->host_addr, page_to_mfn(h->page),
+				       op->flags);
+		if (rc)
+			grant_release(h);
+	}
+	return rc;
 }
 
 int grant_map(struct gnttab_map_grant_ref *op)
 {
-	__domain_ref struct domain *owner = NULL;
 	struct grant_table *t = currd->grant;
-	u32 handle;
-	int rc;
+	struct grant_mapping *m;
+	int rc = GNTST_no_space;
+	struct grant_hold h;
+	u32 handle = 0;
 
 	if (!(op->flags & PARTS))
 		return GNTST_bad_gntref;
-	owner = domain_get_by_id(op->dom);
-	if (!owner)
+	h.ref = op->ref;
+	h.user = currd->id;
+	h.write = !(op->flags & GNTMAP_readonly);
+	h.refs = count_parts(op->flags);
+	h.kept = 0;
+	h.owner = domain_get_by_id(op->dom);
+	if (!h.owner)
 		return GNTST_bad_domain;
-	handle = handle_alloc(t);
-	if (handle == NO_HANDLE)
-		return GNTST_no_space;
-	rc = map_with(op, owner, handle);
-	if (!rc) {
-		TRACE(TRC_MEM_PAGE_GRANT_MAP, op->dom);
-		owner = NULL; // the mapping's now
-		return rc;
+	m = handle_alloc(t, &handle);
+	if (m) {
+		rc = map_frame_of(&h, op);
+		if (likely(!rc)) {
+			op->dev_bus_addr = mfn_to_maddr(page_to_mfn(h.page));
+			op->handle = handle;
+			m->ref = h.ref;
+			m->flags = op->flags & KEPT_FLAGS;
+			// With it the reference; others see the mapping now.
+			__atomic_store_n(&m->owner, h.owner, __ATOMIC_RELEASE);
+			TRACE(TRC_MEM_PAGE_GRANT_MAP, op->dom);
+			return GNTST_okay;
+		}
+		spin_lock(&t->map_lock);
+		handle_free(t, handle);
+		spin_unlock(&t->map_lock);
 	}
-	SPIN_GUARD(&t->map_lock);
-	handle_free(t, handle);
+	domain_put(h.owner);
 	return rc;
 }
 
@@ -272,7 +269,9 @@ static int claim_parts(struct grant_unmap *u, u8 *flags)
 	u->owner = NULL;
 	SPIN_GUARD(&t->map_lock);
 	m = mapping(t, u->handle);
-	if (!m || !m->owner || !(m->flags & PARTS))
+	// Behind the owner the rest is there (grant_map()).
+	if (!m || !__atomic_load_n(&m->owner, __ATOMIC_ACQUIRE) ||
+	    !(m->flags & PARTS))
 		return GNTST_bad_handle;
 	*flags = m->flags;
 	u->parts = m->flags & ((u->host_addr ? GNTMAP_host_map : 0) |
@@ -304,9 +303,9 @@ static void settle_parts(struct grant_unmap *u, u8 back)
 	u->owner = NULL;
 }
 
+// An entry in use stays what it is: no lock.
 static struct page_info *held_page(struct domain *owner, u32 ref)
 {
-	SPIN_GUARD(&owner->grant->lock);
 	return mfn_to_page(mfn(grant_active(owner->grant, ref)->frame));
 }
 

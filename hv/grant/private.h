@@ -5,6 +5,7 @@
 
 #include "grant/entry.h"
 #include "grant/grant.h"
+#include "mm/page.h"
 
 #define FRAMES_DEFAULT	      64
 #define MAPTRACK_DEFAULT      1024 // frames
@@ -73,14 +74,50 @@ static inline u32 grant_entries(const struct grant_table *t)
 	       (u32)(t->version == 1 ? V1_PER_FRAME : V2_PER_FRAME);
 }
 
-// All with the table's lock held, ref checked against grant_entries().
+_Static_assert(sizeof(struct grant_entry_v1) == 8, "shifts below");
+_Static_assert(sizeof(union grant_entry_v2) == 16, "shifts below");
+// All with the table's lock held, but for the active part of what the caller uses;
+// ref checked against grant_entries().
 // The entry, whose first word is flags and domid in either version.
-void *grant_entry(struct grant_table *t, u32 ref);
-struct grant_words grant_words(struct grant_table *t, u32 ref);
+static inline void *grant_entry(const struct grant_table *t, u32 ref)
+{
+	u32 at = ref << (t->version == 1 ? 3 : 4);
+
+	return (char *)t->shared.frame[at / PAGE_SIZE] + at % PAGE_SIZE;
+}
+
+static inline u16 *grant_status_word(const struct grant_table *t, u32 ref)
+{
+	return (u16 *)t->status.frame[ref / STATUS_PER_FRAME] +
+	       ref % STATUS_PER_FRAME;
+}
+
+static inline struct grant_words grant_words(const struct grant_table *t,
+					     u32 ref)
+{
+	return (struct grant_words){
+		.head = grant_entry(t, ref),
+		.status = t->version == 1 ? NULL : grant_status_word(t, ref),
+	};
+}
+
 // Its frame number, of which a version 1 has 32 bits.
-u64 grant_frame(struct grant_table *t, u32 ref);
+static inline u64 grant_frame(const struct grant_table *t, u32 ref)
+{
+	const struct grant_entry_v1 *v1 = grant_entry(t, ref);
+	const union grant_entry_v2 *v2 = grant_entry(t, ref);
+
+	return t->version == 1 ? READ_ONCE(v1->frame)
+			       : READ_ONCE(v2->full_page.frame);
+}
+
 void grant_frame_set(struct grant_table *t, u32 ref, u64 frame);
-struct grant_active *grant_active(struct grant_table *t, u32 ref);
+static inline struct grant_active *grant_active(const struct grant_table *t,
+						u32 ref)
+{
+	return &t->active[ref / V1_PER_FRAME][ref % V1_PER_FRAME];
+}
+
 // NULL: nobody uses it.
 const struct grant_active *grant_used(struct grant_table *t, u32 ref);
 // At least n shared frames; -EINVAL (limit), -ENOMEM.
@@ -94,7 +131,14 @@ enum grant_kind { GRANT_PAGE, GRANT_PART, GRANT_ANY };
 int grant_acquire(struct grant_hold *h, enum grant_kind most);
 void grant_release(const struct grant_hold *h);
 // References of a frame, outside of a hold.
-bool grant_page_get(struct page_info *pg, struct domain *owner, bool write);
+static inline bool grant_page_get(struct page_info *pg,
+				  const struct domain *owner, bool write)
+{
+	if (unlikely(!page_get(pg, &owner->account)))
+		return false;
+	return !write || likely(page_type_again(pg, PGT_WRITABLE)) ||
+	       !page_write_first(pg);
+}
 // Why it could not be had: not the owner's, or in use as something else.
 int grant_page_error(const struct page_info *pg, const struct domain *owner);
 void grant_page_put(struct page_info *pg, bool write);

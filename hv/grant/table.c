@@ -9,42 +9,6 @@
 #define FRAMES_LIMIT   1024
 #define MAPTRACK_LIMIT 4096
 
-static u32 entry_size(const struct grant_table *t)
-{
-	return t->version == 1 ? sizeof(struct grant_entry_v1)
-			       : sizeof(union grant_entry_v2);
-}
-
-void *grant_entry(struct grant_table *t, u32 ref)
-{
-	u32 at = ref * entry_size(t);
-
-	return (char *)t->shared.frame[at / PAGE_SIZE] + at % PAGE_SIZE;
-}
-
-static u16 *status_word(struct grant_table *t, u32 ref)
-{
-	return (u16 *)t->status.frame[ref / STATUS_PER_FRAME] +
-	       ref % STATUS_PER_FRAME;
-}
-
-struct grant_words grant_words(struct grant_table *t, u32 ref)
-{
-	return (struct grant_words){
-		.head = grant_entry(t, ref),
-		.status = t->version == 1 ? NULL : status_word(t, ref),
-	};
-}
-
-u64 grant_frame(struct grant_table *t, u32 ref)
-{
-	const struct grant_entry_v1 *v1 = grant_entry(t, ref);
-	const union grant_entry_v2 *v2 = grant_entry(t, ref);
-
-	return t->version == 1 ? READ_ONCE(v1->frame)
-			       : READ_ONCE(v2->full_page.frame);
-}
-
 void grant_frame_set(struct grant_table *t, u32 ref, u64 frame)
 {
 	struct grant_entry_v1 *v1 = grant_entry(t, ref);
@@ -56,16 +20,11 @@ void grant_frame_set(struct grant_table *t, u32 ref, u64 frame)
 		WRITE_ONCE(v2->full_page.frame, frame);
 }
 
-struct grant_active *grant_active(struct grant_table *t, u32 ref)
-{
-	return &t->active[ref / V1_PER_FRAME][ref % V1_PER_FRAME];
-}
-
 const struct grant_active *grant_used(struct grant_table *t, u32 ref)
 {
 	const struct grant_active *a = grant_active(t, ref);
 
-	return a->readers || a->writers ? a : NULL;
+	return grant_in_use(a) ? a : NULL;
 }
 
 // Frames up to `want` behind those that the guest has, which cannot reach them
@@ -197,7 +156,7 @@ static int save_reserved(struct grant_table *t, struct grant_entry_v1 *save,
 		if ((head & GTF_type_mask) == GTF_transitive || frame >> 32 ||
 		    head & GTF_sub_page)
 			return -ERANGE;
-		head |= READ_ONCE(*status_word(t, i));
+		head |= READ_ONCE(*grant_status_word(t, i));
 	}
 	*save = (struct grant_entry_v1){ (u16)head, (u16)(head >> 16),
 					 (u32)frame };
@@ -215,7 +174,7 @@ static void load_reserved(struct grant_table *t,
 	if (t->version == 1)
 		return;
 	*head &= ~(u32)marks;
-	*status_word(t, i) = save->flags & marks;
+	*grant_status_word(t, i) = save->flags & marks;
 }
 
 static void list_clear(struct frame_list *l)

@@ -67,6 +67,9 @@ typedef int64_t s64;
 #define __initdata __section(".init.data")
 #endif
 
+// Where a call would cost more than what is called.
+#define __forced_inline inline __attribute__((always_inline))
+
 // Reads or writes memory that somebody else changes, exactly once.
 #define READ_ONCE(x)	 (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))

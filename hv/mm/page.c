@@ -221,16 +221,18 @@ int page_type_put(struct page_info *pg)
 	return undo;
 }
 
-int page_get_writable(struct page_info *pg, const struct page_account *who)
+int page_write_first(struct page_info *pg)
 {
-	int rc;
+	int rc = page_type_begin(pg, PGT_WRITABLE, true);
 
-	if (!page_get(pg, who))
-		return -EINVAL;
-	rc = page_type_begin(pg, PGT_WRITABLE, true);
 	if (rc)
 		page_put(pg);
 	return rc;
+}
+
+int page_get_writable(struct page_info *pg, const struct page_account *who)
+{
+	return page_get(pg, who) ? page_write_first(pg) : -EINVAL;
 }
 
 void page_put_writable(struct page_info *pg)

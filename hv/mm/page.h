@@ -70,6 +70,8 @@ int page_type_put(struct page_info *pg);
 
 // Writable references, the fast case of the above; 0 or an error.
 int page_get_writable(struct page_info *pg, const struct page_account *who);
+// Where page_type_again() is not enough; puts the reference on failure.
+int page_write_first(struct page_info *pg);
 void page_put_writable(struct page_info *pg);
 
 // A domain that is not the owner got the frame into its tables, writable; the
@@ -103,6 +105,26 @@ static inline struct page_info *frame_get_writable(
 // lock, and it has one.
 struct page_info *table_lock(mfn_t m, const struct page_account *who);
 void page_unlock(struct page_info *pg);
+// The hot case: a table of the type PGT_*, which nobody has locked, below max_mfn.
+// False: ask table_lock().
+static inline bool table_lock_free(struct page_info *pg, u64 type,
+				   const struct page_account *who)
+{
+	u64 x = READ_ONCE(pg->type);
+
+	if ((x & (PGT_TYPE | PGT_VALIDATED | PGT_LOCKED)) !=
+		    (type | PGT_VALIDATED) ||
+	    !(x & PGT_COUNT) || !page_is_of(pg, who) ||
+	    !__atomic_compare_exchange_n(&pg->type, &x, x | PGT_LOCKED, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	table_lock_note(1);
+	// It may have been given away before it was locked.
+	if (likely(page_is_of(pg, who)))
+		return true;
+	page_unlock(pg);
+	return false;
+}
 
 // Gives 2^order fresh frames to an owner, each with its one reference.
 // -ENOMEM: over its maximum, -EINVAL: dying.

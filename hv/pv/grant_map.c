@@ -10,13 +10,40 @@ struct place {
 	u64 *entry;
 };
 
+static void batch(void)
+{
+	current->pv->grant_va = ~0UL;
+}
+
+// Neighbouring addresses are one after the other in a batch. Another vcpu may
+// take the table away meanwhile: l1_lock() finds out whether it still is one,
+// if for other addresses.
+static u64 entry_of(u64 va)
+{
+	struct pv_vcpu *pv = current->pv;
+	u64 maddr;
+
+	if (likely(va >> 21 == pv->grant_va))
+		return pv->grant_l1 + pte_index(va, 1) * 8;
+	maddr = l1_entry_of(current, va);
+	if (maddr) {
+		pv->grant_va = va >> 21;
+		pv->grant_l1 = maddr & PAGE_MASK;
+	}
+	return maddr;
+}
+
 static bool place_open(struct place *p, u64 host_addr, u32 flags)
 {
+	u64 maddr = host_addr;
+
 	if (!(flags & GNTMAP_contains_pte))
-		p->pg = l1_lock_va(current, host_addr, &p->entry);
-	else
-		p->pg = host_addr & 7 ? NULL
-				      : l1_lock(currd, host_addr, &p->entry);
+		maddr = entry_of(host_addr);
+	else if (host_addr & 7)
+		maddr = 0;
+	p->pg = l1_lock(currd, maddr, &p->entry);
+	if (unlikely(!p->pg))
+		batch();
 	return p->pg;
 }
 
@@ -46,7 +73,8 @@ static int map(u64 host_addr, mfn_t frame, u32 flags)
 	old = READ_ONCE(*p.entry);
 	WRITE_ONCE(*p.entry, grant_entry(frame, flags));
 	// The mapping's references are the grant's; the old entry's go.
-	l1_put(old, currd);
+	if (unlikely(old))
+		l1_put(old, currd);
 	l1_unlock(p.pg, p.entry);
 	return GNTST_okay;
 }
@@ -78,5 +106,5 @@ static int unmap(u64 host_addr, mfn_t frame, u32 flags, u64 new_addr)
 	return rc;
 }
 
-static const struct grant_pv_ops ops = { map, unmap };
+static const struct grant_pv_ops ops = { batch, map, unmap };
 const struct grant_pv_ops *grant_pv_ops = &ops;

@@ -4,6 +4,7 @@
 #ifndef PV_L1_H
 #define PV_L1_H
 
+#include "lib/errno.h"
 #include "pv/private.h"
 
 // Software state of entries as they stand in a validated table of a 64-bit
@@ -23,10 +24,8 @@ static inline u64 l1e_adjust(u64 e, const struct domain *d)
 bool mmio_is_readonly(mfn_t m);
 // What one present L1 entry holds. l1_get returns 0, 1 when the entry must lose
 // its write bit (registers of ours that Dom0 may read), or an error; `owner` has
-// the table, `from` the frame. l1_get_odd() is for what no reference was had for,
-// l1_write_or_put() makes one a writable reference, or gives it up: -EBUSY.
+// the table, `from` the frame. l1_get_odd() is for what no reference was had for.
 int l1_get_odd(u64 e, struct domain *owner, struct domain *from);
-int l1_write_or_put(struct page_info *pg);
 static inline int l1_get(u64 e, struct domain *owner, struct domain *from)
 {
 	struct page_info *pg = mfn_to_page(pte_mfn(e));
@@ -38,8 +37,9 @@ static inline int l1_get(u64 e, struct domain *owner, struct domain *from)
 		return l1_get_odd(e, owner, from);
 	if (!(e & PTE_W))
 		return 0;
-	if (unlikely(!page_type_again(pg, PGT_WRITABLE)))
-		rc = l1_write_or_put(pg);
+	if (unlikely(!page_type_again(pg, PGT_WRITABLE) &&
+		     page_write_first(pg)))
+		rc = -EBUSY;
 	if (unlikely(from != owner) && !rc)
 		page_mark_foreign(pg);
 	return rc;

@@ -48,14 +48,6 @@ int l1_get_odd(u64 e, struct domain *owner, struct domain *from)
 	return e & PTE_CACHE ? -EINVAL : -EBUSY;
 }
 
-int l1_write_or_put(struct page_info *pg)
-{
-	if (!page_type_begin(pg, PGT_WRITABLE, true))
-		return 0;
-	page_put(pg);
-	return -EBUSY;
-}
-
 void l1_put(u64 e, struct domain *owner)
 {
 	struct page_info *pg = mfn_to_page(pte_mfn(e));

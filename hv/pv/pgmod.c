@@ -40,9 +40,8 @@ static inline bool l1_same_frame(u64 old, u64 want)
 }
 
 // What the new entry needs.
-static inline __attribute__((always_inline)) int l1_take(u64 *want,
-							 struct domain *owner,
-							 struct domain *from)
+static __forced_inline int l1_take(u64 *want, struct domain *owner,
+				   struct domain *from)
 {
 	int rc;
 

@@ -324,8 +324,7 @@ void table_put_deferred(struct page_info *pg)
 
 // Machine address of the L1 entry for va in the kernel tables of v; 0: none. It
 // is still to be looked whose frame that is.
-static inline __attribute__((always_inline)) u64 l1e_maddr(const struct vcpu *v,
-							   u64 va)
+static __forced_inline u64 l1e_maddr(const struct vcpu *v, u64 va)
 {
 	const struct page_account *who = &v->domain->account;
 	u64 maddr = v->hot.cr3_kernel & PTE_ADDR;
@@ -353,25 +352,40 @@ static inline __attribute__((always_inline)) u64 l1e_maddr(const struct vcpu *v,
 	return 0;
 }
 
-static inline __attribute__((always_inline)) struct page_info *open_l1(
-	const struct domain *d, u64 maddr, u64 **entry)
+static __noinline bool l1_lock_slow(mfn_t m, const struct page_account *who)
 {
-	struct page_info *pg;
+	struct page_info *pg = table_lock(m, who);
 
-	pg = maddr ? table_lock(maddr_to_mfn(maddr), &d->account) : NULL;
-	if (unlikely(!pg))
+	if (pg && (pg->type & PGT_TYPE) == PGT_L1)
+		return true;
+	if (pg)
+		page_unlock(pg);
+	return false;
+}
+
+static __forced_inline struct page_info *open_l1(const struct domain *d,
+						 u64 maddr, u64 **entry)
+{
+	mfn_t m = maddr_to_mfn(maddr);
+	struct page_info *pg = mfn_to_page(m);
+
+	if (unlikely(!maddr || mfn_val(m) >= max_mfn))
 		return NULL;
-	if (likely((pg->type & PGT_TYPE) == PGT_L1)) {
-		*entry = map_entry(maddr);
-		return pg;
-	}
-	page_unlock(pg);
-	return NULL;
+	if (unlikely(!table_lock_free(pg, PGT_L1, &d->account) &&
+		     !l1_lock_slow(m, &d->account)))
+		return NULL;
+	*entry = map_entry(maddr);
+	return pg;
 }
 
 struct page_info *l1_lock(const struct domain *d, u64 maddr, u64 **entry)
 {
 	return open_l1(d, maddr, entry);
+}
+
+u64 l1_entry_of(const struct vcpu *v, u64 va)
+{
+	return l1e_maddr(v, va);
 }
 
 struct page_info *l1_lock_va(const struct vcpu *v, u64 va, u64 **entry)

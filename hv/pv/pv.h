@@ -39,6 +39,10 @@ struct pv_vcpu {
 	// before the vcpu's next page-table operation.
 	struct page_info *old_table;
 
+	// During one grant_table_op: 2 MiB of addresses (>> 21; ~0: none), and
+	// the L1 table that was found there.
+	u64 grant_va, grant_l1;
+
 	struct fpu_state *fpu;
 	u64 xcr0;
 	u64 cpuid_faults; // cpuid in guest user mode is its kernel's to emulate

@@ -23,6 +23,8 @@ int table_entry_set(struct page_info *pg, unsigned int offset, u64 entry,
 // d's L1 table in which the entry at maddr is, locked (table_lock), and the entry;
 // or that for va in the kernel tables of v, which runs. NULL: there is none.
 struct page_info *l1_lock(const struct domain *d, u64 maddr, u64 **entry);
+// l1_entry_of: where that is, found without a lock; 0: nowhere.
+u64 l1_entry_of(const struct vcpu *v, u64 va);
 struct page_info *l1_lock_va(const struct vcpu *v, u64 va, u64 **entry);
 static inline void l1_unlock(struct page_info *pg, u64 *entry)
 {

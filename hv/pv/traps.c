@@ -42,9 +42,10 @@ static inline void enter_user(struct vcpu_hot *h)
 
 // Puts RCX, R11, n words more and the processor's frame on the kernel's stack,
 // below sp, and lets the guest go on at rip. False: it cannot be written.
-static inline __attribute__((always_inline)) bool frame_put(
-	struct vcpu *v, struct cpu_regs *regs, u64 rip, u64 sp, u64 cs,
-	bool masks_events, const u64 *more, unsigned int n)
+static __forced_inline bool frame_put(struct vcpu *v, struct cpu_regs *regs,
+				      u64 rip, u64 sp, u64 cs,
+				      bool masks_events, const u64 *more,
+				      unsigned int n)
 {
 	struct vcpu_info *info = v->info;
 	u8 mask = READ_ONCE(info->evtchn_upcall_mask);

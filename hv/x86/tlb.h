@@ -14,7 +14,9 @@ void tlb_flush_local(void); // everything, global entries too
 
 // These wait until all CPUs of mask have done it (those online, this one
 // included when it is in there). Interrupts may be on or off; no lock of
-// RANK_IRQ_FIRST or above may be held. Not for interrupt handlers.
+// RANK_IRQ_FIRST or above may be held. Not for interrupt handlers. A CPU that is
+// online answers in any case, and not in the middle of what it does with
+// interrupts off: domain_get_by_id() relies on it.
 void tlb_flush_mask(cpumask_t mask);
 void tlb_flush_va_mask(cpumask_t mask, u64 va); // one page
 // Loads CR3 and drops all translations, global ones too.

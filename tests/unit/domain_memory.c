@@ -41,6 +41,9 @@ static inline struct cpu_info *cpu_info(void)
 extern cpumask_t cpu_online;
 cpumask_t cpu_online = 1;
 
+#include "x86/insn.h"
+#define irq_save()     0ul
+#define irq_restore(x) ((void)(x))
 #include "../../hv/mm/page.c"
 #include "../../hv/mm/frames.c"
 #include "../../hv/dom/domain.c"
@@ -540,5 +543,34 @@ static void domain_ids(void)
 	CHECK(frames_free_count() == before);
 }
 
+static bool found(u16 id, struct domain *d)
+{
+	struct domain *got = domain_get_by_id(id);
+
+	if (got)
+		domain_put(got);
+	return got == d;
+}
+
+// Of one hash: all three are there, whichever goes.
+static void domain_hash(void)
+{
+	struct domain *d = make(8, 1), *e = make(264, 1), *f = make(520, 1);
+	u64 before = frames_free_count();
+
+	CHECK(found(8, d) && found(264, e) && found(520, f));
+	CHECK(found(776, NULL));
+	destroy(e);
+	collect();
+	CHECK(found(8, d) && found(264, NULL) && found(520, f));
+	destroy(f);
+	collect();
+	CHECK(found(8, d) && found(520, NULL));
+	destroy(d);
+	collect();
+	CHECK(found(8, NULL) && frames_free_count() > before);
+}
+
 UNIT_MAIN(UNIT(machine), UNIT(reservations), UNIT(exchanges),
-	  UNIT(exchange_refusals), UNIT(others), UNIT(domain_ids))
+	  UNIT(exchange_refusals), UNIT(others), UNIT(domain_ids),
+	  UNIT(domain_hash))

@@ -171,9 +171,9 @@ static void too_many(void)
 	u16 flags;
 
 	w.a.domid = 7;
-	w.a.readers = USERS_MAX - 1;
+	w.a.readers = GRANT_USERS_MAX - 1;
 	CHECK(grant_entry_claim(&gw, &w.a, &want, &flags) == GNTST_okay);
-	w.a.readers = USERS_MAX;
+	w.a.readers = GRANT_USERS_MAX;
 	CHECK(grant_entry_claim(&gw, &w.a, &want, &flags) ==
 	      GNTST_general_error);
 }

@@ -41,6 +41,13 @@ struct domain *domain_get_self_or(u16 id)
    frame, and 1 for writable. */
 static u64 mapped[DOMAINS][SLOTS];
 
+// The lock of an L1 table ends here.
+static void others_now(void)
+{
+	if (lock_hook && !locks_held)
+		lock_hook();
+}
+
 static int pv_map(u64 addr, mfn_t frame, u32 flags)
 {
 	CHECK(!locks_held);
@@ -49,6 +56,7 @@ static int pv_map(u64 addr, mfn_t frame, u32 flags)
 		return GNTST_general_error;
 	mapped[currd->id][addr] =
 		mfn_val(frame) * 2 + !(flags & GNTMAP_readonly);
+	others_now();
 	return GNTST_okay;
 }
 
@@ -61,10 +69,11 @@ static int pv_unmap(u64 addr, mfn_t frame, u32 flags, u64 new_addr)
 		    mfn_val(frame) * 2 + !(flags & GNTMAP_readonly))
 		return GNTST_general_error;
 	mapped[currd->id][addr] = 0;
+	others_now();
 	return GNTST_okay;
 }
 
-static const struct grant_pv_ops pv_ops = { pv_map, pv_unmap };
+static const struct grant_pv_ops pv_ops = { .map = pv_map, .unmap = pv_unmap };
 const struct grant_pv_ops *grant_pv_ops = &pv_ops;
 
 static u64 own[DOMAINS][OWN];

@@ -15,7 +15,7 @@ static u32 chance(u32 n)
 	return 0;
 }
 
-// Does the entry grant it? By the public header, apart from entry.c.
+// Does the entry grant it? By the public header, apart from entry.h.
 static bool granted(bool write, bool map)
 {
 	u32 head = *entry_head();
