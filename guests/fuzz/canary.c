@@ -94,16 +94,6 @@ u64 canary_frame(void)
 
 #define HANDLES 1024 // that four frames of them hold
 
-static bool unmapped(u32 handle, u64 host_addr, u64 bus)
-{
-	struct gnttab_unmap_grant_ref u = { .host_addr = host_addr,
-					    .dev_bus_addr = bus,
-					    .handle = handle };
-
-	grant_op(GNTTABOP_unmap_grant_ref, &u, 1);
-	return !u.status;
-}
-
 // A call that could not say which handle it gave, or an odd one that overwrote the
 // entry, leaves a mapping: whichever it is, it ends once there is such an entry.
 static void mappings_end(void)
@@ -118,10 +108,10 @@ static void mappings_end(void)
 				!HC4(__HYPERVISOR_update_va_mapping_otherdomain,
 				     at, make_entry(frame, PTE_RO), UVMF_INVLPG,
 				     CANARY_ID);
-			if (unmapped(handle, ways[i], 0))
+			if (!grant_unmap(handle, ways[i], 0))
 				there = false;
 		}
-		unmapped(handle, 0, frame << 12);
+		grant_unmap(handle, 0, frame << 12);
 	}
 	slot_clear(0);
 }

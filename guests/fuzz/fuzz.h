@@ -127,6 +127,7 @@ void strays_reset(void);
 void tables_reset(void);
 void memory_reset(void);
 void grants_reset(void);
+int grant_unmap(u32 handle, u64 host_addr, u64 bus); // GNTST_*, 0: no part
 void events_reset(void);
 void vcpus_reset(void);
 void control_reset(void);

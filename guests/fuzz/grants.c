@@ -178,7 +178,7 @@ static void make_map(struct call *c)
 		m->host_addr = sandbox_l1 << 12 | (u64)(256 + slot) * 8;
 }
 
-static int unmap(u32 handle, u64 host_addr, u64 bus)
+int grant_unmap(u32 handle, u64 host_addr, u64 bus)
 {
 	struct gnttab_unmap_grant_ref u = { .host_addr = host_addr,
 					    .dev_bus_addr = bus,
@@ -223,8 +223,9 @@ static void done_map(struct call *c, long rc)
 		return;
 	// One too many, or one that is somewhere else.
 	if (!map || c->odd) {
-		unmap(m->handle, m->flags & GNTMAP_host_map ? m->host_addr : 0,
-		      m->flags & GNTMAP_device_map ? m->dev_bus_addr : 0);
+		grant_unmap(m->handle,
+			    m->flags & GNTMAP_host_map ? m->host_addr : 0,
+			    m->flags & GNTMAP_device_map ? m->dev_bus_addr : 0);
 		return;
 	}
 	*map = (struct map){ true, slot, m->handle, m->dev_bus_addr, m->flags };
@@ -308,7 +309,7 @@ static void done_replace(struct call *c, long rc)
 		slot_clear(m->slot);
 	// What devices have of it is not replaced.
 	if (m->flags & GNTMAP_device_map)
-		unmap(m->handle, 0, m->bus);
+		grant_unmap(m->handle, 0, m->bus);
 	map_forget(m);
 }
 
@@ -476,11 +477,11 @@ static void map_end(struct map *m)
 		is_control && frame == canary_frame() ? CANARY_ID : DOMID_SELF;
 
 	if (m->flags & GNTMAP_device_map)
-		unmap(m->handle, 0, m->bus);
-	if (m->slot >= 0 && unmap(m->handle, map_address(m), 0) &&
+		grant_unmap(m->handle, 0, m->bus);
+	if (m->slot >= 0 && grant_unmap(m->handle, map_address(m), 0) &&
 	    !HC4(__HYPERVISOR_update_va_mapping_otherdomain, SLOT((u64)m->slot),
 		 entry, UVMF_INVLPG, owner)) {
-		unmap(m->handle, map_address(m), 0);
+		grant_unmap(m->handle, map_address(m), 0);
 		slot_clear(m->slot);
 	}
 	map_forget(m);
