@@ -38,7 +38,8 @@ EXEMPT = {
     "refused, as on Xen": [
         "mmuext:MARK_SUPER", "mmuext:UNMARK_SUPER", "memory:add_to_physmap",
         "memory:add_to_physmap_batch", "memory:remove_from_physmap",
-        "memory:get_vnumainfo", "memory:access_op", "grant:cache_flush"],
+        "memory:get_vnumainfo", "memory:access_op", "grant:cache_flush",
+        "memory:get_pod_target", "memory:set_pod_target"],
     "the image has no build id": ["version:build_id"],
 }
 # Whose branches are counted against the floor.

@@ -215,6 +215,11 @@ void page_came(int page, u64 mfn)
 	p2m()[virt_to_pfn(pages[page].at)] = mfn;
 	if (mfn < max_frame)
 		rc = page_set_rw(pages[page].at);
+	// The other vcpu may have overwritten what the call answered.
+	if (rc && has_word("race")) {
+		page_vanished(page);
+		return;
+	}
 	if (rc) {
 		broken("frame %lx came for page %d, mapping it is %ld", mfn,
 		       page, rc);
