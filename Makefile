@@ -23,12 +23,12 @@ CFLAGS  := -std=gnu11 -O2 -g -falign-functions=8 -falign-jumps=1 \
 	-DRINGLET_VERSION='"$(VERSION)"'
 
 # Rooms and files that no hot path enters are built for size.
-COLD    := boot/% con/% ctl/% dom/% lib/% pci/% mm/boot mm/stacks \
+COLD    := boot/% con/% ctl/% dom/% pci/% mm/boot mm/stacks \
 	call/memory% call/console_io call/xen_version call/physdev_op \
 	call/vcpu_op pv/emul_msr pv/vcpu pv/domain pv/hypercall_page \
 	evtchn/pirq evtchn/channel sched/control x86/acpi x86/apic \
 	x86/clock x86/cpuid x86/ioapic x86/power x86/rtc x86/smp \
-	x86/desc
+	x86/desc lib/elf lib/memmap lib/printf lib/rangeset lib/string
 # gcc's own copy loop for size goes byte by byte: not for what copies much.
 OPT      = $(if $(filter $(COLD),$*),-Os) \
 	$(if $(filter boot/dom0 mm/boot,$*),-mstringop-strategy=libcall)

@@ -48,19 +48,40 @@ static void need(int good, const char *what)
 	exit(1);
 }
 
-static void *map(size_t size, int flags, int fd, uint64_t at)
+static void *map_at(void *to, size_t size, int flags, int fd, uint64_t at)
 {
-	void *p =
-		mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, (off_t)at);
+	void *p = mmap(to, size, PROT_READ | PROT_WRITE, flags, fd, (off_t)at);
 
 	need(p != MAP_FAILED, "mmap");
 	return p;
 }
 
+static void *map(size_t size, int flags)
+{
+	return map_at(NULL, size, flags, -1, 0);
+}
+
+// Where pages come and go: the page-table page is there for a neighbour, and is
+// neither made nor given back with them, wherever the kernel puts mappings.
+static void *place(void)
+{
+	static char *pages;
+	uintptr_t at;
+
+	if (!pages) {
+		at = (uintptr_t)map(4 << 20, MAP_PRIVATE | MAP_ANONYMOUS |
+						     MAP_NORESERVE);
+		pages = (char *)((at | ((2 << 20) - 1)) + 1);
+		*pages = 1;
+	}
+	return pages + PAGE;
+}
+
 static void pages_turn(void)
 {
-	void *p = map(PAGES * PAGE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
-		      -1, 0);
+	void *p = map_at(place(), PAGES * PAGE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | MAP_FIXED,
+			 -1, 0);
 
 	need(!munmap(p, PAGES * PAGE), "munmap");
 }
@@ -91,7 +112,7 @@ static void exec_turn(void)
 static void faults(void)
 {
 	volatile char *p =
-		map((ROUNDS + 1) * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		map((ROUNDS + 1) * PAGE, MAP_PRIVATE | MAP_ANONYMOUS);
 
 	*p = 1; // its table
 	for (int i = 1; i <= ROUNDS; i++) {
@@ -165,7 +186,7 @@ static void grant_turn(int dev, uint32_t ref)
 
 	make.refs[0].ref = ref;
 	need(!ioctl(dev, IOCTL_GNTDEV_MAP_GRANT_REF, &make), "map grant");
-	p = map(PAGE, MAP_SHARED, dev, make.index);
+	p = map_at(place(), PAGE, MAP_SHARED | MAP_FIXED, dev, make.index);
 	p[0] = 1;
 	munmap((void *)p, PAGE);
 	end.index = make.index;
@@ -193,7 +214,7 @@ static void grants(void)
 	};
 	int dev = open("/dev/xen/gntdev", O_RDWR);
 	int from = open("/dev/xen/gntalloc", O_RDWR);
-	char *page = map(PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *page = map(PAGE, MAP_PRIVATE | MAP_ANONYMOUS);
 
 	page[0] = 1;
 	need(dev >= 0 && from >= 0, "gntdev, gntalloc");

@@ -16,13 +16,16 @@ READERS = {"copy_from_guest": 1, "copy_struct_from_guest": 1,
            "copy_element_from_guest": 1, "compat_from_guest": 2,
            "compat32_from_guest": 2, "pfn_from_guest": 1,
            "trap32_from_guest": 1, "context32_from_guest": 2,
-           "bitmap_from_guest": 1, "guest_load": 1, "IRET_LOAD": 1}
+           "bitmap_from_guest": 1, "guest_load": 1, "IRET_LOAD": 1,
+           "word_from_guest": 1, "words_from_guest": 1,
+           "entry_from_guest": 1}
 CALL = re.compile(r"\b(" + "|".join(READERS) + r")\s*\(")
 FUNCTION = re.compile(r"^(?:[a-z].*?\b)?((?!__)\w+)\([^;{}]*\)\s*\n\{(.*?)^\}",
                       re.MULTILINE | re.DOTALL)
 # Two ways, of which one is taken: `?:`, two cases, a return in between.
 AGAIN = {("hv/call/compat.c", "pfn_from_guest", "list[i]"),
          ("hv/call/hypercall.c", "multicall", "list"),
+         ("hv/call/mmu.c", "batch_call", "list"),
          ("hv/call/pv_calls.c", "call_callback_op", "arg"),
          ("hv/call/pv_calls.c", "call_set_trap_table", "list"),
          ("hv/call/vcpu_op.c", "vcpu_context_load", "gva")}

@@ -18,7 +18,7 @@ from lib import conformance, csource
 PAGE = "docs/hypercalls.md"
 CALL = re.compile(r'^CALL\((\d+), (\w+), (\w+), "(.*)"\)', re.MULTILINE)
 # Rows of the .def tables of call/ and ctl/.
-ROW = re.compile(r"^(?:OP|FN|DO)\((\w+),|^REFUSED\((\w+), ([^)]*)\)",
+ROW = re.compile(r"^(?:OP|FN|DO|HERE)\((\w+)[,)]|^REFUSED\((\w+), ([^)]*)\)",
                  re.MULTILINE)
 TABLES = {"domctl": "hv/ctl/domctl.def", "sysctl": "hv/ctl/sysctl.def",
           "platform_op": "hv/ctl/platform.def"}

@@ -31,25 +31,6 @@ int copy_from_guest(void *dst, u64 gva, u64 len)
 	return -EFAULT;
 }
 
-int copy_pair_from_guest(u64 dst[2], u64 gva)
-{
-	u64 first, second;
-
-	assert_protected();
-	if (unlikely(!access_ok(gva, 16)))
-		return -EFAULT;
-	stac();
-	guest_load(first, gva, fault);
-	guest_load(second, gva + 8, fault);
-	clac();
-	dst[0] = first;
-	dst[1] = second;
-	return 0;
-fault:
-	clac();
-	return -EFAULT;
-}
-
 int copy_to_guest(u64 gva, const void *src, u64 len)
 {
 	u64 left;

@@ -294,7 +294,9 @@ static __init void vcpu_first(struct vcpu *v, const struct dom0_layout *l,
 
 	do {
 		rc = pv_new_base(v, gfn(base), false);
+		irq_disable();
 		softirq_run();
+		irq_enable();
 	} while (rc == -ERESTART);
 	// The kernel begins by unpinning it.
 	if (!rc)
@@ -346,7 +348,9 @@ static __init void width_set(struct domain *d, const struct elf_image *img)
 
 	do {
 		rc = pv_set_address_size(d, img->pv32 ? 32 : 64);
+		irq_disable();
 		softirq_run();
+		irq_enable();
 	} while (rc == -ERESTART);
 	if (rc)
 		boot_fail("not enough memory for a 32-bit Dom0");

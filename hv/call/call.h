@@ -40,6 +40,7 @@ long call_again_with(u32 nr, const u64 *args, unsigned int n);
 //   OP(name, type, rules)         op_name() does it
 //   FN(name, type, rules, result) an expression of *a and *s
 //   DO(name, type, rules, what)   a statement; the answer is 0
+//   HERE(name)                    no entry: the caller does it before it looks
 // (rules say too which layout the argument has at 32-bit callers, L32(),
 // when it is another one)
 // where a is a copy of the argument, a struct of that type, and s what the

@@ -15,8 +15,12 @@
 long call_event_channel_op(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
 	struct sub s;
+	u32 port;
 	long rc;
 
+	if (likely((u32)a1 == EVTCHNOP_send))
+		return word_from_guest(&port, a2) ? -EFAULT
+						  : evtchn_send(currd, port);
 	s.gva = a2;
 	rc = sub_op_call(ops, ARRAY_SIZE(ops), a1, &s);
 	return rc == -ERESTART ? call_again(__HYPERVISOR_event_channel_op,

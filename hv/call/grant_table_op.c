@@ -20,13 +20,9 @@ static s16 unmap_begin(struct sub *s, u32 handle, u64 host_addr, u64 dev_addr,
 		       u64 new_addr)
 {
 	struct batch *b = container_of(s, struct batch, sub);
-	struct grant_unmap *u = &b->u[b->n++];
 
-	*u = (struct grant_unmap){ .host_addr = host_addr,
-				   .dev_addr = dev_addr,
-				   .new_addr = new_addr,
-				   .handle = handle };
-	return (s16)grant_unmap_begin(u);
+	return (s16)grant_unmap_begin(&b->u[b->n++], handle, host_addr,
+				      dev_addr, new_addr);
 }
 
 // Nothing that was unmapped is left to anybody before every CPU has forgotten
@@ -132,27 +128,64 @@ static __noinline long array_one(const struct sub_op *op, struct sub *s)
 	return compat_to_guest(op->layout32, s->gva, arg, op->size);
 }
 
-static long array_op(const struct sub_op *op, u32 cmd, u64 at, u32 count)
+// The same, of a row that is a constant, its layout the caller's.
+static __forced_inline long array_one_hot(const struct sub_op *op,
+					  struct sub *s)
 {
-	u32 i, stride = compat_stride(op->layout32, op->size);
+	u64 arg[5];
+
+	if (words_from_guest(arg, s->gva, op->size / 8))
+		return -EFAULT;
+	op->fn(s, arg);
+	return words_to_guest(s->gva, arg, op->size / 8);
+}
+
+// unmaps: it leaves something for batch_end().
+static __forced_inline long array_do(const struct sub_op *op, u32 cmd, u64 at,
+				     u32 count, bool hot, bool unmaps)
+{
+	u32 i, stride = hot ? op->size : compat_stride(op->layout32, op->size);
 	struct batch b;
 	long rc = 0;
 
 	b.n = 0;
-	grant_pv_ops->batch();
+	if (count > 1)
+		grant_pv_ops->batch(true);
 	for (i = 0; i < count && !rc; i++, at += stride) {
 		if (i && preempt_check())
 			break;
 		b.sub.gva = at;
-		rc = array_one(op, &b.sub);
-		if (b.n == UNMAP_BATCH)
+		rc = hot ? array_one_hot(op, &b.sub) : array_one(op, &b.sub);
+		if (unmaps && b.n == UNMAP_BATCH)
 			batch_end(&b);
 	}
-	batch_end(&b);
+	if (unmaps)
+		batch_end(&b);
+	if (count > 1)
+		grant_pv_ops->batch(false);
 	return rc || i == count ? rc
 				: call_again(__HYPERVISOR_grant_table_op, cmd,
 					     at, count - i);
 }
+
+static __noinline long array_op(u32 cmd, u64 at, u32 count)
+{
+	return array_do(&ops[cmd], cmd, at, count, false, true);
+}
+
+// Structures of at most 5 words; of all but copy, 32-bit kernels have the same.
+#define HOT(name, unmaps)                                                   \
+	_Static_assert(sizeof(struct gnttab_##name) % 8 == 0 &&             \
+			       sizeof(struct gnttab_##name) <= 40,          \
+		       "words");                                            \
+	static __noinline long hot_##name(u64 at, u32 count)                \
+	{                                                                   \
+		return array_do(&ops[GNTTABOP_##name], GNTTABOP_##name, at, \
+				count, true, unmaps);                       \
+	}
+HOT(map_grant_ref, false)
+HOT(unmap_grant_ref, true)
+HOT(copy, false)
 
 long call_grant_table_op(u64 cmd64, u64 uop, u64 count64, u64 a4, u64 a5)
 {
@@ -162,13 +195,19 @@ long call_grant_table_op(u64 cmd64, u64 uop, u64 count64, u64 a4, u64 a5)
 	if ((s32)count < 0 ||
 	    (cmd >> 20 && (cmd & 0xfffff) != GNTTABOP_cache_flush))
 		return -EINVAL;
+	if (cmd == GNTTABOP_map_grant_ref)
+		return hot_map_grant_ref(uop, count);
+	if (cmd == GNTTABOP_unmap_grant_ref)
+		return hot_unmap_grant_ref(uop, count);
+	if (cmd == GNTTABOP_copy && !currd->pv32)
+		return hot_copy(uop, count);
 	if (cmd == GNTTABOP_cache_flush)
 		return -EOPNOTSUPP;
 	if (cmd >= ARRAY_SIZE(ops) || !ops[cmd].fn)
 		return -ENOSYS;
 	cmd = (u32)index_nospec(cmd, ARRAY_SIZE(ops));
 	if (!(ops[cmd].flags & SUB_ONE))
-		return array_op(&ops[cmd], cmd, uop, count);
+		return array_op(cmd, uop, count);
 	if (count != 1 && cmd != GNTTABOP_set_version &&
 	    cmd != GNTTABOP_get_version)
 		return -EINVAL;

@@ -135,6 +135,61 @@ long call_again_with(u32 nr, const u64 *args, unsigned int n)
 	return nr;
 }
 
+// Number and arguments of a 64-bit kernel's entry, which is in its part of the
+// address space. -EFAULT.
+static __forced_inline int entry_from_guest(struct multicall_entry *e, u64 at)
+{
+	u64 op, a0, a1, a2, a3, a4;
+
+	assert_protected();
+	stac();
+	guest_load(op, at + offsetof(struct multicall_entry, op), fault);
+	guest_load(a0, at + offsetof(struct multicall_entry, args[0]), fault);
+	guest_load(a1, at + offsetof(struct multicall_entry, args[1]), fault);
+	guest_load(a2, at + offsetof(struct multicall_entry, args[2]), fault);
+	guest_load(a3, at + offsetof(struct multicall_entry, args[3]), fault);
+	guest_load(a4, at + offsetof(struct multicall_entry, args[4]), fault);
+	clac();
+	e->op = op;
+	e->args[0] = a0;
+	e->args[1] = a1;
+	e->args[2] = a2;
+	e->args[3] = a3;
+	e->args[4] = a4;
+	return 0;
+fault:
+	clac();
+	return -EFAULT;
+}
+
+// Its arguments have moved on.
+static __noinline int entry_to_guest(u64 at, struct multicall_entry *e)
+{
+	if (currd->pv32)
+		return compat_to_guest(LAYOUT32_multicall, at, e, sizeof(*e));
+	return copy_to_guest(at, &e->op, sizeof(e->op)) ||
+			       copy_to_guest(at + offsetof(typeof(*e), args),
+					     e->args, 5 * sizeof(e->args[0]))
+		       ? -EFAULT
+		       : 0;
+}
+
+// The second of its words.
+static __forced_inline int result_to_guest(u64 at, u64 result, bool pv32)
+{
+	if (pv32)
+		return word_to_guest(at + 4, (u32)result);
+	assert_protected();
+	stac();
+	guest_store(at + offsetof(struct multicall_entry, result), result,
+		    fault);
+	clac();
+	return 0;
+fault:
+	clac();
+	return -EFAULT;
+}
+
 // Twice: of each width its own loop.
 static __forced_inline long multicall(u64 list, u64 n, bool pv32)
 {
@@ -143,37 +198,38 @@ static __forced_inline long multicall(u64 list, u64 n, bool pv32)
 			  : sizeof(struct multicall_entry);
 	struct batch *b = &this_cpu(batch);
 	struct multicall_entry e;
+	long result;
 
 	n = (u32)n;
 	if (b->entry)
 		return -EINVAL;
+	if (!access_ok(list, n * stride))
+		return -EFAULT;
 	for (u64 i = 0; i < n; i++, list += stride) {
 		if (i && preempt_check())
 			return call_again(__HYPERVISOR_multicall, list, n - i);
 		if (pv32 ? compat_from_guest(LAYOUT32_multicall, &e, list,
 					     sizeof(e))
-			 : copy_struct_from_guest(&e, list))
+			 : entry_from_guest(&e, list))
 			return -EFAULT;
 		if (unlikely(READ_ONCE(trace_on)))
 			trace_call(TRC_PV_HYPERCALL_SUBCALL, e.op, e.args[0],
 				   e.args[1], e.args[2]);
-		*b = (struct batch){ .entry = &e };
-		e.result = (u64)dispatch(calls, e.op, e.args[0], e.args[1],
-					 e.args[2], e.args[3], e.args[4]);
+		b->again = false;
+		b->entry = &e;
+		result = dispatch(calls, e.op, e.args[0], e.args[1], e.args[2],
+				  e.args[3], e.args[4]);
 		b->entry = NULL;
-		if (b->again) {
-			// Its arguments have moved on.
-			if (compat_to_guest(LAYOUT32_multicall, list, &e,
-					    sizeof(e)))
+		if (unlikely(b->again)) {
+			if (entry_to_guest(list, &e))
 				return -EFAULT;
 			return call_again(__HYPERVISOR_multicall, list, n - i);
 		}
 		// An iret: what follows, and a continuation, would work on the
 		// registers of another context.
 		if (e.op == __HYPERVISOR_iret)
-			return (long)e.result;
-		// The second of 8 words.
-		if (copy_to_guest(list + stride / 8, &e.result, stride / 8))
+			return result;
+		if (result_to_guest(list, (u64)result, pv32))
 			return -EFAULT;
 	}
 	return 0;

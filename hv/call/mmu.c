@@ -33,17 +33,19 @@ struct table_window {
 struct mmu_batch {
 	struct domain *tables; // whose tables change; may be NULL
 	struct domain *frames; // whose frames they map
+	bool foreign;	       // references may be held
 	struct table_window window;
 	union {
 		struct mmu_update update;
 		struct mmuext_op ext;
-		u64 pair[2];
+		u64 words[3];
 	};
 };
 
 struct mmu_batch_kind {
 	u32 call, size; // its number, bytes of a structure
-	int (*begin)(struct mmu_batch *b, u64 dom);
+	int (*begin)(struct mmu_batch *b,
+		     u64 dom); // unless all is current's own
 	int (*one)(struct mmu_batch *b);
 };
 
@@ -134,9 +136,11 @@ static void batch_domain_end(struct domain *d)
 		domain_put(d);
 }
 
-static void batch_end(struct mmu_batch *b)
+static inline void batch_end(struct mmu_batch *b)
 {
 	window_close(&b->window);
+	if (likely(!b->foreign))
+		return;
 	batch_domain_end(b->tables);
 	batch_domain_end(b->frames);
 }
@@ -147,26 +151,29 @@ static __forced_inline long batch_call(const struct mmu_batch_kind *k, u64 list,
 				       u64 ucount, u64 updone, u64 dom)
 {
 	u32 count = (u32)ucount & ~MMU_UPDATE_PREEMPTED, done = 0, i = 0;
-	struct mmu_batch b = { .window.mfn = NO_MFN };
-	int rc;
+	struct mmu_batch b;
+	int rc = 0;
+
+	b.window.mfn = NO_MFN;
 
 	// Where the guest wants the number, but cannot have it, none goes.
 	if ((u32)ucount != count && updone)
-		(void)copy_struct_from_guest(&done, updone);
-	if (unlikely(!count && pv_settle(current)))
-		return call_again(k->call, list, ucount, updone, dom);
-	rc = k->begin(&b, dom);
-	if (rc) {
-		batch_end(&b);
-		return rc;
+		(void)word_from_guest(&done, updone);
+	b.tables = b.frames = currd;
+	b.foreign = (u32)dom != DOMID_SELF;
+	if (b.foreign) {
+		rc = k->begin(&b, dom);
+		if (rc) {
+			batch_end(&b);
+			return rc;
+		}
 	}
 	for (; i < count; i++, list += k->size) {
 		rc = -ERESTART;
 		if ((i && preempt_check()) || pv_settle(current))
 			break;
-		rc = k->size == sizeof(b.pair)
-			     ? copy_pair_from_guest(b.pair, list)
-			     : copy_from_guest(&b.ext, list, k->size);
+		rc = k->size % 8 ? copy_from_guest(&b.ext, list, k->size)
+				 : words_from_guest(b.words, list, k->size / 8);
 		if (!rc)
 			rc = k->one(&b);
 		if (rc)
@@ -178,7 +185,7 @@ static __forced_inline long batch_call(const struct mmu_batch_kind *k, u64 list,
 		rc = -ERESTART;
 	done += i;
 	if (updone)
-		(void)copy_struct_to_guest(updone, &done);
+		(void)word_to_guest(updone, done);
 	return rc == -ERESTART ? call_again(k->call, list,
 					    (count - i) | MMU_UPDATE_PREEMPTED,
 					    updone, dom)
@@ -186,7 +193,7 @@ static __forced_inline long batch_call(const struct mmu_batch_kind *k, u64 list,
 }
 
 // Device frames may be named by anybody.
-static int update_begin(struct mmu_batch *b, u64 dom)
+static __noinline int update_begin(struct mmu_batch *b, u64 dom)
 {
 	u32 tables = (u32)dom >> 16;
 
@@ -255,14 +262,12 @@ static int vcpu_bitmap_to_cpus(u64 gva, cpumask_t *out)
 	return 0;
 }
 
-static int flush_after(u64 va, u64 flags)
+// Not of this CPU alone.
+static __noinline int flush_there(u64 va, u64 type, u64 bitmap)
 {
-	cpumask_t mask = cpumask_of(smp_cpu_id());
-	u64 type = flags & UVMF_FLUSHTYPE_MASK, bitmap = flags & ~3UL;
+	cpumask_t mask = READ_ONCE(currd->account.tlb_cpus);
 
-	if (bitmap == UVMF_ALL)
-		mask = currd->account.tlb_cpus;
-	else if (bitmap && vcpu_bitmap_to_cpus(bitmap, &mask))
+	if (bitmap != UVMF_ALL && vcpu_bitmap_to_cpus(bitmap, &mask))
 		return -EFAULT;
 	if (type == UVMF_TLB_FLUSH)
 		tlb_flush_mask(mask);
@@ -274,6 +279,7 @@ static int flush_after(u64 va, u64 flags)
 static __forced_inline long va_mapping(const struct vcpu *v, u64 va, u64 val,
 				       u64 flags, struct domain *from)
 {
+	u64 type = flags & UVMF_FLUSHTYPE_MASK, bitmap = flags & ~3UL;
 	struct page_info *pg;
 	long rc, flushed;
 	u64 *entry;
@@ -283,9 +289,16 @@ static __forced_inline long va_mapping(const struct vcpu *v, u64 va, u64 val,
 		return -EINVAL;
 	rc = l1_replace(entry, val, v->domain, from);
 	l1_unlock(pg, entry);
-	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE)
+	if (type == UVMF_NONE)
 		return rc;
-	flushed = flush_after(va, flags);
+	if (likely(!bitmap)) {
+		if (type == UVMF_TLB_FLUSH)
+			tlb_flush_local();
+		else
+			invlpg(va);
+		return rc;
+	}
+	flushed = flush_there(va, type, bitmap);
 	return rc ? rc : flushed;
 }
 
@@ -335,20 +348,29 @@ static int do_new_base(struct mmu_batch *b)
 			   b->ext.cmd != MMUEXT_NEW_BASEPTR);
 }
 
+static int do_flush_here(struct mmu_batch *b)
+{
+	tlb_flush_local();
+	return 0;
+}
+
+static int do_invlpg_here(struct mmu_batch *b)
+{
+	if (va_is_guest(b->ext.arg1.linear_addr))
+		invlpg(b->ext.arg1.linear_addr);
+	return 0;
+}
+
 static int do_flush(struct mmu_batch *b)
 {
-	cpumask_t mask = cpumask_of(smp_cpu_id());
+	cpumask_t mask = READ_ONCE(currd->account.tlb_cpus);
 	u64 va = b->ext.arg1.linear_addr;
 	u32 cmd = b->ext.cmd;
 
-	if (cmd == MMUEXT_TLB_FLUSH_ALL || cmd == MMUEXT_INVLPG_ALL)
-		mask = READ_ONCE(currd->account.tlb_cpus);
-	else if ((cmd == MMUEXT_TLB_FLUSH_MULTI ||
-		  cmd == MMUEXT_INVLPG_MULTI) &&
-		 vcpu_bitmap_to_cpus((u64)b->ext.arg2.vcpumask.p, &mask))
+	if ((cmd == MMUEXT_TLB_FLUSH_MULTI || cmd == MMUEXT_INVLPG_MULTI) &&
+	    vcpu_bitmap_to_cpus((u64)b->ext.arg2.vcpumask.p, &mask))
 		return -EINVAL;
-	if (cmd == MMUEXT_TLB_FLUSH_LOCAL || cmd == MMUEXT_TLB_FLUSH_MULTI ||
-	    cmd == MMUEXT_TLB_FLUSH_ALL)
+	if (cmd == MMUEXT_TLB_FLUSH_MULTI || cmd == MMUEXT_TLB_FLUSH_ALL)
 		tlb_flush_mask(mask);
 	else if (va_is_guest(va))
 		tlb_flush_va_mask(mask, va);
@@ -439,8 +461,8 @@ static int (*const handlers[])(struct mmu_batch *b) = {
 	[MMUEXT_PIN_L4_TABLE] = do_pin,
 	[MMUEXT_UNPIN_TABLE] = do_unpin,
 	[MMUEXT_NEW_BASEPTR] = do_new_base,
-	[MMUEXT_TLB_FLUSH_LOCAL] = do_flush,
-	[MMUEXT_INVLPG_LOCAL] = do_flush,
+	[MMUEXT_TLB_FLUSH_LOCAL] = do_flush_here,
+	[MMUEXT_INVLPG_LOCAL] = do_invlpg_here,
 	[MMUEXT_TLB_FLUSH_MULTI] = do_flush,
 	[MMUEXT_INVLPG_MULTI] = do_flush,
 	[MMUEXT_TLB_FLUSH_ALL] = do_flush,
@@ -465,10 +487,11 @@ static int ext_one(struct mmu_batch *b)
 	return handlers[cmd] ? handlers[cmd](b) : -ENOSYS;
 }
 
-static int ext_begin(struct mmu_batch *b, u64 dom)
+static __noinline int ext_begin(struct mmu_batch *b, u64 dom)
 {
 	struct domain *d = b->frames = batch_domain((u16)dom);
 
+	b->tables = NULL;
 	if (!d)
 		return -ESRCH;
 	return d == currd || (d != dom_io && domain_may_control(currd, d) &&

@@ -8,7 +8,7 @@
 static struct domain *virq_handler[NR_VIRQS]; // NULL: Dom0; references held
 static struct spinlock virq_lock = SPINLOCK_INIT(RANK_EVTCHN_VIRQ);
 
-static void vcpu_mark_pending(struct vcpu *v)
+static inline void vcpu_mark_pending(struct vcpu *v)
 {
 	if (!__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1,
 				 __ATOMIC_SEQ_CST))

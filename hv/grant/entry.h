@@ -102,7 +102,9 @@ static __forced_inline int grant_claim_v2(const struct grant_words *w,
 	__atomic_fetch_or(w->status, grant_marks_for(want), __ATOMIC_SEQ_CST);
 	head = READ_ONCE(*w->head);
 	if (!grant_head_allows(head, a, want)) {
-		grant_entry_settle(w, a);
+		const struct grant_words words = *w; // so *w needs no memory
+
+		grant_entry_settle(&words, a);
 		return GNTST_general_error;
 	}
 	*flags = (u16)head;

@@ -20,16 +20,16 @@ int grant_swap(struct gnttab_swap_grant_ref *op);
 // Unmapping has two halves, so that one TLB flush serves a batch: begin for
 // each operation, grant_unmap_flush(), end for each.
 struct grant_unmap {
-	u64 host_addr, dev_addr, new_addr; // 0: none
-	u32 handle;
-	// Between the halves.
-	struct domain *owner;
+	struct domain *owner; // NULL: nothing is to be done
+	struct grant_mapping *mapping;
 	struct page_info *page;
-	u32 ref;
+	u32 handle, ref;
 	u8 parts;
 	bool write;
 };
-int grant_unmap_begin(struct grant_unmap *u); // GNTST_*
+// Addresses as the caller gave them, 0: none. GNTST_*.
+int grant_unmap_begin(struct grant_unmap *u, u32 handle, u64 host_addr,
+		      u64 dev_addr, u64 new_addr);
 void grant_unmap_flush(void);
 void grant_unmap_end(struct grant_unmap *u); // also after a failed begin
 
@@ -49,8 +49,8 @@ int grant_set_version(u32 version);
 // The guest kind's part of mapping a grant by address: pv/grant_map.c. The
 // frame's references are taken by grant/ beforehand. Returns GNTST_*.
 struct grant_pv_ops {
-	// Before the operations of one hypercall.
-	void (*batch)(void);
+	// Several operations begin, or are through.
+	void (*batch)(bool begins);
 	// host_addr: linear address, or machine address of the PTE with
 	// GNTMAP_contains_pte; flags: GNTMAP_*.
 	int (*map)(u64 host_addr, mfn_t frame, u32 flags);

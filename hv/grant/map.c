@@ -31,16 +31,19 @@ void grant_page_put(struct page_info *pg, bool write)
 }
 
 // The first user's frame is that of all others until the last one is through.
-static __forced_inline int read_frame(const struct grant_hold *h, u16 flags,
-				      struct grant_active *a)
+static __forced_inline int read_frame(const struct grant_hold *h,
+				      const struct grant_words *words,
+				      u16 flags, struct grant_active *a)
 {
-	u64 frame = grant_frame(h->owner->grant, h->ref);
+	u64 frame;
 
 	if (grant_in_use(a))
 		return GNTST_okay;
+	frame = grant_words_frame(words);
 	a->domid = h->user & 0x7fff; // there is no domain above
 	a->transitive = (flags & GTF_type_mask) == GTF_transitive;
-	if (!a->transitive && !mfn_valid(mfn(frame)))
+	// Records below that have no reference where there is no RAM.
+	if (!a->transitive && unlikely(frame >= max_mfn))
 		return GNTST_bad_page;
 	a->frame = a->transitive ? 0 : (u32)frame;
 	return GNTST_okay;
@@ -78,11 +81,10 @@ static __forced_inline int take_pages(struct grant_hold *h, u32 frame)
 {
 	struct page_info *pg = mfn_to_page(mfn(frame));
 
-	for (u8 i = 0; i < h->refs; i++) {
-		if (likely(grant_page_get(pg, h->owner, h->write)))
-			continue;
-		while (i--)
-			grant_page_put(pg, h->write);
+	if (unlikely(!grant_page_get(pg, h->owner, h->write)))
+		return grant_page_error(pg, h->owner);
+	if (unlikely(h->refs == 2) && !grant_page_get(pg, h->owner, h->write)) {
+		grant_page_put(pg, h->write);
 		return grant_page_error(pg, h->owner);
 	}
 	h->page = pg;
@@ -95,41 +97,52 @@ static u8 *users(struct grant_active *a, bool write)
 	return write ? &a->writers : &a->readers;
 }
 
-int grant_acquire(struct grant_hold *h, enum grant_kind most)
+static __forced_inline int acquire(struct grant_hold *h, enum grant_kind most)
 {
 	struct grant_want want = { h->user, h->write, most == GRANT_PAGE,
 				   most != GRANT_ANY };
 	struct grant_table *t = h->owner->grant;
 	struct grant_words words;
 	struct grant_active *a;
+	u32 n, ref;
 	u16 flags;
 	int rc;
 
 	SPIN_GUARD(&t->lock);
+	n = grant_entries(t);
 	// A first frame of empty entries is there before it is asked for.
-	if (h->ref >= grant_entries(t))
+	if (h->ref >= n)
 		return h->ref < PAGE_SIZE / sizeof(grant_entry_v1_t)
 			       ? GNTST_general_error
 			       : GNTST_bad_gntref;
-	h->ref = (u32)index_nospec(h->ref, grant_entries(t));
-	a = grant_active(t, h->ref);
-	words = grant_words(t, h->ref);
+	h->ref = ref = (u32)index_nospec(h->ref, n);
+	a = grant_active(t, ref);
+	words = grant_words(t, ref);
 	want.direct |= !words.status;
 	rc = grant_entry_claim(&words, a, &want, &flags);
 	if (rc)
 		return rc;
-	rc = read_frame(h, flags, a);
+	rc = read_frame(h, &words, flags, a);
 	if (!rc && unlikely(a->transitive)) {
 		take_next(h, &words);
 	} else if (!rc) {
 		rc = read_range(h, &words, flags);
 		rc = rc ? rc : take_pages(h, a->frame);
 	}
-	if (rc)
-		grant_entry_settle(&words, a);
-	else
-		*users(a, h->write) += h->refs;
-	return rc;
+	if (unlikely(rc)) {
+		const struct grant_words w =
+			words; // so `words` needs no memory
+
+		grant_entry_settle(&w, a);
+		return rc;
+	}
+	*users(a, h->write) += h->refs;
+	return GNTST_okay;
+}
+
+int grant_acquire(struct grant_hold *h, enum grant_kind most)
+{
+	return acquire(h, most);
 }
 
 // The references go first: a granter that sees the marks gone may rely on the
@@ -141,7 +154,9 @@ void grant_release(const struct grant_hold *h)
 	struct grant_active *a;
 
 	SPIN_GUARD(&t->lock);
-	for (u8 i = h->kept; i < h->refs; i++)
+	if (likely(h->kept < h->refs))
+		grant_page_put(h->page, h->write);
+	if (unlikely(h->kept + 1 < h->refs))
 		grant_page_put(h->page, h->write);
 	a = grant_active(t, h->ref);
 	*users(a, h->write) -= h->refs;
@@ -162,10 +177,11 @@ static struct grant_mapping *mapping(struct grant_table *t, u32 handle)
 	return &t->maps[handle / MAPS_PER_FRAME][handle % MAPS_PER_FRAME];
 }
 
-// The maptrack lock held.
-static void handle_free(struct grant_table *t, u32 handle)
+// The maptrack lock held; m is the handle's.
+static void handle_free(struct grant_table *t, struct grant_mapping *m,
+			u32 handle)
 {
-	*mapping(t, handle) = (struct grant_mapping){ .ref = t->map_free };
+	*m = (struct grant_mapping){ .ref = t->map_free };
 	t->map_free = handle;
 }
 
@@ -181,7 +197,8 @@ static bool handles_grow(struct grant_table *t)
 		return false;
 	t->maps[t->map_frames++] = page;
 	for (u32 i = 1; i <= MAPS_PER_FRAME; i++)
-		handle_free(t, t->map_frames * (u32)MAPS_PER_FRAME - i);
+		handle_free(t, &page[MAPS_PER_FRAME - i],
+			    t->map_frames * (u32)MAPS_PER_FRAME - i);
 	return true;
 }
 
@@ -193,7 +210,8 @@ static struct grant_mapping *handle_alloc(struct grant_table *t, u32 *handle)
 	spin_lock(&t->map_lock);
 	if (likely(t->map_free != NO_HANDLE) || handles_grow(t)) {
 		*handle = t->map_free;
-		m = mapping(t, *handle);
+		m = &t->maps[*handle / MAPS_PER_FRAME]
+			    [*handle % MAPS_PER_FRAME];
 		t->map_free = m->ref;
 	}
 	spin_unlock(&t->map_lock);
@@ -209,13 +227,15 @@ static __forced_inline u8 count_parts(u32 flags)
 static __forced_inline int map_frame_of(struct grant_hold *h,
 					struct gnttab_map_grant_ref *op)
 {
-	int rc = grant_acquire(h, GRANT_PAGE);
+	int rc = acquire(h, GRANT_PAGE);
 
 	if (!rc && op->flags & GNTMAP_host_map) {
 		rc = grant_pv_ops->map(op->host_addr, page_to_mfn(h->page),
 				       op->flags);
-		if (rc)
+		if (unlikely(rc)) {
+			h->kept = 0;
 			grant_release(h);
+		}
 	}
 	return rc;
 }
@@ -234,7 +254,6 @@ int grant_map(struct gnttab_map_grant_ref *op)
 	h.user = currd->id;
 	h.write = !(op->flags & GNTMAP_readonly);
 	h.refs = count_parts(op->flags);
-	h.kept = 0;
 	h.owner = domain_get_by_id(op->dom);
 	if (!h.owner)
 		return GNTST_bad_domain;
@@ -252,16 +271,17 @@ int grant_map(struct gnttab_map_grant_ref *op)
 			return GNTST_okay;
 		}
 		spin_lock(&t->map_lock);
-		handle_free(t, handle);
+		handle_free(t, m, handle);
 		spin_unlock(&t->map_lock);
 	}
 	domain_put(h.owner);
 	return rc;
 }
 
-// Takes the parts to unmap out of the mapping; nobody else can unmap them
+// Takes the parts asked for out of the mapping; nobody else can unmap them
 // then. flags: what they were mapped with.
-static int claim_parts(struct grant_unmap *u, u8 *flags)
+static __forced_inline int claim_parts(struct grant_unmap *u, u8 asked,
+				       u8 *flags)
 {
 	struct grant_table *t = currd->grant;
 	struct grant_mapping *m;
@@ -274,11 +294,11 @@ static int claim_parts(struct grant_unmap *u, u8 *flags)
 	    !(m->flags & PARTS))
 		return GNTST_bad_handle;
 	*flags = m->flags;
-	u->parts = m->flags & ((u->host_addr ? GNTMAP_host_map : 0) |
-			       (u->dev_addr ? GNTMAP_device_map : 0));
+	u->parts = m->flags & asked;
 	u->ref = m->ref;
 	u->write = !(m->flags & GNTMAP_readonly);
 	if (u->parts) {
+		u->mapping = m;
 		u->owner = m->owner;
 		m->flags &= ~u->parts;
 		m->pending++;
@@ -291,14 +311,13 @@ static void settle_parts(struct grant_unmap *u, u8 back)
 {
 	struct grant_table *t = currd->grant;
 	__domain_ref struct domain *gone = NULL; // goes after the lock
-	struct grant_mapping *m;
+	struct grant_mapping *m = u->mapping;
 
 	SPIN_GUARD(&t->map_lock);
-	m = mapping(t, u->handle);
 	m->flags |= back;
 	if (!--m->pending && !(m->flags & PARTS)) {
 		gone = u->owner;
-		handle_free(t, u->handle);
+		handle_free(t, m, u->handle);
 	}
 	u->owner = NULL;
 }
@@ -309,20 +328,26 @@ static struct page_info *held_page(struct domain *owner, u32 ref)
 	return mfn_to_page(mfn(grant_active(owner->grant, ref)->frame));
 }
 
-int grant_unmap_begin(struct grant_unmap *u)
+int grant_unmap_begin(struct grant_unmap *u, u32 handle, u64 host_addr,
+		      u64 dev_addr, u64 new_addr)
 {
 	u8 flags = 0;
-	int rc = claim_parts(u, &flags);
+	int rc;
 
+	u->handle = handle;
+	rc = claim_parts(u,
+			 (host_addr ? GNTMAP_host_map : 0) |
+				 (dev_addr ? GNTMAP_device_map : 0),
+			 &flags);
 	if (rc || !u->owner)
 		return rc;
 	u->page = held_page(u->owner, u->ref);
 	if (u->parts & GNTMAP_device_map &&
-	    u->dev_addr != mfn_to_maddr(page_to_mfn(u->page)))
+	    dev_addr != mfn_to_maddr(page_to_mfn(u->page)))
 		rc = GNTST_bad_dev_addr;
 	else if (u->parts & GNTMAP_host_map)
-		rc = grant_pv_ops->unmap(u->host_addr, page_to_mfn(u->page),
-					 flags, u->new_addr);
+		rc = grant_pv_ops->unmap(host_addr, page_to_mfn(u->page), flags,
+					 new_addr);
 	if (rc)
 		settle_parts(u, u->parts);
 	return rc;
@@ -335,14 +360,16 @@ void grant_unmap_flush(void)
 
 void grant_unmap_end(struct grant_unmap *u)
 {
-	struct grant_hold h = { .owner = u->owner,
-				.ref = u->ref,
-				.write = u->write,
-				.refs = count_parts(u->parts),
-				.page = u->page };
+	struct grant_hold h;
 
 	if (!u->owner)
 		return;
+	h.owner = u->owner;
+	h.ref = u->ref;
+	h.write = u->write;
+	h.refs = count_parts(u->parts);
+	h.kept = 0;
+	h.page = u->page;
 	TRACE(TRC_MEM_PAGE_GRANT_UNMAP, u->owner->id);
 	grant_release(&h);
 	settle_parts(u, 0);
@@ -363,7 +390,7 @@ static void drop_mapping(struct grant_table *t, u32 handle)
 		return;
 	h.page = held_page(h.owner, h.ref);
 	grant_release(&h);
-	handle_free(t, handle);
+	handle_free(t, m, handle);
 	domain_put(h.owner);
 }
 

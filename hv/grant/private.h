@@ -102,13 +102,20 @@ static inline struct grant_words grant_words(const struct grant_table *t,
 }
 
 // Its frame number, of which a version 1 has 32 bits.
+static inline u64 grant_words_frame(const struct grant_words *w)
+{
+	const struct grant_entry_v1 *v1 = (struct grant_entry_v1 *)w->head;
+	const union grant_entry_v2 *v2 = (union grant_entry_v2 *)w->head;
+
+	return w->status ? READ_ONCE(v2->full_page.frame)
+			 : READ_ONCE(v1->frame);
+}
+
 static inline u64 grant_frame(const struct grant_table *t, u32 ref)
 {
-	const struct grant_entry_v1 *v1 = grant_entry(t, ref);
-	const union grant_entry_v2 *v2 = grant_entry(t, ref);
+	struct grant_words w = grant_words(t, ref);
 
-	return t->version == 1 ? READ_ONCE(v1->frame)
-			       : READ_ONCE(v2->full_page.frame);
+	return grant_words_frame(&w);
 }
 
 void grant_frame_set(struct grant_table *t, u32 ref, u64 frame);

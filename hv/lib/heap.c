@@ -3,12 +3,16 @@
 #include "lib/heap.h"
 
 // Of two roots one; either may be NULL.
-static struct heap_node *meld(struct heap_node *a, struct heap_node *b)
+static inline struct heap_node *meld(struct heap_node *a, struct heap_node *b)
 {
+	struct heap_node *first = a;
+
 	if (!a || !b)
 		return a ? a : b;
-	if (heap_before(b->key, a->key))
-		return meld(b, a);
+	if (heap_before(b->key, a->key)) {
+		a = b;
+		b = first;
+	}
 	b->prev = a;
 	b->next = a->child;
 	if (b->next)
@@ -19,7 +23,7 @@ static struct heap_node *meld(struct heap_node *a, struct heap_node *b)
 
 // One tree of a list of siblings: pairs from left to right, then all of those
 // from right to left.
-static struct heap_node *meld_siblings(struct heap_node *list)
+static __noinline struct heap_node *meld_siblings(struct heap_node *list)
 {
 	struct heap_node *pairs = NULL, *root = NULL, *a, *b;
 
@@ -51,7 +55,7 @@ void heap_add(struct heap_node **root, struct heap_node *n)
 
 void heap_remove(struct heap_node **root, struct heap_node *n)
 {
-	struct heap_node *rest = meld_siblings(n->child);
+	struct heap_node *rest = n->child ? meld_siblings(n->child) : NULL;
 
 	if (n == *root) {
 		*root = rest;
@@ -63,5 +67,6 @@ void heap_remove(struct heap_node **root, struct heap_node *n)
 		n->prev->next = n->next;
 	if (n->next)
 		n->next->prev = n->prev;
-	*root = meld(*root, rest);
+	if (rest)
+		*root = meld(*root, rest);
 }

@@ -13,11 +13,6 @@ static bool cas(u64 *word, u64 *old, u64 new)
 					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-static u32 account_number(const struct page_account *who)
-{
-	return (u32)mfn_val(virt_to_mfn(who));
-}
-
 bool page_get_any(struct page_info *pg)
 {
 	u64 x = READ_ONCE(pg->count);
@@ -261,12 +256,6 @@ static inline bool entries_lock(struct page_info *pg)
 			return true;
 		}
 	}
-}
-
-void page_unlock(struct page_info *pg)
-{
-	table_lock_note(-1);
-	__atomic_fetch_and(&pg->type, ~PGT_LOCKED, __ATOMIC_SEQ_CST);
 }
 
 struct page_info *table_lock(mfn_t m, const struct page_account *who)

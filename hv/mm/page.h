@@ -104,7 +104,11 @@ static inline struct page_info *frame_get_writable(
 // is none. No reference is needed: the last count of a table's type waits for the
 // lock, and it has one.
 struct page_info *table_lock(mfn_t m, const struct page_account *who);
-void page_unlock(struct page_info *pg);
+static inline void page_unlock(struct page_info *pg)
+{
+	table_lock_note(-1);
+	__atomic_fetch_and(&pg->type, ~PGT_LOCKED, __ATOMIC_SEQ_CST);
+}
 // The hot case: a table of the type PGT_*, which nobody has locked, below max_mfn.
 // False: ask table_lock().
 static inline bool table_lock_free(struct page_info *pg, u64 type,

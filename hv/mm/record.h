@@ -99,12 +99,16 @@ static inline struct page_account *page_owner(const struct page_info *pg)
 		     : NULL;
 }
 
+// Accounts begin pages, so that their frame's number says which one it is.
+static inline u32 account_number(const struct page_account *who)
+{
+	return (u32)(((u64)who - DIRECT_START) >> PAGE_SHIFT);
+}
+
 static inline bool page_is_of(const struct page_info *pg,
 			      const struct page_account *who)
 {
-	u64 owner = READ_ONCE(pg->owner);
-
-	return (owner << PAGE_SHIFT) + DIRECT_START == (u64)who;
+	return READ_ONCE(pg->owner) == account_number(who);
 }
 
 #endif

@@ -38,10 +38,11 @@ static const struct form {
 	u16 first, last;
 	u16 kind, shape;
 } forms[] = {
-	// The first three are most of all.
+	// The first four are most of all.
 	{ 0xec, 0xed, INSN_IN, 0 },
 	{ 0xf32, 0xf32, INSN_RDMSR, 0 },
 	{ 0x88, 0x89, INSN_MOV, MEMORY },
+	{ 0x86, 0x87, INSN_XCHG, MEMORY },
 	{ 0xee, 0xef, INSN_OUT, 0 },
 	{ 0xe4, 0xe5, INSN_IN, IMM8 },
 	{ 0xe6, 0xe7, INSN_OUT, IMM8 },
@@ -49,7 +50,6 @@ static const struct form {
 	{ 0x6e, 0x6f, INSN_OUTS, STRING },
 	{ 0xc6, 0xc7, INSN_MOV, MEMORY | IMM | EXT(0) },
 	{ 0xfc3, 0xfc3, INSN_MOV, MEMORY }, // movnti
-	{ 0x86, 0x87, INSN_XCHG, MEMORY },
 	{ 0xfb0, 0xfb1, INSN_CMPXCHG, MEMORY },
 	{ 0xfc7, 0xfc7, INSN_CMPXCHG8B, MEMORY | EXT(1) },
 	{ 0xa2, 0xa3, INSN_MOV, OFFSET },

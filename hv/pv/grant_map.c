@@ -10,9 +10,14 @@ struct place {
 	u64 *entry;
 };
 
-static void batch(void)
+// What pv->grant_key is for an address, and otherwise.
+#define KEY(va)	  (((va) >> 21) + 1)
+#define KEY_EMPTY (~0UL) // none yet
+#define KEY_ALONE 0UL	 // no batch, nothing is kept
+
+static void batch(bool begins)
 {
-	current->pv->grant_va = ~0UL;
+	current->pv->grant_key = begins ? KEY_EMPTY : KEY_ALONE;
 }
 
 // Neighbouring addresses are one after the other in a batch. Another vcpu may
@@ -23,17 +28,18 @@ static u64 entry_of(u64 va)
 	struct pv_vcpu *pv = current->pv;
 	u64 maddr;
 
-	if (likely(va >> 21 == pv->grant_va))
+	if (KEY(va) == pv->grant_key)
 		return pv->grant_l1 + pte_index(va, 1) * 8;
 	maddr = l1_entry_of(current, va);
-	if (maddr) {
-		pv->grant_va = va >> 21;
+	if (maddr && pv->grant_key != KEY_ALONE) {
+		pv->grant_key = KEY(va);
 		pv->grant_l1 = maddr & PAGE_MASK;
 	}
 	return maddr;
 }
 
-static bool place_open(struct place *p, u64 host_addr, u32 flags)
+static __forced_inline bool place_open(struct place *p, u64 host_addr,
+				       u32 flags)
 {
 	u64 maddr = host_addr;
 
@@ -42,8 +48,8 @@ static bool place_open(struct place *p, u64 host_addr, u32 flags)
 	else if (host_addr & 7)
 		maddr = 0;
 	p->pg = l1_lock(currd, maddr, &p->entry);
-	if (unlikely(!p->pg))
-		batch();
+	if (unlikely(!p->pg) && current->pv->grant_key != KEY_ALONE)
+		batch(true);
 	return p->pg;
 }
 

@@ -13,6 +13,26 @@
 #define AUX_CHILD BIT(31)
 #define AUX_DONE  0x3ffu
 
+// Most tables are mostly empty. The first entry from i on that is not 0, or PTES.
+static __noinline unsigned int skip_up(const u64 *t, unsigned int i)
+{
+	while (i + 4 <= PTES && !(t[i] | t[i + 1] | t[i + 2] | t[i + 3]))
+		i += 4;
+	while (i < PTES && !t[i])
+		i++;
+	return i;
+}
+
+// The first entry of those below i that are all 0; i, if there are none.
+static __noinline unsigned int skip_down(const u64 *t, unsigned int i)
+{
+	while (i >= 4 && !(t[i - 1] | t[i - 2] | t[i - 3] | t[i - 4]))
+		i -= 4;
+	while (i > 0 && !t[i - 1])
+		i--;
+	return i;
+}
+
 static int l1_validate(struct page_info *pg)
 {
 	struct domain *d = owner_of(pg);
@@ -22,10 +42,13 @@ static int l1_validate(struct page_info *pg)
 
 	for (i = 0; i < PTES; i++) {
 		if (!(t[i] & PTE_P)) {
-			if (likely(!l1tf_refused(d, t[i], false)))
-				continue;
-			rc = -EINVAL;
-			break;
+			if (unlikely(l1tf_refused(d, t[i], false))) {
+				rc = -EINVAL;
+				break;
+			}
+			if (!t[i])
+				i = skip_up(t, i) - 1;
+			continue;
 		}
 		rc = l1_get(t[i], d, d);
 		if (rc < 0)
@@ -55,8 +78,12 @@ static int l1_undo(struct page_info *pg)
 	struct domain *d = owner_of(pg);
 	u64 *t = map_frame(page_to_mfn(pg));
 
-	for (unsigned int i = 0; i < PTES; i++)
-		l1_put(t[i], d);
+	for (unsigned int i = 0; i < PTES; i++) {
+		if (t[i])
+			l1_put(t[i], d);
+		else
+			i = skip_up(t, i) - 1;
+	}
 	unmap_frame(t);
 	return 0;
 }
@@ -155,6 +182,10 @@ static int upper_validate(struct page_info *pg, unsigned int level)
 	for (; i < end; i++) {
 		u64 e = t[i], type;
 
+		if (!e) {
+			i = MIN(skip_up(t, i), end) - 1;
+			continue;
+		}
 		if (!slot_is_checked(level, i))
 			continue;
 		if (!(e & PTE_P) && l1tf_refused(d, e, true)) {
@@ -199,7 +230,7 @@ static int upper_undo(struct page_info *pg, unsigned int level)
 	if (child)
 		rc = table_undo_resume(mfn_to_page(pte_mfn(t[i])));
 	child = rc;
-	while (!rc && i > 0) {
+	while (!rc && (i = skip_down(t, i)) > 0) {
 		// One at least, so that it ends.
 		if (i < (pg->aux & AUX_DONE) && softirq_pending()) {
 			rc = -ERESTART;
@@ -339,7 +370,7 @@ static __forced_inline u64 l1e_maddr(const struct vcpu *v, u64 va)
 
 		unmap_frame(entry);
 		maddr = e & PTE_ADDR;
-		if ((e & (PTE_P | PTE_PS)) != PTE_P)
+		if (!(e & PTE_P))
 			return 0;
 		if (level == 2)
 			return maddr + pte_index(va, 1) * 8;
@@ -352,15 +383,19 @@ static __forced_inline u64 l1e_maddr(const struct vcpu *v, u64 va)
 	return 0;
 }
 
-static __noinline bool l1_lock_slow(mfn_t m, const struct page_account *who)
+static __noinline struct page_info *open_l1_slow(const struct domain *d,
+						 u64 maddr, u64 **entry)
 {
-	struct page_info *pg = table_lock(m, who);
+	struct page_info *pg = table_lock(maddr_to_mfn(maddr), &d->account);
 
-	if (pg && (pg->type & PGT_TYPE) == PGT_L1)
-		return true;
-	if (pg)
+	if (!pg)
+		return NULL;
+	if ((pg->type & PGT_TYPE) != PGT_L1) {
 		page_unlock(pg);
-	return false;
+		return NULL;
+	}
+	*entry = map_entry(maddr);
+	return pg;
 }
 
 static __forced_inline struct page_info *open_l1(const struct domain *d,
@@ -371,9 +406,8 @@ static __forced_inline struct page_info *open_l1(const struct domain *d,
 
 	if (unlikely(!maddr || mfn_val(m) >= max_mfn))
 		return NULL;
-	if (unlikely(!table_lock_free(pg, PGT_L1, &d->account) &&
-		     !l1_lock_slow(m, &d->account)))
-		return NULL;
+	if (unlikely(!table_lock_free(pg, PGT_L1, &d->account)))
+		return open_l1_slow(d, maddr, entry);
 	*entry = map_entry(maddr);
 	return pg;
 }

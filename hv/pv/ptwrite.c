@@ -149,17 +149,17 @@ bool ptwrite_emulate(struct vcpu *v, struct cpu_regs *regs, u64 address)
 	if (!insn_fetch(v, regs, &i) || i.kind < INSN_MOV ||
 	    (i.addr32 && !v->hot.pv32) || (address & 7) + i.width > 8)
 		return false;
-	// A store to a frame of ours that Dom0 may read has no effect.
-	if (mmio_is_readonly(pte_mfn(e))) {
-		regs->rip += i.length;
-		return true;
-	}
 	// As on Xen, the assist is there whether asked for or not.
 	pg = l1_lock(v->domain,
 		     mfn_to_maddr(pte_mfn(e)) + (address & ~PAGE_MASK & ~7UL),
 		     &entry);
-	if (!pg)
-		return false;
+	if (!pg) {
+		// A store to a frame of ours that Dom0 may read has no effect.
+		if (!mmio_is_readonly(pte_mfn(e)))
+			return false;
+		regs->rip += i.length;
+		return true;
+	}
 	rc = ptwrite_store(v, pg, entry, address, regs, &i);
 	l1_unlock(pg, entry);
 	TRACE(TRC_PV_PTWR_EMULATION | TRC_64_FLAG, TRACE_64(e),

@@ -39,9 +39,9 @@ struct pv_vcpu {
 	// before the vcpu's next page-table operation.
 	struct page_info *old_table;
 
-	// During one grant_table_op: 2 MiB of addresses (>> 21; ~0: none), and
-	// the L1 table that was found there.
-	u64 grant_va, grant_l1;
+	// While several grants are mapped by one call: 2 MiB of addresses, and
+	// the L1 table that was found there (grant_map.c).
+	u64 grant_key, grant_l1;
 
 	struct fpu_state *fpu;
 	u64 xcr0;

@@ -41,14 +41,12 @@ static inline void enter_user(struct vcpu_hot *h)
 }
 
 // Puts RCX, R11, n words more and the processor's frame on the kernel's stack,
-// below sp, and lets the guest go on at rip. False: it cannot be written.
+// below sp, and lets the guest go on at rip; mask: events are masked. False: it cannot be written.
 static __forced_inline bool frame_put(struct vcpu *v, struct cpu_regs *regs,
-				      u64 rip, u64 sp, u64 cs,
+				      u64 rip, u64 sp, u64 cs, u8 mask,
 				      bool masks_events, const u64 *more,
 				      unsigned int n)
 {
-	struct vcpu_info *info = v->info;
-	u8 mask = READ_ONCE(info->evtchn_upcall_mask);
 	u64 at = (sp & ~15UL) - (7 + n) * 8, next;
 	bool again = false;
 
@@ -69,7 +67,7 @@ retry:
 	guest_store(next + 32, regs->ss, fault);
 	clac();
 	if (masks_events)
-		WRITE_ONCE(info->evtchn_upcall_mask, 1);
+		WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
 	regs->entry_vector = EV_SYSCALL;
 	regs->rip = rip;
 	regs->rsp = at;
@@ -91,6 +89,7 @@ void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
 	       const u64 *more, unsigned int n)
 {
 	struct vcpu *v = current;
+	u8 mask = READ_ONCE(v->info->evtchn_upcall_mask);
 	u64 sp = v->hot.kernel_sp, cs = regs->cs | 3;
 
 	if (v->hot.mode_kernel == 1) {
@@ -102,9 +101,29 @@ void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
 	} else {
 		enter_kernel(&v->hot);
 	}
-	if (unlikely(!rip ||
-		     !frame_put(v, regs, rip, sp, cs, masks_events, more, n)))
+	if (unlikely(!rip || !frame_put(v, regs, rip, sp, cs, mask,
+					masks_events, more, n)))
 		bounce_failed(v, rip, sp);
+}
+
+// The upcall of a 64-bit kernel, interrupts off. False: nothing was done.
+static bool event_bounce(struct vcpu *v, struct cpu_regs *regs)
+{
+	struct vcpu_hot *h = &v->hot;
+	u64 kernel = h->mode_kernel, sp = regs->rsp, cs = regs->cs & ~3UL;
+
+	if (unlikely(!h->event_cb || kernel == MODE_PV32))
+		return false;
+	if (!kernel) {
+		sp = h->kernel_sp;
+		cs |= 3;
+		enter_kernel(h);
+	}
+	if (likely(frame_put(v, regs, h->event_cb, sp, cs, 0, true, NULL, 0)))
+		return true;
+	if (!kernel)
+		enter_user(h);
+	return false;
 }
 
 void pv_inject(u8 vector, u32 error_code)
@@ -345,40 +364,46 @@ static inline void assert_flat(const struct cpu_regs *regs)
 	ASSERT(regs->entry_vector != EV_SYSCALL || regs->cs == SEL_RING3_CS64);
 }
 
-// May the guest's code go on as its registers are?
-static inline bool exit_is_clear(const struct cpu_info *info)
+// Has guest_exit_work() something to do, events apart?
+static inline bool exit_has_work(const struct cpu_info *info,
+				 const struct vcpu *v)
 {
-	const struct vcpu *v = info->vcpu;
-
 	spin_assert_none_held();
-	assert_flat(&info->regs);
-	return !(READ_ONCE(info->softirq_pending) | v->hot.exit) &&
-	       !v->nmi_pending && !vcpu_event_pending(v);
+	return READ_ONCE(info->softirq_pending) | v->hot.exit || v->nmi_pending;
 }
 
-bool hypercall_done(struct cpu_regs *regs)
+enum way_out hypercall_done(struct cpu_regs *regs)
 {
 	const struct cpu_info *info = container_of(regs, struct cpu_info, regs);
+	struct vcpu *v = info->vcpu;
 
 	assert_call_ended();
 	irq_disable();
+	assert_flat(regs);
+	if (unlikely(exit_has_work(info, v)))
+		return OUT_WORK;
+	if (vcpu_event_pending(v))
+		return event_bounce(v, regs) ? OUT_SYSRET : OUT_WORK;
+	if (regs->entry_vector != EV_SYSCALL)
+		return OUT_IRET;
 	// To an address that is not canonical Intel's processors would fault in
 	// ring 0, on the guest's stack.
-	return exit_is_clear(info) && regs->entry_vector == EV_SYSCALL &&
-	       va_canonical(regs->rip);
+	return likely(va_canonical(regs->rip)) ? OUT_SYSRET : OUT_WORK;
 }
 
-bool guest_syscall(struct cpu_regs *regs)
+enum way_out guest_syscall(struct cpu_regs *regs)
 {
 	struct cpu_info *info = container_of(regs, struct cpu_info, regs);
 	struct vcpu *v = info->vcpu;
 
 	if (likely(syscall_bounce(v, regs)))
-		return exit_is_clear(info);
+		return exit_has_work(info, v) || vcpu_event_pending(v)
+			       ? OUT_WORK
+			       : OUT_SYSRET;
 	irq_enable();
 	syscall_deliver(regs, v->hot.syscall_cb,
 			v->hot.cb_flags & CB_SYSCALL_MASKS_EVENTS);
-	return false;
+	return OUT_WORK;
 }
 
 void guest_sysenter(struct cpu_regs *regs)
@@ -447,9 +472,7 @@ void guest_exit_work(struct cpu_regs *regs)
 	assert_flat(regs);
 	for (;;) {
 		if (unlikely(softirq_pending())) {
-			irq_enable();
 			softirq_run();
-			irq_disable();
 			continue;
 		}
 		v = current;
@@ -461,6 +484,8 @@ void guest_exit_work(struct cpu_regs *regs)
 			continue;
 		}
 		if (!vcpu_event_pending(v))
+			break;
+		if (event_bounce(v, regs))
 			break;
 		pv_bounce(regs, v->hot.event_cb, true, NULL, 0);
 		// A guest without a handler was crashed: go round.

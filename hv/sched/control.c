@@ -44,7 +44,7 @@ void vcpu_unblock(struct vcpu *v)
 	sched_wake(v);
 }
 
-void vcpu_kick(struct vcpu *v)
+void vcpu_kick_other(struct vcpu *v)
 {
 	vcpu_unblock(v);
 	if (v != current && READ_ONCE(v->running))

@@ -12,8 +12,6 @@
 #include "x86/smp.h"
 #include "x86/softirq.h"
 
-#define STEAL_LOOK 16 // units looked at in another CPU's heap
-
 DEFINE_PERCPU(struct run_queue, run_queue);
 static cpumask_t idle_cpus; // atomic: take work, or are about to
 
@@ -32,7 +30,7 @@ struct run_queue *queue_lock(const struct vcpu *v, u64 *flags)
 		cpu = READ_ONCE(v->cpu);
 		q = &per_cpu(run_queue, cpu);
 		spin_lock(&q->lock);
-		if (cpu == READ_ONCE(v->cpu))
+		if (likely(cpu == READ_ONCE(v->cpu)))
 			return q;
 		spin_unlock(&q->lock);
 	}
@@ -50,7 +48,7 @@ void sched_raise(unsigned int cpu)
 
 cpumask_t sched_allowed(const struct vcpu *v)
 {
-	cpumask_t pool = sched_pool_cpus(v->domain), mask = v->affinity_hard;
+	cpumask_t pool = pool_cpus(v->domain), mask = v->affinity_hard;
 
 	if (v->sched->pin >= 0)
 		mask = cpumask_of((unsigned int)v->sched->pin);
@@ -158,9 +156,7 @@ void sched_unqueue(struct run_queue *q, struct vcpu *v)
 	fair_detach(&q->fair, &v->sched->unit);
 }
 
-// Puts v on a queue if it may run and is nowhere. `stay`: it just lost its
-// CPU to another one and waits there, if it may, unless another CPU is idle.
-static void make_ready(struct vcpu *v, bool stay)
+void sched_make_ready(struct vcpu *v, bool stay)
 {
 	bool chosen = stay && !(sched_allowed(v) & READ_ONCE(idle_cpus));
 	struct run_queue *q;
@@ -192,7 +188,7 @@ static void make_ready(struct vcpu *v, bool stay)
 void sched_wake(struct vcpu *v)
 {
 	TRACE(TRC_SCHED_WAKE, v->domain->id, v->id);
-	make_ready(v, false);
+	sched_make_ready(v, false);
 }
 
 void sched_sleep(struct vcpu *v)
@@ -241,76 +237,6 @@ static void charge(struct run_queue *q, u64 now)
 				   __ATOMIC_RELAXED);
 }
 
-struct thief {
-	u32 cpu;
-	u64 base, next;	 // of the other queue; own next vtime
-	bool idle, soft; // takes anything; only those that wish this CPU
-};
-
-static enum fair_fit worth_stealing(struct fair_unit *u, void *data)
-{
-	const struct thief *t = data;
-	const struct vcpu *v = unit_vcpu(u);
-
-	if (!fair_pull_pays(t->base + u->node.key, t->next, t->idle))
-		return FAIR_TOO_LATE;
-	return cpumask_test(sched_allowed(v), t->cpu) &&
-			       (!t->soft ||
-				cpumask_test(v->affinity_soft, t->cpu))
-		       ? FAIR_FITS
-		       : FAIR_NOT_IT;
-}
-
-// Takes one unit from another CPU's heap to this CPU's.
-static bool steal_from(u32 victim, struct thief *t)
-{
-	struct run_queue *q = &per_cpu(run_queue, victim);
-	struct fair_unit *u;
-	struct vcpu *v;
-
-	spin_lock(&q->lock);
-	t->base = q->fair.base;
-	u = fair_find(&q->fair, STEAL_LOOK, worth_stealing, t);
-	if (u) {
-		v = unit_vcpu(u);
-		domain_get(v->domain);
-		sched_unqueue(q, v);
-		WRITE_ONCE(v->cpu, t->cpu);
-	}
-	spin_unlock(&q->lock);
-	if (!u)
-		return false;
-	make_ready(v, true);
-	domain_put(v->domain);
-	return true;
-}
-
-// Looks at the other queues without their locks and takes the unit that is
-// farthest behind this CPU's next one.
-static void balance(struct thief *t)
-{
-	const struct fair_queue *f;
-	u64 lowest = t->next;
-	u32 victim = t->cpu;
-	unsigned int cpu;
-
-	for_each_cpu_in(cpu, READ_ONCE(this_cpu(run_queue).pool->cpus) &
-				     ~cpumask_of(t->cpu)) {
-		f = &per_cpu(run_queue, cpu).fair;
-		if (!READ_ONCE(f->seen_waiting))
-			continue;
-		if (t->idle && steal_from(cpu, t))
-			return;
-		if (heap_before(READ_ONCE(f->seen_first), lowest)) {
-			lowest = READ_ONCE(f->seen_first);
-			victim = cpu;
-		}
-	}
-	if (!t->idle && victim != t->cpu &&
-	    fair_pull_pays(lowest, t->next, false))
-		steal_from(victim, t);
-}
-
 u64 sched_foremost_clock(const struct cpupool *p)
 {
 	cpumask_t cpus = READ_ONCE(p->cpus);
@@ -335,7 +261,7 @@ static bool may_go_on(const struct vcpu *prev)
 
 // The waiting unit that runs next, without those whose budget is used up:
 // they leave the queue until the next period.
-static struct vcpu *first_waiting(struct run_queue *q)
+static inline struct vcpu *first_waiting(struct run_queue *q)
 {
 	struct vcpu *v;
 
@@ -348,55 +274,52 @@ static struct vcpu *first_waiting(struct run_queue *q)
 	return NULL;
 }
 
-// Brings accounts up to date, then takes work from other CPUs.
-static void prepare(struct run_queue *q, struct vcpu *prev)
+static inline struct outlook look(struct run_queue *q, const struct vcpu *prev,
+				  u64 now)
 {
-	struct thief t = { .cpu = smp_cpu_id() };
-	u64 ahead = sched_foremost_clock(READ_ONCE(q->pool)), followed;
+	return (struct outlook){ now, first_waiting(q), may_go_on(prev) };
+}
+
+// Locks the queue and brings its accounts up to date.
+static struct outlook prepare(struct run_queue *q, struct vcpu *prev)
+{
+	u64 ahead = sched_foremost_clock(READ_ONCE(q->pool)), now, followed;
+	struct outlook o;
 
 	spin_lock(&q->lock);
-	charge(q, time_now());
+	now = time_now();
+	charge(q, now);
 	followed = fair_follow(&q->fair, ahead);
 	// What came with another pool has that one's clock.
 	if (!prev->is_idle && prev->domain->sched->pool != q->pool)
 		prev->sched->unit.node.key -= followed;
-	t.idle = !first_waiting(q);
-	if (!t.idle)
-		t.next = q->fair.root->key;
-	if (may_go_on(prev)) {
-		if (t.idle || heap_before(prev->sched->unit.node.key, t.next))
-			t.next = prev->sched->unit.node.key;
-		t.idle = false;
-	}
-	t.next += q->fair.base;
-	if (t.idle)
-		note_idle(t.cpu, true);
-	spin_unlock(&q->lock);
-
-	// Wished ones first; only an idle CPU takes the others.
-	t.soft = true;
-	balance(&t);
-	t.soft = false;
-	if (t.idle && !READ_ONCE(q->fair.seen_waiting))
-		balance(&t);
+	o = look(q, prev, now);
+	// Told before the others are looked at: see tickle().
+	if (!o.waiting && !o.go_on)
+		note_idle(smp_cpu_id(), true);
+	if (likely(!sched_others_wait(q)))
+		return o;
+	sched_take_work(q, prev, &o);
+	return look(q, prev, time_now());
 }
 
-static struct vcpu *decide(struct run_queue *q, struct vcpu *prev, u64 now)
+static struct vcpu *decide(struct run_queue *q, struct vcpu *prev,
+			   const struct outlook *o)
 {
-	bool go_on = may_go_on(prev), yield = false;
-	struct vcpu *next = first_waiting(q);
+	struct vcpu *next = o->waiting;
+	bool yield = false;
 
 	if (!prev->is_idle) {
 		yield = prev->sched->yield;
 		prev->sched->yield = false;
 	}
-	if (!go_on || !next)
-		return next ? next : go_on ? prev : q->idle;
+	if (!o->go_on || !next)
+		return next ? next : o->go_on ? prev : q->idle;
 	if (yield) {
 		fair_yield(&q->fair, &prev->sched->unit);
 		return next;
 	}
-	if (now - prev->sched->since < ratelimit_ns(q))
+	if (o->now - prev->sched->since < ratelimit_ns(q))
 		return prev;
 	return heap_before(next->sched->unit.node.key,
 			   prev->sched->unit.node.key)
@@ -404,10 +327,12 @@ static struct vcpu *decide(struct run_queue *q, struct vcpu *prev, u64 now)
 		       : prev;
 }
 
-static void set_slice(struct run_queue *q, struct vcpu *v, u64 now)
+// goes_on: v ran before; then a turn that ends sooner may do so.
+static void set_slice(struct run_queue *q, struct vcpu *v, u64 now,
+		      bool goes_on)
 {
+	u64 ns, end, min = MAX(ratelimit_ns(q), 100 * NS_PER_US);
 	const struct sched_domain *s;
-	u64 ns, min = MAX(ratelimit_ns(q), 100 * NS_PER_US);
 	s64 left;
 
 	if (v->is_idle) {
@@ -419,7 +344,11 @@ static void set_slice(struct run_queue *q, struct vcpu *v, u64 now)
 	left = READ_ONCE(s->budget);
 	if (READ_ONCE(s->cap) && left < (s64)ns)
 		ns = left > 0 ? (u64)left : 0;
-	timer_set(&q->slice, now + MAX(ns, min));
+	end = now + MAX(ns, min);
+	if (goes_on && timer_active(&q->slice) && q->slice.node.key > now &&
+	    q->slice.node.key <= end)
+		return;
+	timer_set(&q->slice, end);
 }
 
 // Makes next the running one in all records; queue locked.
@@ -447,7 +376,6 @@ static __noreturn void idle_loop(void)
 	for (;;) {
 		irq_disable();
 		if (softirq_pending()) {
-			irq_enable();
 			softirq_run();
 			continue;
 		}
@@ -481,7 +409,7 @@ static __noreturn void context_switch(struct vcpu *prev, struct vcpu *next)
 		spin_lock(&q->lock);
 		__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
 		spin_unlock(&q->lock);
-		make_ready(prev, true);
+		sched_make_ready(prev, true);
 		domain_put(d);
 	}
 	if (next->is_idle)
@@ -497,17 +425,15 @@ static void schedule(void)
 {
 	struct run_queue *q = &this_cpu(run_queue);
 	struct vcpu *prev = current, *next;
-	u64 now;
+	struct outlook o;
 
 	irq_disable();
-	prepare(q, prev);
-	spin_lock(&q->lock);
-	now = time_now();
-	next = decide(q, prev, now);
+	o = prepare(q, prev);
+	next = decide(q, prev, &o);
 	if (next != prev)
-		hand_over(q, prev, next, now);
+		hand_over(q, prev, next, o.now);
 	note_idle(next->cpu, next->is_idle);
-	set_slice(q, next, now);
+	set_slice(q, next, o.now, next == prev);
 	spin_unlock(&q->lock);
 	if (next == prev)
 		TRACE(TRC_SCHED_CONTINUE_RUNNING, TRACE_VCPU(next));

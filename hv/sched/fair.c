@@ -49,7 +49,9 @@ void fair_dequeue(struct fair_queue *q, struct fair_unit *u)
 
 void fair_charge(struct fair_queue *q, struct fair_unit *u, u64 ns)
 {
-	u->node.key += ns * FAIR_WEIGHT_DEFAULT / u->weight;
+	u->node.key += likely(u->weight == FAIR_WEIGHT_DEFAULT)
+			       ? ns
+			       : ns * FAIR_WEIGHT_DEFAULT / u->weight;
 	publish(q);
 }
 

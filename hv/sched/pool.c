@@ -25,7 +25,7 @@ u32 sched_pool_id(const struct domain *d)
 
 cpumask_t sched_pool_cpus(const struct domain *d)
 {
-	return READ_ONCE(READ_ONCE(d->sched->pool)->cpus);
+	return pool_cpus(d);
 }
 
 u32 sched_pool_domains(const struct cpupool *p)

@@ -39,6 +39,11 @@ struct sched_domain {
 
 DECLARE_PERCPU(struct run_queue, run_queue);
 
+static inline cpumask_t pool_cpus(const struct domain *d)
+{
+	return READ_ONCE(READ_ONCE(d->sched->pool)->cpus);
+}
+
 static inline struct vcpu *unit_vcpu(struct fair_unit *u)
 {
 	return container_of(u, struct sched_vcpu, unit)->vcpu;
@@ -57,6 +62,33 @@ struct run_queue *queue_lock(const struct vcpu *v, u64 *flags);
 void queue_unlock(struct run_queue *q, u64 flags);
 
 cpumask_t sched_allowed(const struct vcpu *v); // never empty
+// What schedule() decides by. Who changes what it rests on takes the queue's lock
+// afterwards, and has the CPU look again.
+struct outlook {
+	u64 now;
+	struct vcpu *waiting; // runs next, if anybody waits
+	bool go_on;	      // prev may
+};
+
+// Does anybody wait at another CPU of this one's pool?
+static inline bool sched_others_wait(const struct run_queue *q)
+{
+	unsigned int cpu;
+
+	for_each_cpu_in(cpu,
+			READ_ONCE(q->pool->cpus) & ~cpumask_of(smp_cpu_id()))
+		if (READ_ONCE(per_cpu(run_queue, cpu).fair.seen_waiting))
+			return true;
+	return false;
+}
+
+// balance.c. Takes work from there; this CPU's queue q is unlocked meanwhile.
+void sched_take_work(struct run_queue *q, const struct vcpu *prev,
+		     const struct outlook *o);
+
+// Puts v on a queue if it may run and is nowhere. `stay`: it just lost its
+// CPU to another one and waits there, if it may, unless another CPU is idle.
+void sched_make_ready(struct vcpu *v, bool stay);
 // The clock of the pool's queue that is farthest ahead.
 u64 sched_foremost_clock(const struct cpupool *p);
 // Under its queue's lock: takes a waiting v off the queue.

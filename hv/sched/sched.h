@@ -15,10 +15,7 @@ __noreturn void sched_start_idle(void);
 // that none is lost); the switch happens on the way out.
 void vcpu_block_current(void);
 void vcpu_unblock(struct vcpu *v); // any context
-// An event became pending for v: unblock it and, when it runs elsewhere, make
-// its CPU look (interrupt).
-void vcpu_kick(struct vcpu *v);
-void sched_yield(void); // SCHEDOP_yield of current
+void sched_yield(void);		   // SCHEDOP_yield of current
 
 // Wakes v if nothing holds it back any more / takes it off when something
 // does. Called after pause_flags changed.
@@ -107,6 +104,16 @@ static inline bool vcpu_event_pending(const struct vcpu *v)
 {
 	return READ_ONCE(v->info->evtchn_upcall_pending) &&
 	       !READ_ONCE(v->info->evtchn_upcall_mask);
+}
+
+// An event became pending for v, by an atomic operation: unblocks it and, when it
+// runs elsewhere, makes its CPU look (interrupt). Who blocks does it the other way
+// round: marks itself, then looks for events.
+void vcpu_kick_other(struct vcpu *v);
+static inline void vcpu_kick(struct vcpu *v)
+{
+	if (v != current || READ_ONCE(v->pause_flags) & VPF_BLOCKED)
+		vcpu_kick_other(v);
 }
 
 #endif

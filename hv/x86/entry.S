@@ -112,15 +112,25 @@
 	mov %rax, REGS_RAX(%rsp)
 	mov %rsp, %rdi
 	call hypercall_done
-	test %al, %al
-	jz leave_to_guest
+	test %eax, %eax
+	jnz 6f
 	RETURN_LEAN
 
 5:	mov %rsp, %rdi
 	call guest_syscall
-	test %al, %al
-	jz leave_to_guest
+	test %eax, %eax
+	jnz leave_to_guest
 	RETURN_LEAN
+
+	// IRET leaves with this frame; what callees keep is still the guest's.
+6:	sub $1, %eax
+	jz leave_to_guest
+	add $REGS_R11, %rsp
+	.irp r, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	pop %\r
+	.endr
+	add $8, %rsp
+	jmp entry_iret_to_guest
 
 2:	sti
 	SAVE_REGS

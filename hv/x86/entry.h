@@ -6,6 +6,15 @@
 
 #include "x86/regs.h"
 
+// How a system call leaves. SYSRET, IRET: nothing is left to do,
+// and the registers that C functions keep are the guest's still.
+enum way_out {
+	OUT_SYSRET,
+	OUT_WORK, // guest_exit_work() first
+	OUT_IRET
+};
+_Static_assert(OUT_SYSRET == 0 && OUT_WORK == 1, "entry.S relies on it");
+
 // Continues in fn on this CPU's empty main stack.
 __noreturn void stack_reset_jump(void (*fn)(void));
 // Leaves to the guest whose registers lie in cpu_info()->regs.
@@ -15,11 +24,10 @@ __noreturn void entry_resume_guest(void);
 void guest_trap(struct cpu_regs *regs); // vector < 0x20, or int 0x80
 // A hypercall of a 64-bit kernel, interrupts on: its arguments and number.
 u64 hypercall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 nr);
-// After it; EV_SYSCALL of guest user mode (interrupts off). True: nothing is
-// left to do, interrupts are off, and SYSRET may leave; the registers that C
-// functions keep are the guest's still.
-bool hypercall_done(struct cpu_regs *regs);
-bool guest_syscall(struct cpu_regs *regs);
+// After it; EV_SYSCALL of guest user mode (interrupts off). Both say how to leave;
+// interrupts are off then, but for OUT_WORK.
+enum way_out hypercall_done(struct cpu_regs *regs);
+enum way_out guest_syscall(struct cpu_regs *regs);
 void guest_sysenter(struct cpu_regs *regs);    // EV_SYSENTER, EV_SYSCALL32
 void guest_hypercall32(struct cpu_regs *regs); // EV_INT82, out of ring 1
 // Last thing before the guest runs, interrupts off: nothing may be left to do

@@ -61,24 +61,31 @@ static inline u64 copy_faultable(void *dst, const void *src, u64 n)
 	return words;
 }
 
-// One word of the guest's, behind access_ok() and between stac() and clac(); goes
-// to the label when it faults.
-#define guest_store(gva, value, fault)                        \
-	__asm__ goto("1: movq %1, %0\n" EXTABLE("1b", "%l2")  \
-		     :                                        \
-		     : "m"(*(u64 *)(gva)), "er"((u64)(value)) \
-		     : "memory"                               \
+// A word of the guest's, of 64 or 32 bits, behind access_ok() and between stac()
+// and clac(); goes to the label when it faults.
+#define GUEST_STORE(insn, type, gva, value, fault)               \
+	__asm__ goto("1: " insn " %1, %0\n" EXTABLE("1b", "%l2") \
+		     :                                           \
+		     : "m"(*(type *)(gva)), "er"((type)(value))  \
+		     : "memory"                                  \
 		     : fault)
 // The empty statement: gcc before 12.4 may use what the register held before
 // (its bug 113921).
-#define guest_load(word, gva, fault)                                          \
-	do {                                                                  \
-		__asm__ volatile goto("1: movq %1, %0\n" EXTABLE("1b", "%l2") \
-				      : "=r"(word)                            \
-				      : "m"(*(const u64 *)(gva))              \
-				      :                                       \
-				      : fault);                               \
-		__asm__ volatile("");                                         \
+#define GUEST_LOAD(insn, type, word, gva, fault)                       \
+	do {                                                           \
+		__asm__ volatile goto("1: " insn                       \
+				      " %1, %0\n" EXTABLE("1b", "%l2") \
+				      : "=r"(word)                     \
+				      : "m"(*(const type *)(gva))      \
+				      :                                \
+				      : fault);                        \
+		__asm__ volatile("");                                  \
 	} while (0)
+#define guest_store(gva, value, fault) \
+	GUEST_STORE("movq", u64, gva, value, fault)
+#define guest_store32(gva, value, fault) \
+	GUEST_STORE("movl", u32, gva, value, fault)
+#define guest_load(word, gva, fault)   GUEST_LOAD("movq", u64, word, gva, fault)
+#define guest_load32(word, gva, fault) GUEST_LOAD("movl", u32, word, gva, fault)
 
 #endif

@@ -73,6 +73,12 @@ DEBUG_REGISTER(3)
 DEBUG_REGISTER(6)
 DEBUG_REGISTER(7)
 
+// In one instruction, behind all stores before it.
+static inline void store_plus_one(u16 *n)
+{
+	__asm__ volatile("incw %0" : "+m"(*n) : : "memory", "cc");
+}
+
 #define INSTRUCTION(name, text)                        \
 	static inline void name(void)                  \
 	{                                              \

@@ -42,7 +42,7 @@ static inline unsigned int pte_index(u64 va, unsigned int level)
 
 static inline bool va_canonical(u64 va)
 {
-	return (u64)((s64)(va << 16) >> 16) == va;
+	return (u64)((s64)va >> 47) + 1 <= 1;
 }
 
 // Canonical and not the hypervisor's.

@@ -35,7 +35,6 @@ void softirq_raise_on(unsigned int cpu, enum softirq nr)
 void softirq_run(void)
 {
 	struct cpu_info *ci = cpu_info();
-	u64 flags = irq_save();
 	u32 pending, nr;
 
 	while ((pending = READ_ONCE(ci->softirq_pending))) {
@@ -47,5 +46,4 @@ void softirq_run(void)
 			handlers[nr]();
 		irq_disable();
 	}
-	irq_restore(flags);
 }

@@ -21,9 +21,8 @@ void softirq_raise(enum softirq nr);			  // on this CPU
 void softirq_raise_on(unsigned int cpu, enum softirq nr); // sends an IPI
 // No IPI, for NMI context: seen with the next interrupt. False: it was pending.
 bool softirq_mark(unsigned int cpu, enum softirq nr);
-// Until none is pending, in order of number. Interrupts are on while a handler
-// runs and as they were before on return: called with interrupts off, nothing
-// is pending when it comes back.
+// Interrupts off, but on while a handler runs; until none is pending, in order of
+// number.
 void softirq_run(void);
 
 static inline bool softirq_pending(void)

@@ -6,7 +6,7 @@
 #include "x86/panic.h"
 
 // Ranks held, as a set; equal ranks never nest.
-static void rank_enter(struct spinlock *l)
+void spin_rank_enter(struct spinlock *l)
 {
 	struct cpu_info *ci = cpu_info();
 
@@ -19,7 +19,7 @@ static void rank_enter(struct spinlock *l)
 	l->holder = (u8)(ci->cpu + 1);
 }
 
-static void rank_leave(struct spinlock *l)
+void spin_rank_leave(struct spinlock *l)
 {
 	if (l->holder != cpu_info()->cpu + 1)
 		panic("lock rank %u given back by another CPU", l->rank);
@@ -40,18 +40,12 @@ void table_lock_note(int n)
 {
 	cpu_info()->table_locks += (u16)n;
 }
-#else
-#define rank_enter(l) ((void)0)
-#define rank_leave(l) ((void)0)
 #endif
 
-void spin_lock(struct spinlock *l)
+void spin_wait(const struct spinlock *l, u16 ticket)
 {
-	u16 ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_ACQUIRE);
-
 	while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
 		cpu_relax();
-	rank_enter(l);
 }
 
 bool spin_trylock(struct spinlock *l)
@@ -63,12 +57,6 @@ bool spin_trylock(struct spinlock *l)
 					 false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		return false;
-	rank_enter(l);
+	spin_rank_enter(l);
 	return true;
-}
-
-void spin_unlock(struct spinlock *l)
-{
-	rank_leave(l);
-	__atomic_store_n(&l->owner, (u16)(l->owner + 1), __ATOMIC_RELEASE);
 }

@@ -65,7 +65,12 @@ void timer_interrupt(void);
 void timer_init(struct timer *t, void (*fn)(void *), void *data, u32 cpu);
 void timer_set(struct timer *t, u64 expires);
 void timer_stop(struct timer *t);
-void timer_migrate(struct timer *t, u32 cpu);
+void timer_move(struct timer *t, u32 cpu);
+static inline void timer_migrate(struct timer *t, u32 cpu)
+{
+	if (READ_ONCE(t->cpu) != cpu)
+		timer_move(t, cpu);
+}
 void timers_take(unsigned int cpu); // of a CPU that is offline, to this one
 void timer_kill(struct timer *t);   // returns when fn does not run any more
 static inline bool timer_active(const struct timer *t)

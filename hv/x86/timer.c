@@ -20,16 +20,17 @@ struct timer_cpu {
 static DEFINE_PERCPU(struct timer_cpu, timer_cpu);
 
 // The queue of the CPU that t belongs to, locked.
-static struct timer_cpu *queue_lock(struct timer *t, u64 *flags)
+static inline struct timer_cpu *queue_lock(struct timer *t, u64 *flags)
 {
+	*flags = irq_save();
 	for (;;) {
 		u32 cpu = READ_ONCE(t->cpu);
 		struct timer_cpu *q = &per_cpu(timer_cpu, cpu);
 
-		*flags = spin_lock_irqsave(&q->lock);
-		if (t->cpu == cpu)
+		spin_lock(&q->lock);
+		if (likely(READ_ONCE(t->cpu) == cpu))
 			return q;
-		spin_unlock_irqrestore(&q->lock, *flags);
+		spin_unlock(&q->lock);
 	}
 }
 
@@ -98,14 +99,11 @@ void timer_stop(struct timer *t)
 
 // One lock at a time. In between, the timer is in no heap and MOVING; who sets
 // or stops it meanwhile has the last word.
-void timer_migrate(struct timer *t, u32 cpu)
+void timer_move(struct timer *t, u32 cpu)
 {
 	u64 flags;
-	struct timer_cpu *q;
+	struct timer_cpu *q = queue_lock(t, &flags);
 
-	if (READ_ONCE(t->cpu) == cpu)
-		return;
-	q = queue_lock(t, &flags);
 	if (t->state == TIMER_QUEUED) {
 		heap_remove(&q->first, &t->node);
 		t->state = TIMER_MOVING;

@@ -92,13 +92,16 @@ void tlb_answer(void)
 	}
 }
 
-// On other CPUs that are online, interrupts off.
-static void flush_others(cpumask_t mask, u64 what)
+// On other CPUs that are online. A CPU that spins with interrupts off for a lock
+// that the caller holds would never answer: none of those may be held.
+static __noinline void flush_others(cpumask_t mask, u64 what)
 {
 	struct request *r = &this_cpu(request);
 	cpumask_t self = cpumask_of(smp_cpu_id());
+	u64 flags = irq_save();
 	unsigned int cpu;
 
+	ASSERT(!(cpu_info()->held_locks >> RANK_IRQ_FIRST));
 	ASSERT(!r->waiting);
 	r->what = what;
 	__atomic_store_n(&r->waiting, mask, __ATOMIC_RELEASE);
@@ -110,26 +113,18 @@ static void flush_others(cpumask_t mask, u64 what)
 		tlb_answer();
 		cpu_relax();
 	}
+	irq_restore(flags);
 }
 
-// On the CPUs of mask. A CPU that spins with interrupts off for a lock that
-// the caller holds would never answer: none of those may be held.
-static void flush_mask(cpumask_t mask, u64 what)
+static inline void flush_mask(cpumask_t mask, u64 what)
 {
 	cpumask_t self = cpumask_of(smp_cpu_id());
-	u64 flags;
 
-	if (!mask)
-		return;
-	flags = irq_save();
 	if (mask & self)
 		flush(what);
 	mask &= READ_ONCE(cpu_online) & ~self;
-	if (mask) {
-		ASSERT(!(cpu_info()->held_locks >> RANK_IRQ_FIRST));
+	if (mask)
 		flush_others(mask, what);
-	}
-	irq_restore(flags);
 }
 
 void tlb_flush_mask(cpumask_t mask)

@@ -3,6 +3,8 @@
 #ifndef UNIT_EVTCHN_MACHINE_H
 #define UNIT_EVTCHN_MACHINE_H
 
+#define HOST_TEST
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,7 +117,7 @@ struct domain *domain_list;
 struct spinlock domain_list_lock;
 static unsigned int kicks, unblocks;
 
-void vcpu_kick(struct vcpu *v)
+void vcpu_kick_other(struct vcpu *v)
 {
 	(void)v;
 	kicks++;

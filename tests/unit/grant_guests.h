@@ -53,14 +53,12 @@ static void guest_unmaps(void)
 	for (u32 i = 0; i < n; i++) {
 		u32 addr = 1 + chance(SLOTS - 1);
 
-		u[i] = (struct grant_unmap){
-			.host_addr = chance(4) ? addr : 0,
-			.dev_addr = chance(2) ? 0
-					      : mapped[currd->id][addr] / 2
-							<< PAGE_SHIFT,
-			.handle = chance(40) ? chance(64) : chance(100000),
-		};
-		grant_unmap_begin(&u[i]);
+		u64 frame = mapped[currd->id][addr] / 2;
+
+		grant_unmap_begin(&u[i],
+				  chance(40) ? chance(64) : chance(100000),
+				  chance(4) ? addr : 0,
+				  chance(2) ? 0 : frame << PAGE_SHIFT, 0);
 	}
 	grant_unmap_flush();
 	for (u32 i = 0; i < n; i++)

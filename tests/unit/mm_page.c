@@ -7,7 +7,7 @@
 #include "../../hv/mm/page.c"
 
 static unsigned int freed;
-static struct page_account *account;
+static struct page_account *account, *other;
 
 void frames_free(struct page_info *pg, unsigned int order)
 {
@@ -107,7 +107,7 @@ static bool op_get_stranger(struct model *m, struct page_info *pg,
 {
 	if (m->gone || a)
 		return false;
-	CHECK(!page_get(pg, account + 1));
+	CHECK(!page_get(pg, other));
 	return true;
 }
 
@@ -265,7 +265,7 @@ static bool op_lock(struct model *m, struct page_info *pg, unsigned int a)
 	if (m->locker)
 		return false;
 	CHECK(!!table_lock(page_to_mfn(pg), account) == could);
-	CHECK(!table_lock(page_to_mfn(pg), account + 1));
+	CHECK(!table_lock(page_to_mfn(pg), other));
 	if (could)
 		m->locker = (u8)(a + 1);
 	return true;
@@ -289,7 +289,7 @@ static bool op_steal(struct model *m, struct page_info *pg, unsigned int a)
 		return false;
 	if (!could)
 		CHECK(page_steal(pg, account, 1) == -EBUSY);
-	CHECK(page_steal(pg, account + 1, 1) == -EBUSY);
+	CHECK(page_steal(pg, other, 1) == -EBUSY);
 	if (!could)
 		return true;
 	CHECK(!page_steal(pg, account, 1));
@@ -399,6 +399,7 @@ static void enumerate(void)
 	states = calloc(STATES, sizeof(*states));
 	hash = calloc(HASH, sizeof(*hash));
 	account = (void *)(ram_base + PAGE_SIZE);
+	other = (void *)(ram_base + 2 * PAGE_SIZE);
 	account->max = 1;
 	account->tlb_cpus = 1;
 	pg = pg_of();

@@ -189,12 +189,8 @@ static void do_unmap_begin(u32 handle, u32 how)
 	if (call_busy[u - calls] || dead[USER])
 		return;
 	memset(u, 0, sizeof(*u));
-	u->handle = handle;
-	u->host_addr = how & 3;
-	u->dev_addr = how & 4 ? device : 0;
 	call_busy[u - calls] = CALL_RUNS;
-	grant_unmap_begin(u);
-	u->host_addr = u->dev_addr = 0;
+	grant_unmap_begin(u, handle, how & 3, how & 4 ? device : 0, 0);
 	call_busy[u - calls] = CALL_BEGUN;
 	if (!u->owner)
 		call_gone((u32)(u - calls));
