@@ -73,7 +73,7 @@ void pv_set_ts(struct vcpu *v, bool on)
 }
 
 // Interrupts off; v's registers are still in the hardware.
-void pv_switch_from(struct vcpu *v)
+static inline void segments_save(struct vcpu *v)
 {
 	struct pv_vcpu *pv = v->pv;
 
@@ -83,6 +83,16 @@ void pv_switch_from(struct vcpu *v)
 	pv->gs = read_gs();
 	pv->fs_base = read_fs_base();
 	v->hot.gs_base[!!v->hot.mode_kernel] = read_gs_base();
+}
+
+void pv_switch_from(struct vcpu *v)
+{
+	struct pv_vcpu *pv = v->pv;
+
+	// It may lose the CPU before its failsafe callback was told what could not
+	// be loaded: that is loaded once more, and told then.
+	if (likely(!(v->hot.exit & EXIT_FAILSAFE)))
+		segments_save(v);
 	fpu_save(pv->fpu);
 	if (pv->dr[7] & DR7_ENABLED)
 		write_dr7(DR7_ONE);
