@@ -44,8 +44,7 @@ struct mmu_batch {
 
 struct mmu_batch_kind {
 	u32 call, size; // its number, bytes of a structure
-	int (*begin)(struct mmu_batch *b,
-		     u64 dom); // unless all is current's own
+	int (*begin)(struct mmu_batch *b, u64 dom); // not for current's own
 	int (*one)(struct mmu_batch *b);
 };
 
