@@ -167,6 +167,7 @@ TEST(fuzz)
 	u64 calls = number_word("calls", 3000);
 
 	event_mask_all();
+	ring_leave();
 	if (has_word("domu")) {
 		host_run();
 		return;

@@ -98,14 +98,14 @@ long set_callback(u16 type, u16 flags, const void *entry);
 bool has_ring(void); // only where a toolstack made the domain
 void ring_write(const char *text, size_t size);
 void ring_flush(void); // all of it is read
+void ring_leave(void); // from then on the hypervisor's console
 
 // start.c
 extern const struct start_info *start_info;
 extern struct shared_info *shared; // 2-level event words, clock
 void power_off(void) __attribute__((noreturn));
-// For tests that another hypervisor does not survive, or where it says now this
-// and now that: they skip there. What differs otherwise is for
-// tests/conformance/differences.toml.
+// For tests that another hypervisor does not survive, or where it says now this and
+// now that: they skip there. Else: tests/conformance/differences.toml.
 bool on_ringlet(void);
 static inline bool in_domu(void)
 {

@@ -25,9 +25,16 @@ static bool fits(u32 bytes)
 	return false;
 }
 
+static bool left;
+
 bool has_ring(void)
 {
-	return in_domu() && start_info->console.domU.mfn;
+	return in_domu() && start_info->console.domU.mfn && !left;
+}
+
+void ring_leave(void)
+{
+	left = true;
 }
 
 void ring_write(const char *text, size_t size)
