@@ -41,7 +41,8 @@ static inline void enter_user(struct vcpu_hot *h)
 }
 
 // Puts RCX, R11, n words more and the processor's frame on the kernel's stack,
-// below sp, and lets the guest go on at rip; mask: events are masked. False: it cannot be written.
+// below sp, and lets the guest go on at rip; mask: events are masked. False: it
+// cannot be written.
 static __forced_inline bool frame_put(struct vcpu *v, struct cpu_regs *regs,
 				      u64 rip, u64 sp, u64 cs, u8 mask,
 				      bool masks_events, const u64 *more,

@@ -6,7 +6,7 @@
 #include "x86/panic.h"
 
 // Ranks held, as a set; equal ranks never nest.
-void spin_rank_enter(struct spinlock *l)
+static void rank_enter(struct spinlock *l)
 {
 	struct cpu_info *ci = cpu_info();
 
@@ -19,7 +19,7 @@ void spin_rank_enter(struct spinlock *l)
 	l->holder = (u8)(ci->cpu + 1);
 }
 
-void spin_rank_leave(struct spinlock *l)
+static void rank_leave(struct spinlock *l)
 {
 	if (l->holder != cpu_info()->cpu + 1)
 		panic("lock rank %u given back by another CPU", l->rank);
@@ -40,6 +40,20 @@ void table_lock_note(int n)
 {
 	cpu_info()->table_locks += (u16)n;
 }
+
+void spin_lock(struct spinlock *l)
+{
+	spin_wait(l, __atomic_fetch_add(&l->next, 1, __ATOMIC_ACQUIRE));
+	rank_enter(l);
+}
+
+void spin_unlock(struct spinlock *l)
+{
+	rank_leave(l);
+	store_plus_one(&l->owner);
+}
+#else
+#define rank_enter(l) ((void)0)
 #endif
 
 void spin_wait(const struct spinlock *l, u16 ticket)
@@ -57,6 +71,6 @@ bool spin_trylock(struct spinlock *l)
 					 false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		return false;
-	spin_rank_enter(l);
+	rank_enter(l);
 	return true;
 }

@@ -56,36 +56,11 @@ static inline void spin_init(struct spinlock *l, enum lock_rank rank)
 	*l = (struct spinlock)SPINLOCK_INIT((u8)rank);
 }
 
-#ifdef DEBUG
-void spin_rank_enter(struct spinlock *l);
-void spin_rank_leave(struct spinlock *l);
-// Panics when this CPU holds any lock, a page table's too: asked behind each
-// hypercall and at each way out to a guest.
-void spin_assert_none_held(void);
-// A page table's lock is taken (1) or let go (-1).
-void table_lock_note(int n);
-#else
-static inline void spin_rank_enter(struct spinlock *l)
-{
-}
-
-static inline void spin_rank_leave(struct spinlock *l)
-{
-}
-
-static inline void spin_assert_none_held(void)
-{
-}
-
-static inline void table_lock_note(int n)
-{
-}
-#endif
-
 void spin_wait(const struct spinlock *l, u16 ticket);
 bool spin_trylock(struct spinlock *l);
 
-#ifdef HOST_TEST
+// Debug builds check ranks, and tests have locks of their own: no inline copies.
+#if defined(DEBUG) || defined(HOST_TEST)
 void spin_lock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
 #else
@@ -95,14 +70,28 @@ static inline void spin_lock(struct spinlock *l)
 
 	if (unlikely(__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket))
 		spin_wait(l, ticket);
-	spin_rank_enter(l);
 }
 
 // Nobody else writes `owner` meanwhile, and no store passes an earlier one.
 static inline void spin_unlock(struct spinlock *l)
 {
-	spin_rank_leave(l);
 	store_plus_one(&l->owner);
+}
+#endif
+
+#ifdef DEBUG
+// Panics when this CPU holds any lock, a page table's too: asked behind each
+// hypercall and at each way out to a guest.
+void spin_assert_none_held(void);
+// A page table's lock is taken (1) or let go (-1).
+void table_lock_note(int n);
+#else
+static inline void spin_assert_none_held(void)
+{
+}
+
+static inline void table_lock_note(int n)
+{
 }
 #endif
 
