@@ -6,11 +6,10 @@
 GUESTS       := $(filter-out ring1,$(patsubst guests/%/main.c,%, \
 	$(wildcard guests/*/main.c)))
 GUESTS32     := attack batches bench callbacks console control crash descriptors \
-	events grants hello machine memory mortal nested pagetables pointers ring1 \
+	events fuzz grants hello machine memory mortal nested pagetables pointers ring1 \
 	smp traps
 GUEST_LIB    := $(wildcard guests/lib/*.c) guests/lib/entry.S
-GUEST_LIB32  := $(filter-out $(patsubst %,guests/lib/%.c,hypercall user_tables \
-	store),$(wildcard guests/lib/*.c)) \
+GUEST_LIB32  := $(filter-out $(patsubst %,guests/lib/%.c,hypercall user_tables),$(wildcard guests/lib/*.c)) \
 	$(wildcard guests/lib/pv32/*.c) guests/lib/pv32/entry.S
 GUEST_OBJ    := build/guests/obj
 GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-common \

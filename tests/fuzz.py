@@ -29,8 +29,11 @@ sys.path.insert(0, os.path.join(ROOT, "bench"))
 import branches  # pylint: disable=wrong-import-position
 
 # words, seeds, calls of each
-RECORDED = [("", "1-17", 1000000), ("domu", "21-23", 1000000),
-            ("race", "31", 100000), ("domu race", "41", 100000)]
+RECORDED = [("", "1-13", 1000000), ("domu", "21-23", 1000000),
+            ("race", "31", 100000), ("domu race", "41", 100000),
+            ("isolated", "51", 500000), ("domu isolated", "61", 500000),
+            ("pv32", "71-73", 1000000), ("domu pv32", "81", 1000000),
+            ("race pv32", "91", 100000)]
 # Why an operation need not succeed, or cannot so often.
 EXEMPT = {
     "a machine powers off once": ["platform:enter_acpi_sleep"],
@@ -61,7 +64,8 @@ def arguments():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--words",
                         help="race: another vcpu changes arguments; domu: in "
-                        "a domain without rights")
+                        "a domain without rights; isolated: with xpti=yes; "
+                        "pv32: as a 32-bit kernel")
     parser.add_argument("--branches", metavar="PERCENT", type=int,
                         help="record the hypervisor's branches: the rooms "
                         f"{', '.join(ROOMS)} must have so much of them "

@@ -4,7 +4,7 @@
 #include "lib/domu.h"
 
 #define DATA_WINDOW 2
-#define AT(n)	    ((n)*PAGE_SIZE)
+#define AT(n)	    ((uptr)(n)*PAGE_SIZE)
 
 static struct domu domain;
 static const volatile struct canary *seen;
@@ -81,9 +81,10 @@ void canary_check(void)
 		sched_op(SCHEDOP_poll, &poll);
 	}
 	if (seen->wrong)
-		broken("canary: rule %lu, %lx", seen->wrong, seen->detail);
+		broken("canary: rule %" LL "u, %" LL "x", seen->wrong,
+		       seen->detail);
 	if (seen->rounds == rounds)
-		broken("canary: stands still after %lu rounds", rounds);
+		broken("canary: stands still after %" LL "u rounds", rounds);
 	rounds = seen->rounds;
 }
 
@@ -105,9 +106,8 @@ static void mappings_end(void)
 	for (u32 handle = 0; handle < HANDLES; handle++) {
 		for (int i = 0; i < 2; i++) {
 			there = there ||
-				!HC4(__HYPERVISOR_update_va_mapping_otherdomain,
-				     at, make_entry(frame, PTE_RO), UVMF_INVLPG,
-				     CANARY_ID);
+				!update_va_of(CANARY_ID, at,
+					      make_entry(frame, PTE_RO));
 			if (!grant_unmap(handle, ways[i], 0))
 				there = false;
 		}

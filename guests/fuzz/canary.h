@@ -17,7 +17,7 @@ struct canary {
 	struct grant_entry_v1 *grants;
 	u64 *witness[WITNESSES], *copy;
 	u64 witness_mfn[WITNESSES], copy_mfn;
-	u64 window; // an address with a table and nothing mapped
+	uptr window; // an address with a table and nothing mapped
 	u64 generation[WITNESSES];
 	domid_t self, fuzzer;
 	u32 port, open_port;

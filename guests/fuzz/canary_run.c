@@ -10,11 +10,18 @@
 __asm__(".pushsection .text.canary, \"ax\"\n"
 	".globl canary_code\n"
 	"canary_code:\n"
+#ifdef __x86_64__
 	"	mov $0x3000, %edi\n"
+#else
+	"	push $0x3000\n"
+	"	push $0\n"
+#endif
 	"	jmp canary_run\n"
 	".popsection\n");
 
-CODE long call(u64 nr, u64 a1, u64 a2, u64 a3, u64 a4)
+#define ARG(p) ((uptr)(p))
+#ifdef __x86_64__
+CODE long call(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4)
 {
 	register u64 r10 __asm__("r10") = a4;
 	register u64 r8 __asm__("r8") = 0;
@@ -26,6 +33,27 @@ CODE long call(u64 nr, u64 a1, u64 a2, u64 a3, u64 a4)
 			 : "rcx", "r11", "memory");
 	return (long)nr;
 }
+
+#define MAP(va, entry) \
+	call(__HYPERVISOR_update_va_mapping, ARG(va), entry, UVMF_INVLPG, 0)
+#else
+CODE long call(uptr nr, uptr a1, uptr a2, uptr a3, uptr a4)
+{
+	uptr a5 = 0;
+
+	__asm__ volatile("int $0x82"
+			 : "+a"(nr), "+b"(a1), "+c"(a2), "+d"(a3), "+S"(a4),
+			   "+D"(a5)
+			 :
+			 : "memory");
+	return (long)nr;
+}
+
+// An entry takes two arguments.
+#define MAP(va, entry)                                               \
+	call(__HYPERVISOR_update_va_mapping, ARG(va), (uptr)(entry), \
+	     (uptr)((entry) >> 32), UVMF_INVLPG)
+#endif
 
 CODE u64 word(const struct canary *c, u64 page, u64 i)
 {
@@ -81,14 +109,13 @@ CODE void set_up(struct canary *c)
 	table.dom = DOMID_SELF;
 	table.nr_frames = 1;
 	table.frame_list.p = &frame;
-	if (call(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_ipi, (u64)&ipi, 0,
+	if (call(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_ipi, ARG(&ipi), 0,
 		 0) ||
 	    call(__HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound,
-		 (u64)&open, 0, 0) ||
-	    call(__HYPERVISOR_grant_table_op, GNTTABOP_setup_table, (u64)&table,
+		 ARG(&open), 0, 0) ||
+	    call(__HYPERVISOR_grant_table_op, GNTTABOP_setup_table, ARG(&table),
 		 1, 0) ||
-	    call(__HYPERVISOR_update_va_mapping, (u64)c->grants,
-		 make_entry(frame, PTE_RW | PTE_U), UVMF_INVLPG, 0))
+	    MAP(c->grants, make_entry(frame, PTE_RW | PTE_U)))
 		wrong(c, 1, 0);
 	c->port = ipi.port;
 	c->open_port = open.port;
@@ -105,14 +132,14 @@ CODE void events(struct canary *c)
 	u32 port = c->port;
 	u64 others = 0;
 
-	if (call(__HYPERVISOR_event_channel_op, EVTCHNOP_send, (u64)&port, 0,
+	if (call(__HYPERVISOR_event_channel_op, EVTCHNOP_send, ARG(&port), 0,
 		 0))
 		wrong(c, 2, 0);
 	if (!(pending[0] >> port & 1))
 		wrong(c, 3, 0);
 	__atomic_fetch_and(&pending[0], ~(1ul << port | 1ul << c->open_port),
 			   __ATOMIC_SEQ_CST);
-	for (u64 i = 0; i < 64; i++)
+	for (u64 i = 0; i < WIDTH; i++)
 		others |= pending[i];
 	if (others)
 		wrong(c, 4, others);
@@ -128,7 +155,7 @@ CODE void grants(struct canary *c)
 	map.flags = GNTMAP_host_map;
 	map.ref = CANARY_MINE;
 	map.dom = c->self;
-	if (call(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, (u64)&map,
+	if (call(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, ARG(&map),
 		 1, 0) ||
 	    map.status) {
 		wrong(c, 5, (u64)(long)map.status);
@@ -138,7 +165,7 @@ CODE void grants(struct canary *c)
 	unmap.host_addr = c->window;
 	unmap.dev_bus_addr = 0;
 	unmap.handle = map.handle;
-	call(__HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref, (u64)&unmap,
+	call(__HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref, ARG(&unmap),
 	     1, 0);
 	if (unmap.status)
 		wrong(c, 7, (u64)(long)unmap.status);
@@ -149,7 +176,7 @@ CODE void grants(struct canary *c)
 	copy.dest.domid = DOMID_SELF;
 	copy.len = PAGE_SIZE;
 	copy.flags = GNTCOPY_source_gref;
-	call(__HYPERVISOR_grant_table_op, GNTTABOP_copy, (u64)&copy, 1, 0);
+	call(__HYPERVISOR_grant_table_op, GNTTABOP_copy, ARG(&copy), 1, 0);
 	if (copy.status)
 		wrong(c, 8, (u64)(long)copy.status);
 	page_check(c, c->copy, 1, 9);
@@ -166,7 +193,7 @@ CANARY_TEXT void canary_run(struct canary *c)
 		events(c);
 		grants(c);
 		// The fuzzer may read the first one, which stays.
-		u64 next = 1 + c->rounds % (WITNESSES - 1);
+		u64 next = 1 + (u32)c->rounds % (WITNESSES - 1);
 
 		c->generation[next]++;
 		page_fill(c, next);
@@ -174,7 +201,7 @@ CANARY_TEXT void canary_run(struct canary *c)
 		poll.nr_ports = 0;
 		poll.ports.p = NULL;
 		poll.timeout = c->shared->vcpu_info[0].time.system_time + PAUSE;
-		call(__HYPERVISOR_sched_op, SCHEDOP_poll, (u64)&poll, 0, 0);
+		call(__HYPERVISOR_sched_op, SCHEDOP_poll, ARG(&poll), 0, 0);
 	}
 }
 

@@ -4,10 +4,16 @@
 #include "lib/domu.h"
 
 static const u8 sleeper[] = {
+#ifdef __x86_64__
 	0xbf, 1,    0, 0, 0, // mov $SCHEDOP_block, %edi
 	0xb8, 29,   0, 0, 0, // mov $__HYPERVISOR_sched_op, %eax
 	0x0f, 0x05,	     // syscall
-	0xeb, 0xf2,	     // and again
+#else
+	0xbb, 1,    0, 0, 0, // mov $SCHEDOP_block, %ebx
+	0xb8, 29,   0, 0, 0, // mov $__HYPERVISOR_sched_op, %eax
+	0xcd, 0x82,	     // int $0x82
+#endif
+	0xeb, 0xf2, // and again
 };
 static struct domu victim;
 static bool alive;
@@ -201,7 +207,7 @@ static void make_context(struct call *c)
 	a->ctxt.p = (void *)OUT_AREA;
 	if (c->op->cmd == XEN_DOMCTL_getvcpucontext)
 		return;
-	domu_context(&context, victim.tables[3]);
+	domu_context(&context, domu_base(&victim));
 	if (chance(50))
 		context.flags &= ~(u32)VGCF_online;
 	memcpy(out_pages, &context, sizeof(context));
@@ -285,7 +291,7 @@ static void make_page(struct call *c)
 
 static void make_size(struct call *c)
 {
-	ctl(c)->u.address_size.size = chance(80) ? 64 : below(65);
+	ctl(c)->u.address_size.size = chance(80) ? WIDTH : below(65);
 }
 
 static void make_irq(struct call *c)

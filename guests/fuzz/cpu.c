@@ -7,8 +7,7 @@ static void restore_callbacks(struct call *c, long rc)
 {
 	(void)c;
 	(void)rc;
-	HC3(__HYPERVISOR_set_callbacks, event_entry, failsafe_entry,
-	    syscall_entry);
+	callbacks_set();
 }
 
 static void make_traps(struct call *c)
@@ -20,7 +19,7 @@ static void make_traps(struct call *c)
 		u8 vector = (u8)below(32);
 
 		t[i] = (struct trap_info){ vector, (u8)below(4), FLAT_KERNEL_CS,
-					   (u64)trap_entries[vector] };
+					   (uptr)trap_entries[vector] };
 	}
 }
 
@@ -33,9 +32,31 @@ static void done_traps(struct call *c, long rc)
 
 static void make_callbacks(struct call *c)
 {
+#ifdef __x86_64__
 	c->args[0] = (u64)event_entry;
 	c->args[1] = (u64)failsafe_entry;
 	c->args[2] = (u64)syscall_entry;
+#else
+	c->args[0] = c->args[2] = FLAT_KERNEL_CS;
+	c->args[1] = ADDRESS(event_entry);
+	c->args[3] = ADDRESS(failsafe_entry);
+#endif
+}
+
+static xen_callback_t callback(u64 address)
+{
+#ifdef __x86_64__
+	return address;
+#else
+	return (xen_callback_t){ FLAT_KERNEL_CS, (uptr)address };
+#endif
+}
+
+// No other one that could be called: it stays.
+static u64 nmi_entry(void)
+{
+	return WIDTH == 32 || chance(80) ? ADDRESS(trap_entries[2])
+					 : 0x0000800000000000;
 }
 
 static void make_register(struct call *c)
@@ -44,12 +65,11 @@ static void make_register(struct call *c)
 
 	r->type = (u16)below(8);
 	r->flags = (u16)below(2);
-	r->address = (u64)event_entry;
+	r->address = callback(ADDRESS(event_entry));
 	if (r->type == CALLBACKTYPE_nmi)
-		r->address =
-			chance(80) ? (u64)trap_entries[2] : 0x0000800000000000;
+		r->address = callback(nmi_entry());
 	else if (chance(10))
-		r->address = odd_pointer();
+		r->address = callback(odd_pointer());
 }
 
 static void make_unregister(struct call *c)
@@ -63,8 +83,7 @@ static void make_nmi(struct call *c)
 {
 	struct xennmi_callback *r = arg(c, sizeof(*r));
 
-	r->handler_address =
-		chance(80) ? (u64)trap_entries[2] : 0x0000800000000000;
+	r->handler_address = (unsigned long)nmi_entry();
 }
 
 static void make_stack(struct call *c)
@@ -96,7 +115,7 @@ static void make_base(struct call *c)
 {
 	c->args[0] = chance(95) ? below(4) : odd_value();
 	c->args[1] = SLOT((u64)below(SLOTS));
-	if (c->args[0] == SEGBASE_GS_USER_SEL)
+	if (c->args[0] == 3) // a selector
 		c->args[1] = chance(50) ? FLAT_USER_DS : below(0x10000);
 }
 
@@ -210,15 +229,19 @@ static void make_iret(struct call *c)
 				    0x4000, 0x10000, 0x40000, 0x200000 };
 	u64 *frame = c->words;
 
-	memset(frame, 0, sizeof(struct iret_context));
+	memset(frame, 0, 64);
 	frame[0] = 0x202;
 	for (u32 i = below(5); i; i--)
 		frame[0] |= bits[below(ARRAY_SIZE(bits))];
-	frame[1] = FLAT_KERNEL_CS & ~3; // else it leads to user mode
+	frame[1] = FLAT_KERNEL_CS;
 	frame[2] = FLAT_KERNEL_SS;
+#ifdef __x86_64__
+	frame[1] &= ~3ul; // else it leads to user mode
 	frame[3] = chance(50) ? VGCF_in_syscall : 0;
+#endif
 }
 
+#ifdef __x86_64__
 static long run_iret(struct call *c)
 {
 	struct iret_context frame = { .rflags = c->words[0],
@@ -241,6 +264,27 @@ static long run_iret(struct call *c)
 	event_mask_all();
 	return (long)rax;
 }
+#else
+// To where it is, with the flags; EAX comes from the frame as well.
+static long run_iret(struct call *c)
+{
+	uptr eax = __HYPERVISOR_iret;
+
+	__asm__ volatile(
+		"pushf\n"
+		"	push %[flags]\n"
+		"	push %[cs]\n"
+		"	push $1f\n"
+		"	push $0\n"
+		"	int $0x82\n"
+		"1:	popf\n"
+		: "+a"(eax)
+		: [flags] "r"((uptr)c->words[0]), [cs] "r"((uptr)c->words[1])
+		: "memory");
+	event_mask_all();
+	return (long)eax;
+}
+#endif
 
 #define VERSION(name)                                              \
 	{                                                          \

@@ -67,12 +67,16 @@ void call_spoil(struct call *c);
 
 // model.c: frames. A page has a place in the image; a slot is an address that
 // only hypercalls use.
-#define PAGES	  64
-#define TABLES	  24 // the first pages are mostly tables, the last ones mostly
-#define SWAPPED	  48 // come and go
-#define SLOTS	  128
-#define SANDBOX	  0x0000030000000000ul
-#define AREA(n)	  (SANDBOX + (n)*PAGE_SIZE)
+#define PAGES	64
+#define TABLES	24 // the first pages are mostly tables, the last ones mostly
+#define SWAPPED 48 // come and go
+#define SLOTS	128
+#ifdef __x86_64__
+#define SANDBOX 0x0000030000000000ul
+#else
+#define SANDBOX 0x40000000ul
+#endif
+#define AREA(n)	  (SANDBOX + (uptr)(n)*PAGE_SIZE)
 #define ARG_AREA  AREA(16) // two pages, then a hole
 #define ARG_RO	  AREA(20) // the same two, read-only
 #define OUT_AREA  AREA(32)
@@ -99,7 +103,7 @@ extern u64 sandbox_l1; // frame
 extern u64 max_frame;
 extern bool is_control;
 extern domid_t my_id;
-#define IN ((u64 *)in_page)
+#define IN ((xen_pfn_t *)in_page)
 
 void model_init(void);
 void model_reset(void); // everything as at first; says what is not
@@ -114,6 +118,7 @@ long slot_map(int slot, int page, bool writable);
 void slot_clear(int slot);
 // Nothing writable leads to the page any more but its place in the image.
 void page_unshare(int page);
+u32 table_entries(int level); // of them may be used
 // A table of this level, not yet pinned.
 bool page_make_table(int page, int level);
 bool page_make_descriptors(int page);

@@ -479,8 +479,7 @@ static void map_end(struct map *m)
 	if (m->flags & GNTMAP_device_map)
 		grant_unmap(m->handle, 0, m->bus);
 	if (m->slot >= 0 && grant_unmap(m->handle, map_address(m), 0) &&
-	    !HC4(__HYPERVISOR_update_va_mapping_otherdomain, SLOT((u64)m->slot),
-		 entry, UVMF_INVLPG, owner)) {
+	    !update_va_of(owner, SLOT(m->slot), entry)) {
 		grant_unmap(m->handle, map_address(m), 0);
 		slot_clear(m->slot);
 	}

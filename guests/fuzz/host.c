@@ -2,18 +2,25 @@
 // `domu` on Dom0's command line: another copy of this image, Dom0's module,
 // runs the calls in a domain without rights. Dom0 builds it and looks on.
 #include "fuzz/host.h"
+#include "lib/cpu.h"
 #include "lib/domu.h"
 
-#define ID		   3000
-#define MEMORY		   2048ul // pages, which four tables map
-#define L1S		   (MEMORY / 512)
-#define MAX_VCPUS	   4
-#define WINDOW		   3
-#define VA(pfn)		   (VIRT_BASE + (pfn)*PAGE_SIZE)
+#define ID	  3000
+#define MEMORY	  2048ul // pages, which four tables map
+#define L1S	  (MEMORY / 512)
+#define BASE	  (tables_pfn + L1S + TABLE_LEVELS - 2)
+#define MAX_VCPUS 4
+#define WINDOW	  3
+#define VA(pfn)	  (VIRT_BASE + (uptr)(pfn)*PAGE_SIZE)
+#ifdef __x86_64__
+#define MAGIC "xen-3.0-x86_64"
+#else
+#define MAGIC "xen-3.0-x86_32p"
+#endif
 #define SLOT_OF(va, level) ((va) >> (3 + 9 * (level)) & 511)
 
 extern u8 hypercall_page[], guest_entry[];
-static u64 frames[MEMORY];
+static xen_pfn_t frames[MEMORY];
 // Behind the image: the list of frames, start info, tables L1 first.
 static u64 list_pfn, info_pfn, tables_pfn;
 
@@ -22,11 +29,15 @@ struct elf_header {
 	u8 ident[16];
 	u16 type, machine;
 	u32 version;
-	u64 entry, phoff, shoff;
+	uptr entry, phoff, shoff;
 };
 struct elf_segment {
+#ifdef __x86_64__
 	u32 type, flags;
 	u64 offset, vaddr, paddr, filesz, memsz, align;
+#else
+	u32 type, offset, vaddr, paddr, filesz, memsz, flags, align;
+#endif
 };
 
 static long control(u32 cmd, struct xen_domctl *op)
@@ -49,6 +60,8 @@ static bool create(void)
 	op.u.createdomain.handle[0] = 2;
 	if (!CHECK_EQ(domctl(&op), 0))
 		return false;
+	op.u.address_size.size = WIDTH;
+	CHECK_EQ(control(XEN_DOMCTL_set_address_size, &op), 0);
 	op.u.max_vcpus.max = MAX_VCPUS;
 	CHECK_EQ(control(XEN_DOMCTL_max_vcpus, &op), 0);
 	op.u.max_mem.max_memkb = (MEMORY + 64) * 4;
@@ -83,7 +96,7 @@ static bool load(void)
 		memcpy(page_open(at / PAGE_SIZE), file + s->offset + at, n);
 	}
 	list_pfn = virt_to_pfn(guest_end);
-	info_pfn = list_pfn + MEMORY * sizeof(u64) / PAGE_SIZE;
+	info_pfn = list_pfn + sizeof(frames) / PAGE_SIZE;
 	tables_pfn = info_pfn + 1;
 	return true;
 }
@@ -91,13 +104,14 @@ static bool load(void)
 static void write_list(void)
 {
 	for (u64 i = 0; i < info_pfn - list_pfn; i++)
-		memcpy(page_open(list_pfn + i), frames + i * 512, PAGE_SIZE);
+		memcpy(page_open(list_pfn + i), (u8 *)frames + i * PAGE_SIZE,
+		       PAGE_SIZE);
 }
 
 // Tables map themselves, read-only, as every other page.
 static void write_tables(void)
 {
-	u64 end = tables_pfn + L1S + 3, *t;
+	u64 end = BASE + 1, *t;
 
 	for (u64 i = 0; i < L1S; i++) {
 		t = page_open(tables_pfn + i);
@@ -113,7 +127,7 @@ static void write_tables(void)
 	for (u64 i = 0; i < L1S; i++)
 		t[SLOT_OF(VIRT_BASE, 2) + i] =
 			make_entry(frames[tables_pfn + i], PTE_TABLE);
-	for (int level = 3; level <= 4; level++) {
+	for (int level = 3; level <= TABLE_LEVELS; level++) {
 		u64 pfn = tables_pfn + L1S + (u64)level - 2;
 
 		t = page_open(pfn);
@@ -130,14 +144,15 @@ static void write_info(void)
 
 	CHECK_EQ(control(XEN_DOMCTL_getdomaininfo, &op), 0);
 	info = page_open(info_pfn);
-	memcpy(info->magic, "xen-3.0-x86_64", 15);
+	memcpy(info->magic, MAGIC, sizeof(MAGIC));
 	info->nr_pages = MEMORY;
 	info->shared_info = op.u.getdomaininfo.shared_info_frame << 12;
-	info->pt_base = VA(tables_pfn + L1S + 2);
-	info->nr_pt_frames = L1S + 3;
+	info->pt_base = VA(BASE);
+	info->nr_pt_frames = BASE + 1 - tables_pfn;
 	info->mfn_list = VA(list_pfn);
 	snprintf((char *)info->cmd_line, sizeof(info->cmd_line),
-		 "seed=%lu calls=%lu start=%lu from=%lu domid=%u%s",
+		 "seed=%" LL "u calls=%" LL "u start=%" LL "u from=%" LL
+		 "u domid=%u%s",
 		 number_word("seed", 1), number_word("calls", 3000),
 		 number_word("start", 0), number_word("from", ~0ul), ID,
 		 has_word("race") ? " race" : "");
@@ -147,8 +162,9 @@ static void write_info(void)
 static void start(void)
 {
 	static struct vcpu_guest_context c;
-	u64 base = frames[tables_pfn + L1S + 2];
-	struct mmuext_op pin = { .cmd = MMUEXT_PIN_L4_TABLE };
+	u64 base = frames[BASE];
+	struct mmuext_op pin = { .cmd = MMUEXT_PIN_L1_TABLE + TABLE_LEVELS -
+					1 };
 	struct xen_domctl op = { 0 };
 
 	pin.arg1.mfn = base;
@@ -156,8 +172,8 @@ static void start(void)
 	op.u.hypercall_init.gmfn = frames[virt_to_pfn(hypercall_page)];
 	CHECK_EQ(control(XEN_DOMCTL_hypercall_init, &op), 0);
 	domu_context(&c, base);
-	c.user_regs.rip = (u64)guest_entry;
-	c.user_regs.rsi = VA(info_pfn);
+	c.user_regs.REGISTER(ip) = (uptr)guest_entry;
+	c.user_regs.REGISTER(si) = VA(info_pfn);
 	c.kernel_sp = VA(info_pfn + 1);
 	CHECK_EQ(domu_set_context(ID, &c), 0);
 	CHECK_EQ(control(XEN_DOMCTL_unpausedomain, &op), 0);

@@ -6,6 +6,11 @@
 
 // 0, or minus a number that tells of the trap.
 #define TRY(statement) (CATCH(statement) ? -(long)EFAULT : 0)
+#ifdef __x86_64__
+#define WORD "q"
+#else
+#define WORD "l"
+#endif
 // With a place, a value and an index.
 #define STORE(text, place) \
 	__asm__ volatile(text : "+q"(value) : "r"(place), "r"(index) : "memory")
@@ -21,7 +26,8 @@ static void make_store(struct call *c)
 	int page = page_table(0);
 	int target = page_plain();
 
-	c->args[0] = page < 0 ? AREA(18) : (u64)pages[page].at + below(512) * 8;
+	c->args[0] =
+		page < 0 ? AREA(18) : ADDRESS(pages[page].at) + below(512) * 8;
 	c->args[1] = target < 0 || chance(30)
 			     ? 0
 			     : make_entry(page_mfn(target), PTE_RW | PTE_U);
@@ -39,25 +45,25 @@ static void make_store(struct call *c)
 }
 
 // Forms that a compiler seldom makes.
-static long store_more(u64 form, u64 *at, u64 value)
+static long store_more(u64 form, u64 *at, uptr value)
 {
-	u64 index = 2;
+	uptr index = 2;
 
 	switch (form) {
 	case 8:
-		return TRY(STORE("movq %0, -0x1000(%1, %2, 4)", at + 511));
+		return TRY(STORE("mov %0, -0x1000(%1, %2, 4)", at + 511));
 	case 9:
-		return TRY(STORE("movq $0, 0x10(%1)", at - 2));
+		return TRY(STORE("mov" WORD " $0, 0x10(%1)", at - 2));
 	case 10:
 		return TRY(STORE("movnti %0, (%1)", at));
 	case 11:
-		return TRY(STORE("lock xaddq %0, (%1)", at));
+		return TRY(STORE("lock xadd %0, (%1)", at));
 	case 12:
-		return TRY(STORE("lock orq $0x20, (%1)", at));
+		return TRY(STORE("lock or" WORD " $0x20, (%1)", at));
 	case 13:
-		return TRY(STORE("lock btsq $6, (%1)", at));
+		return TRY(STORE("lock bts" WORD " $6, (%1)", at));
 	case 14:
-		return TRY(STORE("lock btrq %2, (%1)", at));
+		return TRY(STORE("lock btr %2, (%1)", at));
 	case 15:
 		return TRY(STORE("xorl %k0, (%1)", at));
 	case 16:
@@ -65,15 +71,33 @@ static long store_more(u64 form, u64 *at, u64 value)
 	case 17:
 		return TRY(STORE("notb (%1)", at));
 	case 18:
-		return TRY(STORE("incq (%1)", at));
+		return TRY(STORE("inc" WORD " (%1)", at));
 	default:
 		return TRY(STORE("fs movb %b0, (%1)", at));
 	}
 }
 
+static void compare_exchange(u64 *at, u64 value)
+{
+	u64 old = 0;
+
+#ifdef __x86_64__
+	__asm__ volatile("lock cmpxchg %2, (%1)"
+			 : "+a"(old)
+			 : "r"(at), "r"(value)
+			 : "memory");
+#else
+	__asm__ volatile("lock cmpxchg8b (%1)"
+			 : "+A"(old)
+			 : "r"(at), "b"((u32)value), "c"((u32)(value >> 32))
+			 : "memory");
+#endif
+}
+
 static long run_store(struct call *c)
 {
-	u64 *at = (u64 *)c->args[0], value = c->args[1], old = 0;
+	u64 *at = (u64 *)(uptr)c->args[0], value = c->args[1];
+	uptr count = 0;
 
 	switch (c->args[2]) {
 	case 1:
@@ -83,17 +107,17 @@ static long run_store(struct call *c)
 	case 3:
 		return TRY(*(volatile u8 *)at = (u8)value);
 	case 4:
-		return TRY(__atomic_exchange_n(at, value, __ATOMIC_SEQ_CST));
+		return TRY(__atomic_exchange_n((uptr *)at, (uptr)value,
+					       __ATOMIC_SEQ_CST));
 	case 5:
-		return TRY(__atomic_compare_exchange_n(at, &old, value, false,
-						       __ATOMIC_SEQ_CST,
-						       __ATOMIC_SEQ_CST));
+		return TRY(compare_exchange(at, value));
 	case 6:
-		return TRY(__atomic_fetch_and(at, ~1ul, __ATOMIC_SEQ_CST));
+		return TRY(__atomic_fetch_and((uptr *)at, ~(uptr)1,
+					      __ATOMIC_SEQ_CST));
 	case 7:
-		return TRY(__asm__ volatile("rep stosq"
-					    : "+D"(at), "+c"(old)
-					    : "a"(value)
+		return TRY(__asm__ volatile("rep stos" WORD
+					    : "+D"(at), "+c"(count)
+					    : "a"((uptr)value)
 					    : "memory"));
 	case 0:
 		return TRY(*(volatile u64 *)at = value);
@@ -218,8 +242,8 @@ static void make_string(struct call *c)
 // The owner of the hardware reads and writes where nothing answers.
 static long run_string(struct call *c)
 {
-	u64 port = is_control ? 0x80 : c->args[0];
-	u64 at = c->args[2], n = c->args[3], from = at;
+	uptr port = is_control ? 0x80 : c->args[0];
+	uptr at = c->args[2], n = c->args[3], from = at;
 
 	switch (c->args[4]) {
 	case 0:
@@ -253,40 +277,50 @@ static void make_selector(struct call *c)
 	c->args[1] = below(6);
 }
 
+// Loaded; then a yield takes it in and out of the hypervisor. It must not be there
+// when the compiler's code goes on.
+#ifdef __x86_64__
+#define NUMBER	 "D"
+#define YIELD	 "syscall"
+#define CLOBBERS "rcx", "r11", "memory"
+#define FLAT	 0
+#else
+#define NUMBER	 "b"
+#define YIELD	 "int $0x82"
+#define CLOBBERS "memory"
+#define FLAT	 FLAT_USER_DS
+#endif
+#define LOAD(segment)                                                \
+	TRY(__asm__ volatile("mov %w[value], %%" segment "\n"        \
+			     "	" YIELD "\n"                         \
+			     "	mov %w[flat], %%" segment            \
+			     : "+a"(yield)                           \
+			     : [value] "r"(value), [flat] "r"(FLAT), \
+			       NUMBER(SCHEDOP_yield)                 \
+			     : CLOBBERS))
+
 static long run_selector(struct call *c)
 {
-	u16 value = (u16)c->args[0];
-	u64 out = 0;
-	long rc;
+	uptr value = (u16)c->args[0], out = 0, yield = __HYPERVISOR_sched_op;
 
 	switch (c->args[1]) {
 	case 0:
-		rc = TRY(__asm__ volatile("mov %0, %%fs" ::"r"(value)));
-		break;
+		return LOAD("fs");
 	case 1:
-		rc = TRY(__asm__ volatile("mov %0, %%es" ::"r"(value)));
-		break;
+		return LOAD("es");
 	case 2:
-		rc = TRY(__asm__ volatile("lar %1, %0"
-					  : "=r"(out)
-					  : "r"((u64)value)));
-		break;
+		return TRY(__asm__ volatile("lar %1, %0"
+					    : "=r"(out)
+					    : "r"(value)));
 	case 3:
-		rc = TRY(__asm__ volatile("lsl %1, %0"
-					  : "=r"(out)
-					  : "r"((u64)value)));
-		break;
+		return TRY(__asm__ volatile("lsl %1, %0"
+					    : "=r"(out)
+					    : "r"(value)));
 	case 4:
-		rc = TRY(__asm__ volatile("lldt %0" ::"r"(value)));
-		break;
+		return TRY(__asm__ volatile("lldt %w0" ::"r"(value)));
 	default:
-		rc = TRY(__asm__ volatile("mov %0, %%ds" ::"r"(value)));
+		return LOAD("ds");
 	}
-	// A yield takes it in and out of the hypervisor.
-	sched_op(SCHEDOP_yield, NULL);
-	__asm__ volatile(
-		"mov %0, %%fs\n\tmov %0, %%es\n\tmov %0, %%ds" ::"r"(0));
-	return rc;
 }
 
 static void make_trap(struct call *c)
@@ -298,8 +332,8 @@ static void make_trap(struct call *c)
 
 static long run_trap(struct call *c)
 {
-	volatile u64 *at = (volatile u64 *)c->args[1];
-	u32 zero = 0;
+	volatile u64 *at = (volatile u64 *)(uptr)c->args[1];
+	uptr zero = 0;
 
 	switch (c->args[0]) {
 	case 0:
@@ -309,7 +343,7 @@ static long run_trap(struct call *c)
 	case 2:
 		return TRY(((void (*)(void))at)());
 	case 3:
-		return TRY(__asm__ volatile("divl %0" ::"r"(zero)
+		return TRY(__asm__ volatile("divl %k0" ::"r"(zero)
 					    : "rax", "rdx"));
 	case 4:
 		return TRY(__asm__ volatile("int3"));
@@ -330,7 +364,7 @@ static long run_trap(struct call *c)
 	case 12:
 		return TRY(__asm__ volatile("xsetbv" ::"c"(0), "a"(3), "d"(0)));
 	case 13:
-		return TRY(__asm__ volatile("mov %%cr8, %q0" : "=r"(zero)));
+		return TRY(__asm__ volatile("mov %%cr8, %0" : "=r"(zero)));
 	case 14:
 		return TRY(__asm__ volatile("ltr %w0" ::"r"(zero)));
 	default:
@@ -346,7 +380,8 @@ static void make_which(struct call *c)
 
 static long run_control(struct call *c)
 {
-	u64 v = 0;
+	const uptr at = (uptr)c->args[1];
+	uptr v = 0;
 
 	switch (c->args[0]) {
 	case 0:
@@ -369,13 +404,13 @@ static long run_control(struct call *c)
 	case 7:
 		return TRY(__asm__ volatile("mov %%db7, %0" : "=r"(v)));
 	case 8:
-		return TRY(__asm__ volatile("mov %0, %%db1" ::"r"(c->args[1])));
+		return TRY(__asm__ volatile("mov %0, %%db1" ::"r"(at)));
 	case 9:
 		return TRY(__asm__ volatile("wbinvd"));
 	case 10:
-		return TRY(__asm__ volatile("invlpg (%0)" ::"r"(c->args[1])));
+		return TRY(__asm__ volatile("invlpg (%0)" ::"r"(at)));
 	case 11:
-		return TRY(__asm__ volatile("lgdt (%0)" ::"r"(c->args[1])));
+		return TRY(__asm__ volatile("lgdt (%0)" ::"r"(at)));
 	case 12:
 		return TRY(__asm__ volatile("xgetbv" ::"c"(0) : "rax", "rdx"));
 	case 13:

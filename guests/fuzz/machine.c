@@ -297,7 +297,8 @@ void frames_back(u64 want)
 		now = frames_count();
 	}
 	if (now + HEAP_PAGES < want)
-		broken("%lu frames free or mine, once %lu", now, want);
+		broken("%" LL "u frames free or mine, once %" LL "u", now,
+		       want);
 }
 
 // Without the victim, with all frames in place: always the same number. The

@@ -7,6 +7,9 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/host.h"
 
+#define HEX	  " %" LL "x"
+#define HEX4	  HEX HEX HEX HEX
+#define HEX5	  HEX4 HEX
 #define EPOCH	  1500 // calls between two resets
 #define ODD_CALLS 25   // of a hundred
 #define WHEEL	  4096
@@ -45,8 +48,8 @@ static void wheel_make(void)
 
 void *arg_in(struct call *c, int at, size_t size)
 {
-	memset(c->bytes, 0, size);
 	c->size = (size + 7) & ~7ul;
+	memset(c->bytes, 0, c->size);
 	c->at = at;
 	return c->bytes;
 }
@@ -100,10 +103,10 @@ static void perform(struct call *c)
 
 	report_made(c);
 	if (call_number >= print_from)
-		printf("CALL %lu %s %lx %lx %lx %lx %lx: %lx %lx %lx %lx\n",
-		       call_number, c->op->name, c->args[0], c->args[1],
-		       c->args[2], c->args[3], c->args[4], c->words[0],
-		       c->words[1], c->words[2], c->words[3]);
+		printf("CALL %" LL "u %s" HEX5 ":" HEX4 "\n", call_number,
+		       c->op->name, c->args[0], c->args[1], c->args[2],
+		       c->args[3], c->args[4], c->words[0], c->words[1],
+		       c->words[2], c->words[3]);
 	race_begin(c);
 	start = system_time();
 	rc = c->op->run ? c->op->run(c) : fuzz_hypercall(c->op->nr, c->args);
@@ -115,7 +118,7 @@ static void perform(struct call *c)
 	if (c->at >= 0)
 		memset((u8 *)arg_pages + c->keep[2], 0, c->size);
 	if (call_number >= print_from)
-		printf(" = %ld, %lu us\n", rc, system_time() / 1000);
+		printf(" = %ld, %" LL "u us\n", rc, system_time() / 1000);
 	if (c->op->done)
 		c->op->done(c, rc);
 	report_call(c, rc, ns);
@@ -136,7 +139,8 @@ static void one(void)
 static bool hook(struct regs *regs)
 {
 	if (regs->vector == 1)
-		regs->rflags &= ~0x100ul; // one step is enough
+		// One step is enough, and so is a breakpoint once.
+		regs->rflags = (regs->rflags & ~0x100ul) | 0x10000;
 	return regs->vector == 1 || regs->vector == 2 ||
 	       regs->vector == VECTOR_FAILSAFE;
 }

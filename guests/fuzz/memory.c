@@ -159,7 +159,7 @@ static void make_exchange(struct call *c)
 	IN[0] = page < 0 ? max_frame : page_mfn(page);
 	IN[1] = page < 0 ? 0 : virt_to_pfn(pages[page].at);
 	x->in.extent_start.p = (void *)IN_AREA;
-	x->out.extent_start.p = (void *)(IN_AREA + 8);
+	x->out.extent_start.p = (void *)(IN_AREA + sizeof(xen_pfn_t));
 	x->in.nr_extents = x->out.nr_extents = 1;
 	x->in.domid = x->out.domid = DOMID_SELF;
 	if (odd == 0)

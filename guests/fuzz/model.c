@@ -13,11 +13,11 @@ u64 sandbox_l1, max_frame;
 bool is_control;
 domid_t my_id;
 static u8 pool[PAGES][PAGE_SIZE] __page_aligned;
-static u64 *tables[3]; // of the sandbox, L1 first
+static u64 *tables[TABLE_LEVELS - 1]; // of the sandbox, L1 first
 
-static u64 *p2m(void)
+static xen_pfn_t *p2m(void)
 {
-	return (u64 *)start_info->mfn_list;
+	return (xen_pfn_t *)start_info->mfn_list;
 }
 
 u64 page_mfn(int page)
@@ -127,6 +127,13 @@ static u64 random_entry(int level)
 	return make_entry(page_mfn(page), flags);
 }
 
+u32 table_entries(int level)
+{
+	if (level < TABLE_LEVELS)
+		return 512;
+	return TABLE_LEVELS == 4 ? 256 : 4;
+}
+
 bool page_make_table(int page, int level)
 {
 	u64 *t = (u64 *)pages[page].at;
@@ -135,7 +142,7 @@ bool page_make_table(int page, int level)
 	page_unshare(page);
 	memset(t, 0, PAGE_SIZE);
 	for (u32 i = 0; i < n; i++)
-		t[level == 4 ? below(256) : below(512)] = random_entry(level);
+		t[below(table_entries(level))] = random_entry(level);
 	if (page_set_ro(t))
 		return false;
 	pages[page].kind = TABLE;
@@ -221,8 +228,8 @@ void page_came(int page, u64 mfn)
 		return;
 	}
 	if (rc) {
-		broken("frame %lx came for page %d, mapping it is %ld", mfn,
-		       page, rc);
+		broken("frame %" LL "x came for page %d, mapping it is %ld",
+		       mfn, page, rc);
 		return;
 	}
 	mmu_update_one(mfn << 12 | MMU_MACHPHYS_UPDATE,
@@ -258,20 +265,20 @@ void areas_map(void)
 	}
 }
 
-// Three tables of our own, which stay.
+// Tables of our own, which stay.
 static void sandbox_make(void)
 {
-	const u64 va[] = { SANDBOX, SANDBOX };
+	const int last = TABLE_LEVELS - 2;
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i <= last; i++)
 		tables[i] = page_alloc();
-	for (int i = 2; i > 0; i--)
-		tables[i][va[0] >> (12 + 9 * i) & 511] =
+	for (int i = last; i > 0; i--)
+		tables[i][SANDBOX >> (12 + 9 * i) & 511] =
 			make_entry(virt_to_mfn(tables[i - 1]), PTE_TABLE);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i <= last; i++)
 		page_set_ro(tables[i]);
-	if (mmu_update_one(entry_maddr((void *)SANDBOX, 4),
-			   make_entry(virt_to_mfn(tables[2]), PTE_TABLE)))
+	if (mmu_update_one(entry_maddr((void *)SANDBOX, TABLE_LEVELS),
+			   make_entry(virt_to_mfn(tables[last]), PTE_TABLE)))
 		broken("there is no sandbox");
 	sandbox_l1 = virt_to_mfn(tables[0]);
 }
@@ -337,7 +344,8 @@ static void pages_reset(void)
 		if (pages[i].kind == GONE)
 			continue;
 		if (page_set_rw(pages[i].at)) {
-			broken("page %d (frame %lx), once of kind %d, level %d, is kept",
+			broken("page %d (frame %" LL
+			       "x), once of kind %d, level %d, is kept",
 			       i, page_mfn(i), pages[i].kind, pages[i].level);
 			continue;
 		}

@@ -13,7 +13,7 @@
 static struct domu domain;
 static struct request {
 	u64 nr, a1, a2, a3;
-	long rc;
+	int64_t rc;
 	u64 reason; // struct sched_shutdown
 } request;
 static union {
@@ -28,6 +28,7 @@ _Static_assert(ARGUMENT + sizeof(argument) <= REQUEST, "they lie apart");
 extern const u8 once_code[];
 __asm__(".pushsection .rodata\n"
 	"once_code:\n"
+#ifdef __x86_64__
 	"	mov $0x3e00, %ebx\n"
 	"	mov (%rbx), %rax\n"
 	"	mov 8(%rbx), %rdi\n"
@@ -39,6 +40,21 @@ __asm__(".pushsection .rodata\n"
 	"	mov $2, %edi\n"	 // shutdown
 	"	lea 40(%rbx), %rsi\n"
 	"	syscall\n"
+#else
+	"	mov $0x3e00, %ebp\n"
+	"	mov (%ebp), %eax\n"
+	"	mov 8(%ebp), %ebx\n"
+	"	mov 16(%ebp), %ecx\n"
+	"	mov 24(%ebp), %edx\n"
+	"	int $0x82\n"
+	"	cltd\n"
+	"	mov %eax, 32(%ebp)\n"
+	"	mov %edx, 36(%ebp)\n"
+	"	mov $29, %eax\n" // sched_op
+	"	mov $2, %ebx\n"	 // shutdown
+	"	lea 40(%ebp), %ecx\n"
+	"	int $0x82\n"
+#endif
 	"	ud2\n"
 	"	.skip 256\n" // domu_build() copies so much
 	".popsection\n");
@@ -54,6 +70,9 @@ static bool create(void)
 	op.u.createdomain.grant_opts = 1;
 	if (domctl(&op))
 		return false;
+	op.cmd = XEN_DOMCTL_set_address_size;
+	op.u.address_size.size = WIDTH;
+	domctl(&op);
 	op.cmd = XEN_DOMCTL_max_vcpus;
 	op.u.max_vcpus.max = VCPUS;
 	domctl(&op);
@@ -84,7 +103,9 @@ static long result(void)
 	long rc;
 
 	foreign_map(0, ID, domain.data, PTE_RW);
-	rc = ((struct request *)((u8 *)window_at(0) + REQUEST % PAGE_SIZE))->rc;
+	rc = (long)((struct request *)((u8 *)window_at(0) +
+				       REQUEST % PAGE_SIZE))
+		     ->rc;
 	window(0);
 	return rc;
 }
@@ -132,7 +153,7 @@ static long run(struct call *c)
 static void make_initialise(struct call *c)
 {
 	ask(c, 1 + below(VCPUS), ARGUMENT);
-	domu_context(&argument.context, domain.tables[3]);
+	domu_context(&argument.context, domu_base(&domain));
 	odd(c, sizeof(argument.context) / 8);
 }
 

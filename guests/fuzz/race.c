@@ -14,6 +14,7 @@ static bool racing;
 static u8 stack[8192] __attribute__((aligned(16)));
 static u8 trap_stack[8192] __attribute__((aligned(16)));
 
+#ifdef __x86_64__
 long fuzz_hypercall(u64 nr, const u64 *args)
 {
 	register u64 r10 __asm__("r10") = args[3];
@@ -29,6 +30,39 @@ long fuzz_hypercall(u64 nr, const u64 *args)
 			 : "rcx", "r11", "memory");
 	return (long)rax;
 }
+#else
+// 64 bits take two registers: which argument has them, by the call.
+static const struct {
+	u8 nr, at;
+} wide[] = {
+	{ __HYPERVISOR_update_va_mapping, 1 },
+	{ __HYPERVISOR_update_va_mapping_otherdomain, 1 },
+	{ __HYPERVISOR_set_timer_op, 0 },
+	{ __HYPERVISOR_update_descriptor, 0 },
+	{ __HYPERVISOR_update_descriptor, 1 },
+};
+
+static bool is_wide(u64 nr, int at)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(wide); i++)
+		if (wide[i].nr == nr && wide[i].at == at)
+			return true;
+	return false;
+}
+
+long fuzz_hypercall(u64 nr, const u64 *args)
+{
+	uptr a[10] = { 0 }; // five of them are the call's
+	int n = 0;
+
+	for (int i = 0; i < 5; i++) {
+		a[n++] = (uptr)args[i];
+		if (is_wide(nr, i))
+			a[n++] = (uptr)(args[i] >> 32);
+	}
+	return hypercall5((uptr)nr, a[0], a[1], a[2], a[3], a[4]);
+}
+#endif
 
 static void second_main(void)
 {

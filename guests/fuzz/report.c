@@ -22,7 +22,7 @@ static u64 longest_number;
 void report_init(u64 seed, u64 calls)
 {
 	call_seed = seed;
-	printf("FUZZ seed=%lu calls=%lu %s\n", seed, calls,
+	printf("FUZZ seed=%" LL "u calls=%" LL "u %s\n", seed, calls,
 	       is_control ? "control" : "guest");
 }
 
@@ -34,7 +34,8 @@ void broken(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	check_failed("seed", (int)call_seed, "call %lu: %s", call_number, text);
+	check_failed("seed", (int)call_seed, "call %" LL "u: %s", call_number,
+		     text);
 }
 
 static void hash(u64 value)
@@ -79,7 +80,7 @@ void report_call(const struct call *c, long rc, u64 ns)
 		longest_number = call_number;
 	}
 	if (call_number % PROGRESS == PROGRESS - 1)
-		printf("FUZZ at=%lu\n", call_number + 1);
+		printf("FUZZ at=%" LL "u\n", call_number + 1);
 }
 
 // In lines as short as a guest's may be.
@@ -88,7 +89,7 @@ static void show(unsigned int number)
 	char line[150];
 	size_t n;
 
-	n = (size_t)snprintf(line, sizeof(line), "OP %s good=%lu",
+	n = (size_t)snprintf(line, sizeof(line), "OP %s good=%" LL "u",
 			     rows[number]->name, counts[number].good);
 	for (int i = 0; i < ERRORS; i++) {
 		if (!counts[number].bad[i])
@@ -116,11 +117,13 @@ void report_end(void)
 		good += counts[i].good;
 		show(i);
 	}
-	printf("FUZZ longest=%lu us: %s, call %lu\n", longest / 1000,
+	printf("FUZZ longest=%" LL "u us: %s, call %" LL "u\n", longest / 1000,
 	       longest_op ? longest_op->name : "none", longest_number);
 	if (longest > STRETCH && !has_word("race"))
-		broken("call %lu took %lu us", longest_number, longest / 1000);
-	printf("FUZZ done=%lu good=%lu digest=%lx\n", calls_done, good, digest);
+		broken("call %" LL "u took %" LL "u us", longest_number,
+		       longest / 1000);
+	printf("FUZZ done=%" LL "u good=%" LL "u digest=%" LL "x\n", calls_done,
+	       good, digest);
 }
 
 u64 number_word(const char *name, u64 otherwise)

@@ -38,8 +38,7 @@ static u64 some_target(int *level)
 	*level = 1;
 	if (page >= 0) {
 		*level = pages[page].level;
-		return page_mfn(page) << 12 |
-		       below(*level == 4 ? 256 : 512) * 8;
+		return page_mfn(page) << 12 | below(table_entries(*level)) * 8;
 	}
 	word = page_plain();
 	if (chance(30) && word >= 0)
@@ -215,7 +214,8 @@ static void make_flush(struct call *c)
 	IN[1] = 0;
 	e->arg1.linear_addr =
 		chance(90) ? SLOT((u64)below(SLOTS)) : odd_pointer();
-	e->arg2.vcpumask.p = (void *)(chance(90) ? IN_AREA : odd_pointer());
+	e->arg2.vcpumask.p =
+		(void *)(uptr)(chance(90) ? IN_AREA : odd_pointer());
 }
 
 static void make_ldt(struct call *c)
@@ -238,7 +238,7 @@ static void make_clear(struct call *c)
 static void make_gdt(struct call *c)
 {
 	u32 n = below(4);
-	u64 *frames = arg_in(c, 0, n * 8 + 8);
+	uptr *frames = arg_in(c, 0, (n + 1) * sizeof(*frames));
 	int page;
 
 	for (u32 i = 0; i < n; i++) {

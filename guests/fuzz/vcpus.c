@@ -23,7 +23,7 @@ static void sleeper_context(struct vcpu_guest_context *c)
 		     trap_stack + sizeof(trap_stack));
 	for (unsigned int i = 0; i < 32; i++)
 		c->trap_ctxt[i] = (struct trap_info){ (u8)i, 0, FLAT_KERNEL_CS,
-						      (u64)trap_entries[i] };
+						      (uptr)trap_entries[i] };
 }
 
 void vcpus_init(void)
@@ -47,7 +47,7 @@ void vcpus_reset(void)
 		vcpu_op(VCPUOP_register_vcpu_time_memory_area, id, &no_time);
 	}
 	vcpu_op(VCPUOP_stop_singleshot_timer, 0, NULL);
-	HC1(__HYPERVISOR_set_timer_op, 0);
+	set_timer(0);
 	for (u64 reg = 0; reg < 4; reg++)
 		HC2(__HYPERVISOR_set_debugreg, reg, 0);
 	HC2(__HYPERVISOR_set_debugreg, 7, 0);
@@ -58,7 +58,9 @@ void vcpus_reset(void)
 
 static u64 some_vcpu(void)
 {
-	static const u64 odd[] = { 3, 4, 5, 127, 128, 0xffffffff, 1ul << 32 };
+	static const u64 odd[] = {
+		3, 4, 5, 127, 128, 0xffffffff, (u64)1 << 32
+	};
 
 	if (chance(8))
 		return odd[below(ARRAY_SIZE(odd))];
@@ -88,7 +90,7 @@ static void make_initialise(struct call *c)
 	sleeper_context(x);
 	x->ctrlreg[3] = chance(50) ? 0 : max_frame << 12;
 	if (chance(20))
-		x->user_regs.rip = 0x0000800000000000;
+		x->user_regs.REGISTER(ip) = (uptr)nowhere();
 	c->args[0] = c->op->cmd;
 	c->args[1] = chance(70) ? 3 : SLEEPER;
 	c->args[2] = chance(90) ? OUT_AREA : odd_pointer();

@@ -8,7 +8,8 @@ and is a test guest as in pv.py beyond that. Virtual time is the number of
 executed instructions (-icount), so a seed gives one run, to the bit; with
 another vcpu that changes arguments (`race`) the two run at the same time. With
 `domu` a domain without rights makes the calls, built by Dom0's copy of the
-guest, which has a verdict of its own."""
+guest, which has a verdict of its own. `isolated`: the tables of guests have next
+to nothing of the hypervisor's; `pv32`: both copies are 32-bit kernels."""
 import os
 
 from boot.dom0 import script_body
@@ -24,7 +25,10 @@ EXACT = ["-icount", "shift=0,sleep=off", "-rtc", "clock=vm", "-seed", "1"]
 # name, seed, calls, words
 SHORT = [("pv/fuzz", 1, 30000, ""), ("pv/fuzz-race", 2, 15000, "race"),
          ("pv/fuzz-domu", 3, 30000, "domu"),
-         ("pv/fuzz-domu-race", 4, 15000, "domu race")]
+         ("pv/fuzz-domu-race", 4, 15000, "domu race"),
+         ("pv/fuzz-isolated", 5, 10000, "isolated"),
+         ("pv/fuzz-pv32", 6, 20000, "pv32"),
+         ("pv/fuzz-pv32-domu", 7, 10000, "domu pv32")]
 # Operations that it knows; without the control domain's.
 LEAST = {False: 210, True: 125}
 
@@ -83,12 +87,14 @@ def _collect(context, machine, progress=None):
 def run(context, seed, calls, words="", more=(), progress=None):
     """One run, with further arguments of QEMU: its Result. Raises what
     pv.verdicts() does."""
-    image = os.path.join("build", "guests", "fuzz")
+    image = os.path.join("build", "guests",
+                         "fuzz32" if "pv32" in words else "fuzz")
     domu = "domu" in words
+    isolated = " xpti=yes" if "isolated" in words else ""
     modules = [(image, f"{words} seed={seed} calls={calls}")]
     with Machine(context, hv="ringlet-debug", memory="256M", cpus=2,
                  hv_args=HV_ARGS + " dom0_mem=64M dom0_max_vcpus=4 noreboot"
-                 " guest_loglvl=all",
+                 " guest_loglvl=all" + isolated,
                  devices=[*MACHINE, *more] +
                  ([] if "race" in words else EXACT),
                  modules=modules + ([(image, "")] if domu else [])) as machine:
@@ -114,16 +120,17 @@ def _body(seed, calls, words):
 
 
 def _xl(context):
-    """In a guest of xl's, twice: the script fuzz."""
-    def twice(machine):
+    """In guests of xl's: the script fuzz."""
+    def each(machine):
         machine.must_not(r"d[1-9]\d* crashes")
-        for _ in range(2):
+        for _ in range(3):
             _collect(context, machine)
 
     script_body("fuzz", "ringlet-debug", guests=True,
                 files={"boot/peer": "build/guests/peer",
-                       "boot/fuzz": "build/guests/fuzz"},
-                before=twice, words="ringlet.calls=200000",
+                       "boot/fuzz": "build/guests/fuzz",
+                       "boot/fuzz32": "build/guests/fuzz32"},
+                before=each, words="ringlet.calls=200000",
                 hv_more="guest_loglvl=all")(context)
 
 

@@ -100,10 +100,10 @@ syscall_entry:
 	jmp entry_common
 // Its frame has ds, es, fs and gs before eip.
 failsafe_entry:
-	popl failsafe_selectors
-	popl failsafe_selectors+4
-	popl failsafe_selectors+8
-	popl failsafe_selectors+12
+	popl %ss:failsafe_selectors
+	popl %ss:failsafe_selectors+4
+	popl %ss:failsafe_selectors+8
+	popl %ss:failsafe_selectors+12
 	pushl $0
 	pushl $VECTOR_FAILSAFE
 	jmp entry_common
