@@ -20,7 +20,10 @@ MOMENTS = (
     r"^  CC    hv/lib/", r"^  CC    hv/pv/", r"^  LD    build/release/hv\.elf",
     DOWNLOADING, r"unpacking packages", r"unpacking linux-image",
     r"programs and libraries", r"kernel modules", r"guest image",
-    r"^  LD    build/guests/mortal", r"packing \(none\)")
+    r"^  LD    build/guests/mortal")
+# What comes after it is QEMU, so that it takes its time.
+LAST_MOMENT = r"packing \(none\)"
+SLOW_CPIO = '#!/bin/sh\nsleep 5\nexec {} "$@"\n'
 # While QEMU runs the key goes to the machine, which does not mind.
 WHILE_BOOTING = (r"CPUs: 1 of 1 run", r"about to get started",
                  r"dom0: up after", r"dom0: toolstack ready")
@@ -62,9 +65,18 @@ def _wait_for_a_part(tree):
         time.sleep(0.01)
 
 
-def _interrupt(context, tree, moment):
-    with Terminal(context, ["make", "run"], tree,
-                  user_environment()) as terminal:
+def _slow(context):
+    """An environment where programs find a slow cpio."""
+    folder = os.path.join(context.folder, "slow")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "cpio"), "w", encoding="ascii") as file:
+        file.write(SLOW_CPIO.format(shutil.which("cpio")))
+        os.fchmod(file.fileno(), 0o755)
+    return user_environment(PATH=folder + os.pathsep + os.environ["PATH"])
+
+
+def _interrupt(context, tree, moment, environment):
+    with Terminal(context, ["make", "run"], tree, environment) as terminal:
         terminal.expect(moment, SECONDS)
         if moment == DOWNLOADING:
             _wait_for_a_part(tree)
@@ -85,7 +97,8 @@ def _same_image(tree):
 def _body(context):
     tree = _copy(context)
     for moment in MOMENTS:
-        _interrupt(context, tree, moment)
+        _interrupt(context, tree, moment, user_environment())
+    _interrupt(context, tree, LAST_MOMENT, _slow(context))
     with Terminal(context, ["make", "run"], tree,
                   user_environment()) as terminal:
         for moment in WHILE_BOOTING:
