@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What programs in Dom0 do, between markers (bench/plugin.c), each several times.
 // Ends with the machine, or with 1 and a word on what failed.
-#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -19,34 +15,11 @@
 #include <xen/evtchn.h>
 #include <xen/gntalloc.h>
 #include <xen/gntdev.h>
+#include "marker.h"
 #include "sections.h"
 
-#define ROUNDS 15
-#define PAGE   4096u
-#define PAGES  16u
-#define MARK(id, op)                                                    \
-	__asm__ volatile(".byte 0x0f, 0x1f, 0x80, %c0, %c1, 0xb1, 0x5e" \
-			 :                                              \
-			 : "i"(id), "i"(op)                             \
-			 : "memory")
-// The first turn prepares what the kernel makes once.
-#define SECTION(id, statement)                        \
-	do {                                          \
-		statement;                            \
-		for (int i_ = 0; i_ < ROUNDS; i_++) { \
-			MARK(id, 1);                  \
-			statement;                    \
-			MARK(id, 2);                  \
-		}                                     \
-	} while (0)
-
-static void need(int good, const char *what)
-{
-	if (good)
-		return;
-	printf("bench: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
+#define PAGE  4096u
+#define PAGES 16u
 
 static void *map_at(void *to, size_t size, int flags, int fd, uint64_t at)
 {

@@ -31,7 +31,7 @@ COUNTED = ["-rtc", "clock=vm,base=2026-01-01", "-seed", "1", "-icount",
            "shift=0,sleep=off"]
 PLUGIN = ["plugin.c", "classify.c", "watch.c"]
 HEADERS = ["plugin.h", "qemu.h"]
-PROGRAMS = ["mark", "linux"]  # of Dom0
+PROGRAMS = ["mark", "linux", "io"]  # of Dom0, the last one of a guest too
 COMPILE = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 # What the plugin prints apart for the phases of a boot.
 RANGES = ("low", "hv", "kernel")
@@ -73,8 +73,10 @@ def modules(group, folder):
     programs = {"usr/bin/" + name: _compile(
         ["-static", "-s"], [name + ".c"], os.path.join(folder, name))
                 for name in PROGRAMS}
+    guest = image.archive(place, {"usr/bin/io": programs["usr/bin/io"]},
+                          "guest.cpio")
     more = image.archive(place, {
-        **programs, "boot/small": SMALL,
+        **programs, "boot/small": SMALL, "boot/io.img": guest,
         "scripts/" + group.words: "tools/dom0-image/scripts/" + group.words})
     return [(KERNEL, LINUX_WORDS + group.words),
             (image.joined(place, INITRD, more), "")]
@@ -272,7 +274,7 @@ def inputs(group, side):
         files += [KERNEL, INITRD]
         if group.words:
             files += [f"bench/{name}.c" for name in PROGRAMS]
-            files += [SMALL, "bench/sections.h",
+            files += [SMALL, "bench/marker.h", "bench/sections.h",
                       "tools/dom0-image/scripts/" + group.words]
     for path in files:
         if not os.path.exists(os.path.join(ROOT, path)):

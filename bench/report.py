@@ -223,6 +223,7 @@ def tables(results):
     made = {"groups": _groups(),
             "operations": _operations(results, guests),
             "linux": _operations(results, ["linux"]),
+            "io": _operations(results, ["io"]),
             "xl": _operations(results, ["xl"]),
             "heavy": _heavy(results), "bits32": _bits32(results),
             "values": _values(results), "longest": _longest(results),
@@ -305,7 +306,7 @@ def write(runs, keep, record):
     if record:
         budget.write({name: results.get((name, side)) for name in GROUP
                       for side in [budget.SIDE.get(name)] if side})
-    for name in ("operations", "linux", "xl"):
+    for name in ("operations", "linux", "io", "xl"):
         print("\n" + "\n".join(made[name] or []))
     print(f"\nAll of it: {os.path.relpath(measure.OUT, ROOT)}/" +
           ", ".join(names))

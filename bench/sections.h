@@ -54,6 +54,15 @@ enum section {
 	LINUX_EVENT = 66,
 	LINUX_GRANT = 67,
 	LINUX_COPY = 68,
+	// Of the program bench/io.c in a DomU, and its boot.
+	DISK_READ_4K = 80,
+	DISK_WRITE_4K = 81,
+	DISK_READ_1M = 82,
+	DISK_WRITE_1M = 83,
+	NET_64 = 84,
+	NET_1500 = 85,
+	NET_STREAM = 86,
+	DOMU_BOOT = 90,
 	// Of the script xl-counts in Dom0, by number.
 	XL_CREATE = 101,
 	XL_UNPAUSE = 102,

@@ -33,14 +33,13 @@ struct decoder {
 #define OFFSET	  0x80 // an address, from the accumulator
 #define EXT(n)	  (GROUP | (n) << 8)
 
-// Opcodes behind 0x0f are 0xf00 and up, those behind 0x0f 0x01 0xf100.
-static const struct form {
+struct form {
 	u16 first, last;
 	u16 kind, shape;
-} forms[] = {
-	// The first four are most of all.
+};
+// Of one byte; those at the beginning are most of all.
+static const struct form forms[] = {
 	{ 0xec, 0xed, INSN_IN, 0 },
-	{ 0xf32, 0xf32, INSN_RDMSR, 0 },
 	{ 0x88, 0x89, INSN_MOV, MEMORY },
 	{ 0x86, 0x87, INSN_XCHG, MEMORY },
 	{ 0xee, 0xef, INSN_OUT, 0 },
@@ -49,22 +48,8 @@ static const struct form {
 	{ 0x6c, 0x6d, INSN_INS, STRING },
 	{ 0x6e, 0x6f, INSN_OUTS, STRING },
 	{ 0xc6, 0xc7, INSN_MOV, MEMORY | IMM | EXT(0) },
-	{ 0xfc3, 0xfc3, INSN_MOV, MEMORY }, // movnti
-	{ 0xfb0, 0xfb1, INSN_CMPXCHG, MEMORY },
-	{ 0xfc7, 0xfc7, INSN_CMPXCHG8B, MEMORY | EXT(1) },
 	{ 0xa2, 0xa3, INSN_MOV, OFFSET },
 	{ 0xfa, 0xfb, INSN_CLI_STI, 0 },
-	{ 0xf06, 0xf06, INSN_CLTS, 0 },
-	{ 0xf09, 0xf09, INSN_WBINVD, 0 },
-	{ 0xf20, 0xf20, INSN_READ_CR, REGISTERS },
-	{ 0xf21, 0xf21, INSN_READ_DR, REGISTERS },
-	{ 0xf22, 0xf22, INSN_WRITE_CR, REGISTERS },
-	{ 0xf23, 0xf23, INSN_WRITE_DR, REGISTERS },
-	{ 0xf30, 0xf30, INSN_WRMSR, 0 },
-	{ 0xf31, 0xf31, INSN_RDTSC, 0 },
-	{ 0xfa2, 0xfa2, INSN_CPUID, 0 },
-	{ 0xf1d1, 0xf1d1, INSN_XSETBV, 0 },
-	{ 0xf1f9, 0xf1f9, INSN_RDTSCP, 0 },
 	{ 0x20, 0x21, INSN_AND, MEMORY },
 	{ 0x80, 0x81, INSN_AND, MEMORY | IMM | EXT(4) },
 	{ 0x83, 0x83, INSN_AND, MEMORY | IMM8 | EXT(4) },
@@ -74,20 +59,42 @@ static const struct form {
 	{ 0x30, 0x31, INSN_XOR, MEMORY },
 	{ 0x80, 0x81, INSN_XOR, MEMORY | IMM | EXT(6) },
 	{ 0x83, 0x83, INSN_XOR, MEMORY | IMM8 | EXT(6) },
+	{ 0xaa, 0xab, INSN_STOS, STRING },
+};
+// Behind 0x0f these are 0xf00 and up, behind 0x0f 0x01 0xf100. Where the TSC traps,
+// reading it is most of all.
+static const struct form long_forms[] = {
+	{ 0xf31, 0xf31, INSN_RDTSC, 0 },
+	{ 0xf1f9, 0xf1f9, INSN_RDTSCP, 0 },
+	{ 0xf32, 0xf32, INSN_RDMSR, 0 },
+	{ 0xfc3, 0xfc3, INSN_MOV, MEMORY }, // movnti
+	{ 0xfb0, 0xfb1, INSN_CMPXCHG, MEMORY },
+	{ 0xfc7, 0xfc7, INSN_CMPXCHG8B, MEMORY | EXT(1) },
+	{ 0xf06, 0xf06, INSN_CLTS, 0 },
+	{ 0xf09, 0xf09, INSN_WBINVD, 0 },
+	{ 0xf20, 0xf20, INSN_READ_CR, REGISTERS },
+	{ 0xf21, 0xf21, INSN_READ_DR, REGISTERS },
+	{ 0xf22, 0xf22, INSN_WRITE_CR, REGISTERS },
+	{ 0xf23, 0xf23, INSN_WRITE_DR, REGISTERS },
+	{ 0xf30, 0xf30, INSN_WRMSR, 0 },
+	{ 0xfa2, 0xfa2, INSN_CPUID, 0 },
+	{ 0xf1d1, 0xf1d1, INSN_XSETBV, 0 },
 	{ 0xfab, 0xfab, INSN_BTS, MEMORY },
 	{ 0xfba, 0xfba, INSN_BTS, MEMORY | IMM8 | BITS | EXT(5) },
 	{ 0xfb3, 0xfb3, INSN_BTR, MEMORY },
 	{ 0xfba, 0xfba, INSN_BTR, MEMORY | IMM8 | BITS | EXT(6) },
 	{ 0xfbb, 0xfbb, INSN_BTC, MEMORY },
 	{ 0xfba, 0xfba, INSN_BTC, MEMORY | IMM8 | BITS | EXT(7) },
-	{ 0xaa, 0xab, INSN_STOS, STRING },
 };
 
 static const struct form *form_find(unsigned int op, u8 modrm)
 {
-	const struct form *f;
+	bool is_long = op >= 0xf00;
+	const struct form *f = is_long ? long_forms : forms;
+	const struct form *end = is_long ? long_forms + ARRAY_SIZE(long_forms)
+					 : forms + ARRAY_SIZE(forms);
 
-	for (f = forms; f < forms + ARRAY_SIZE(forms); f++)
+	for (; f < end; f++)
 		if (op >= f->first && op <= f->last &&
 		    (!(f->shape & GROUP) || f->shape >> 8 == (modrm >> 3 & 7)))
 			return f;

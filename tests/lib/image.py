@@ -47,13 +47,13 @@ def _cpio(path, mode, data):
     return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
 
 
-def archive(context, files):
+def archive(context, files, name="archive"):
     """An archive of programs for an initramfs, {path in it: path here}."""
-    path = os.path.join(context.folder, "archive")
+    path = os.path.join(context.folder, name)
     with open(path, "wb") as out:
-        for name, source in files.items():
+        for place, source in files.items():
             with open(need(source), "rb") as file:
-                out.write(_cpio(name, 0o100755, file.read()))
+                out.write(_cpio(place, 0o100755, file.read()))
         out.write(_cpio("TRAILER!!!", 0, b""))
     return path
 
