@@ -151,11 +151,19 @@ u64 odd_frame(void)
 	return frame_needed(frame) ? max_frame : frame;
 }
 
+static bool in_image(u32 address)
+{
+	return address - VIRT_BASE < start_info->nr_pages * PAGE_SIZE;
+}
+
 // What may be replaced, and by what, so that the guest outlives it: no number
-// that is, or holds, one of its own frames, nor the canary's domid where that
-// would be a control domain's right.
+// that is, or holds, one of its own frames, an address of a 32-bit kernel's (one
+// bit from the sandbox), nor the canary's domid where that would be a control
+// domain's right.
 static bool harmless(u64 v)
 {
+	if (WIDTH == 32 && (in_image((u32)v) || in_image((u32)(v >> 32))))
+		return false;
 	if (frame_needed(v) || frame_needed((v & PTE_FRAME) >> 12) ||
 	    frame_needed(v & 0xffffffff))
 		return false;
