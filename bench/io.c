@@ -25,7 +25,7 @@
 #define PORT	 7000
 #define MIB	 (1u << 20)
 #define HEADERS	 42 // of Ethernet, IP and UDP
-#define PATIENCE 60000
+#define PATIENCE 60 // seconds
 
 static char buffer[MIB] __attribute__((aligned(4096)));
 
@@ -55,7 +55,7 @@ static int disk(const char *path)
 	int fd = open(path, O_RDWR | O_DIRECT);
 	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END), at = 0;
 
-	need(fd >= 0 && size >= (off_t)(4 * (ROUNDS + 1) * MIB), path);
+	need(fd >= 0 && size >= (off_t)(2 * (ROUNDS + 1) * MIB), path);
 	SECTION(DISK_READ_4K, disk_read(fd, somewhere(size), 4096));
 	SECTION(DISK_WRITE_4K, disk_write(fd, somewhere(size), 4096));
 	SECTION(DISK_READ_1M, (disk_read(fd, at, MIB), at += MIB));
@@ -67,7 +67,7 @@ static int disk(const char *path)
 
 static int socket_of(int type)
 {
-	const struct timeval limit = { PATIENCE / 1000, 0 };
+	const struct timeval limit = { PATIENCE, 0 };
 	int fd = socket(AF_INET, type, 0), on = 1;
 
 	need(fd >= 0, "socket");
@@ -178,13 +178,15 @@ int main(int argc, char **argv)
 		execl("/init", "/init", NULL);
 		return 1;
 	}
-	if (!strcmp(word, "start"))
+	if (!strcmp(word, "start")) {
 		MARK(DOMU_BOOT, 1);
-	else if (!strcmp(word, "serve"))
+		return 0;
+	}
+	if (!strcmp(word, "serve"))
 		return serve();
-	else if (argc > 2 && !strcmp(word, "disk"))
+	if (argc > 2 && !strcmp(word, "disk"))
 		return disk(argv[2]);
-	else if (argc > 2 && !strcmp(word, "net"))
+	if (argc > 2 && !strcmp(word, "net"))
 		return net(argv[2]);
-	return 0;
+	return 125;
 }

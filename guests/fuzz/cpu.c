@@ -27,6 +27,8 @@ static void done_traps(struct call *c, long rc)
 {
 	(void)c;
 	(void)rc;
+	HC1(__HYPERVISOR_set_trap_table,
+	    NULL); // an odd one may be of any vector
 	trap_table_load(0);
 }
 
@@ -170,7 +172,7 @@ static struct multicall_entry some_call(void)
 	case 1:
 		e.op = __HYPERVISOR_update_va_mapping;
 		e.args[0] = AREA(200);
-		e.args[2] = UVMF_INVLPG;
+		e.args[WIDTH == 32 ? 3 : 2] = UVMF_INVLPG;
 		break;
 	case 2:
 		e.op = __HYPERVISOR_sched_op;
@@ -229,7 +231,7 @@ static void make_iret(struct call *c)
 				    0x4000, 0x10000, 0x40000, 0x200000 };
 	u64 *frame = c->words;
 
-	memset(frame, 0, 64);
+	memset(frame, 0, 4 * sizeof(*frame));
 	frame[0] = 0x202;
 	for (u32 i = below(5); i; i--)
 		frame[0] |= bits[below(ARRAY_SIZE(bits))];

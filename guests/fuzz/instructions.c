@@ -97,7 +97,7 @@ static void compare_exchange(u64 *at, u64 value)
 static long run_store(struct call *c)
 {
 	u64 *at = (u64 *)(uptr)c->args[0], value = c->args[1];
-	uptr count = 0;
+	uptr count = 1;
 
 	switch (c->args[2]) {
 	case 1:

@@ -68,7 +68,7 @@ static bool odd_reservation(struct xen_memory_reservation *r)
 		r->nr_extents = 0;
 		break;
 	case 4:
-		r->nr_extents = ~0ul >> below(36);
+		r->nr_extents = ~(u64)0 >> below(36);
 		break;
 	default:
 		r->nr_extents = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The hypercall itself, with the seed and the number of the call in registers
-// that a panic of the hypervisor shows, and the vcpu that changes arguments while
+// The hypercall itself, in a 64-bit kernel with the seed and the number of the call
+// in registers that a panic of the hypervisor shows, and the vcpu that changes arguments while
 // it runs.
 #include "fuzz/fuzz.h"
 #include "lib/cpu.h"

@@ -75,8 +75,8 @@ static const u64 values[] = {
 	0x7fffffffffffffff,
 	0x8000000000000000,
 	0xfffffffffffff000,
-	~1ul,
-	~0ul,
+	~(u64)1,
+	~(u64)0,
 };
 
 static const u64 pointers[] = {
@@ -90,6 +90,7 @@ static const u64 pointers[] = {
 	ARG_RO,
 	SLOT(0),
 	SLOT(1),
+#ifdef __x86_64__
 	0x00007ffffffffff8,
 	0x00007fffffffffff,
 	0x0000800000000000, // not canonical
@@ -105,6 +106,14 @@ static const u64 pointers[] = {
 	0xfffffffffffff000,
 	0xfffffffffffffff8,
 	0xffffffffffffffff,
+#else
+	0xf57ffff8,
+	0xf5800000, // the read-only M2P
+	0xf5800008,
+	0xfffff000,
+	0xfffffff8,
+	0xffffffff,
+#endif
 };
 
 u64 odd_value(void)
@@ -119,8 +128,12 @@ u64 odd_pointer(void)
 
 u64 nowhere(void)
 {
+#ifdef __x86_64__
 	static const u64 none[] = { AREA(18), 0x0000800000000000,
 				    0xffff830000000000, ~0ul };
+#else
+	static const u64 none[] = { AREA(18), 0xfff00000, ~0ul };
+#endif
 
 	return none[below(ARRAY_SIZE(none))];
 }
@@ -191,7 +204,7 @@ static u64 replace(u64 old, unsigned int bits)
 	case 1:
 		return old - 1;
 	case 2:
-		return old ^ 1ul << below(bits);
+		return old ^ (u64)1 << below(bits);
 	case 3:
 		return below(64);
 	case 4:
@@ -208,7 +221,7 @@ static void spoil_word(u64 *word)
 	static const u8 widths[] = { 8, 16, 32, 32, 64, 64 };
 	unsigned int bits = widths[below(ARRAY_SIZE(widths))];
 	unsigned int shift = bits * below(64 / bits);
-	u64 mask = bits == 64 ? ~0ul : ((1ul << bits) - 1) << shift;
+	u64 mask = bits == 64 ? ~(u64)0 : (((u64)1 << bits) - 1) << shift;
 	u64 was = *word, now;
 
 	// A pointer into the guest's own image.

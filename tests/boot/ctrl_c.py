@@ -21,7 +21,7 @@ MOMENTS = (
     DOWNLOADING, r"unpacking packages", r"unpacking linux-image",
     r"programs and libraries", r"kernel modules", r"guest image",
     r"^  LD    build/guests/mortal")
-# What comes after it is QEMU, so that it takes its time.
+# QEMU is what comes next, so packing is made to take a while.
 LAST_MOMENT = r"packing \(none\)"
 SLOW_CPIO = '#!/bin/sh\nsleep 5\nexec {} "$@"\n'
 # While QEMU runs the key goes to the machine, which does not mind.
