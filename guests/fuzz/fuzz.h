@@ -19,10 +19,11 @@ struct op {
 	u8 flags;
 	long (*run)(struct call *c); // in place of a hypercall
 };
-#define OP_CONTROL 1 // for the control domain only
-#define OP_EXACT   2 // make() does the odd things itself
-#define OP_STATUS  4 // the result stands in the argument: grants
-#define OP_COUNTS  8 // the result is how many were done: 0 is no success
+#define OP_CONTROL 1  // for the control domain only
+#define OP_EXACT   2  // make() does the odd things itself
+#define OP_STATUS  4  // the result stands in the argument: grants
+#define OP_COUNTS  8  // the result is how many were done: 0 is no success
+#define OP_AREA	   16 // its structure is an address that is written to later
 
 struct op_list {
 	const struct op *ops;

@@ -92,6 +92,9 @@ static void make(struct call *c, const struct turn *t)
 	t->op->make(c);
 	if (!(t->op->flags & OP_EXACT) && chance(ODD_CALLS))
 		call_spoil(c);
+	// Not over what a later call answers.
+	if (t->op->flags & OP_AREA && c->words[0] - ARG_AREA < 2 * PAGE_SIZE)
+		c->words[0] += ARG_RO - ARG_AREA;
 	if (c->at >= 0 && !c->args[c->at])
 		c->args[c->at] = place(c);
 }

@@ -276,6 +276,11 @@ static void make_code(struct call *c)
 		"vcpu:" #name, make, NULL, __HYPERVISOR_vcpu_op, \
 			VCPUOP_##name, 8, OP_EXACT               \
 	}
+#define AREA_OP(name)                                                 \
+	{                                                             \
+		"vcpu:" #name, make_area, NULL, __HYPERVISOR_vcpu_op, \
+			VCPUOP_##name, 8, OP_AREA                     \
+	}
 #define SCHED(name, make, done, flags)                             \
 	{                                                          \
 		"sched:" #name, make, done, __HYPERVISOR_sched_op, \
@@ -288,7 +293,7 @@ static const struct op ops[] = {
 	EXACT(down, make_down),
 	OP(is_up, make_vcpu),
 	OP(get_runstate_info, make_runstate),
-	OP(register_runstate_memory_area, make_area),
+	AREA_OP(register_runstate_memory_area),
 	OP(set_periodic_timer, make_periodic),
 	OP(stop_periodic_timer, make_vcpu),
 	OP(set_singleshot_timer, make_singleshot),
@@ -297,7 +302,7 @@ static const struct op ops[] = {
 	OP(send_nmi, make_vcpu),
 	{ "vcpu:get_physid", make_physid, done_physid, __HYPERVISOR_vcpu_op,
 	  VCPUOP_get_physid },
-	OP(register_vcpu_time_memory_area, make_area),
+	AREA_OP(register_vcpu_time_memory_area),
 	SCHED(yield, make_sched, NULL, 0),
 	SCHED(block, make_block, done_block, OP_EXACT),
 	SCHED(poll, make_poll, NULL, OP_EXACT),

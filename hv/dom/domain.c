@@ -117,13 +117,15 @@ struct domain *domain_get_self_or(u16 domid)
 
 // Creation.
 
-// By id; -EEXIST. Visible to others from here on.
+// By id, behind those of the same one that nobody finds any more, but which are
+// not off the list yet; -EEXIST. Visible to others from here on.
 static int list_insert(struct domain *d)
 {
 	struct domain **at = &domain_list;
 
 	SPIN_GUARD(&domain_list_lock);
-	while (*at && (*at)->id < d->id)
+	while (*at && ((*at)->id < d->id ||
+		       ((*at)->id == d->id && !READ_ONCE((*at)->ref))))
 		at = &(*at)->next;
 	if (*at && (*at)->id == d->id)
 		return -EEXIST;
