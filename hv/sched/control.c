@@ -53,7 +53,12 @@ void vcpu_kick_other(struct vcpu *v)
 
 void sched_yield(void)
 {
+	const struct run_queue *q = &this_cpu(run_queue);
+
 	TRACE(TRC_SCHED_YIELD, currd->id, current->id);
+	// Nobody waits; who comes makes itself heard.
+	if (!READ_ONCE(q->fair.seen_waiting) && !sched_others_wait(q))
+		return;
 	current->sched->yield = true;
 	softirq_raise(SOFTIRQ_SCHED);
 }

@@ -138,12 +138,12 @@ static void enqueue(struct run_queue *q, struct vcpu *v)
 {
 	u64 lag = v->use.state == RUNSTATE_runnable ? FAIR_LAG_MAX
 						    : FAIR_WAKE_BONUS;
+	u64 now = time_now();
 
 	fair_attach(&q->fair, &v->sched->unit, lag);
 	if (v->use.state >= RUNSTATE_blocked)
-		fair_forgive(&q->fair, &v->sched->unit,
-			     time_now() - v->use.since);
-	runstate_change(v, RUNSTATE_runnable, time_now());
+		fair_forgive(&q->fair, &v->sched->unit, now - v->use.since);
+	runstate_change(v, RUNSTATE_runnable, now);
 	fair_enqueue(&q->fair, &v->sched->unit);
 	tickle(q, v);
 }
@@ -168,7 +168,10 @@ void sched_make_ready(struct vcpu *v, bool stay)
 		if (v->running || v->sched->unit.queued)
 			break;
 		if (!vcpu_runnable(v) || cap_spent(v->domain)) {
-			runstate_change(v, runstate_off_cpu(v), time_now());
+			// Most often it is in that state already.
+			if (v->use.state != runstate_off_cpu(v))
+				runstate_change(v, runstate_off_cpu(v),
+						time_now());
 			break;
 		}
 		cpu = v->cpu;
