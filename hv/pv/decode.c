@@ -203,6 +203,14 @@ bool insn_decode(const u8 *b, unsigned int n, bool code64, struct insn *i)
 	unsigned int op;
 	u8 modrm;
 
+	// By far the most frequent one, where a guest's TSC is emulated.
+	if (n >= 2 && b[0] == 0x0f && b[1] == 0x31) {
+		*i = (struct insn){ .kind = INSN_RDTSC,
+				    .length = 2,
+				    .width = 4,
+				    .addr32 = !code64 };
+		return true;
+	}
 	*i = (struct insn){ 0 };
 	do
 		op = next(&s);
