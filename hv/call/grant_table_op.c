@@ -128,41 +128,43 @@ static __noinline long array_one(const struct sub_op *op, struct sub *s)
 	return compat_to_guest(op->layout32, s->gva, arg, op->size);
 }
 
-// The same, of a row that is a constant, its layout the caller's.
-static __forced_inline long array_one_hot(const struct sub_op *op,
-					  struct sub *s)
+// The same, of a row that is known here, its layout the caller's.
+static __forced_inline long array_one_hot(sub_fn *fn, u32 words, struct sub *s)
 {
 	u64 arg[5];
 
-	if (words_from_guest(arg, s->gva, op->size / 8))
+	if (words_from_guest(arg, s->gva, words))
 		return -EFAULT;
-	op->fn(s, arg);
-	return words_to_guest(s->gva, arg, op->size / 8);
+	fn(s, arg);
+	return words_to_guest(s->gva, arg, words);
 }
 
-// unmaps: it leaves something for batch_end().
-static __forced_inline long array_do(const struct sub_op *op, u32 cmd, u64 at,
-				     u32 count, bool hot, bool unmaps)
+// hot: of so many words, if it is not NULL. unmaps: it leaves something for
+// batch_end().
+static __forced_inline long array_do(u32 cmd, u64 at, u32 count, sub_fn *hot,
+				     u32 words, bool unmaps)
 {
-	u32 i, stride = hot ? op->size : compat_stride(op->layout32, op->size);
+	const struct sub_op *op = &ops[cmd];
+	u32 i, stride = hot ? words * 8 : compat_stride(op->layout32, op->size);
 	struct batch b;
 	long rc = 0;
 
 	b.n = 0;
 	if (count > 1)
-		grant_pv_ops->batch(true);
+		grant_pv_batch(true);
 	for (i = 0; i < count && !rc; i++, at += stride) {
 		if (i && preempt_check())
 			break;
 		b.sub.gva = at;
-		rc = hot ? array_one_hot(op, &b.sub) : array_one(op, &b.sub);
+		rc = hot ? array_one_hot(hot, words, &b.sub)
+			 : array_one(op, &b.sub);
 		if (unmaps && b.n == UNMAP_BATCH)
 			batch_end(&b);
 	}
 	if (unmaps)
 		batch_end(&b);
 	if (count > 1)
-		grant_pv_ops->batch(false);
+		grant_pv_batch(false);
 	return rc || i == count ? rc
 				: call_again(__HYPERVISOR_grant_table_op, cmd,
 					     at, count - i);
@@ -170,18 +172,19 @@ static __forced_inline long array_do(const struct sub_op *op, u32 cmd, u64 at,
 
 static __noinline long array_op(u32 cmd, u64 at, u32 count)
 {
-	return array_do(&ops[cmd], cmd, at, count, false, true);
+	return array_do(cmd, at, count, NULL, 0, true);
 }
 
 // Structures of at most 5 words; of all but copy, 32-bit kernels have the same.
-#define HOT(name, unmaps)                                                   \
-	_Static_assert(sizeof(struct gnttab_##name) % 8 == 0 &&             \
-			       sizeof(struct gnttab_##name) <= 40,          \
-		       "words");                                            \
-	static __noinline long hot_##name(u64 at, u32 count)                \
-	{                                                                   \
-		return array_do(&ops[GNTTABOP_##name], GNTTABOP_##name, at, \
-				count, true, unmaps);                       \
+#define HOT(name, unmaps)                                                  \
+	_Static_assert(sizeof(struct gnttab_##name) % 8 == 0 &&            \
+			       sizeof(struct gnttab_##name) <= 40,         \
+		       "words");                                           \
+	static __noinline long hot_##name(u64 at, u32 count)               \
+	{                                                                  \
+		return array_do(GNTTABOP_##name, at, count,                \
+				(sub_fn *)op_##name,                       \
+				sizeof(struct gnttab_##name) / 8, unmaps); \
 	}
 HOT(map_grant_ref, false)
 HOT(unmap_grant_ref, true)

@@ -46,18 +46,15 @@ struct grant_size grant_size(const struct domain *d);
 // Of the current domain: 0, -EINVAL, -EBUSY, -ERANGE, -ENOMEM.
 int grant_set_version(u32 version);
 
-// The guest kind's part of mapping a grant by address: pv/grant_map.c. The
-// frame's references are taken by grant/ beforehand. Returns GNTST_*.
-struct grant_pv_ops {
-	// Several operations begin, or are through.
-	void (*batch)(bool begins);
-	// host_addr: linear address, or machine address of the PTE with
-	// GNTMAP_contains_pte; flags: GNTMAP_*.
-	int (*map)(u64 host_addr, mfn_t frame, u32 flags);
-	// Removes the mapping if it maps `frame`; new_addr != 0: takes over the
-	// mapping of that linear address (unmap_and_replace).
-	int (*unmap)(u64 host_addr, mfn_t frame, u32 flags, u64 new_addr);
-};
-extern const struct grant_pv_ops *grant_pv_ops;
+// The guest kind's part of mapping a grant by address, above this room:
+// pv/grant_map.c. The frame's references are taken beforehand. Return GNTST_*.
+// host_addr: linear address, or machine address of the PTE with
+// GNTMAP_contains_pte; flags: GNTMAP_*.
+int grant_pv_map(u64 host_addr, mfn_t frame, u32 flags);
+// Removes the mapping if it maps `frame`; new_addr != 0: takes over the mapping
+// of that linear address (unmap_and_replace).
+int grant_pv_unmap(u64 host_addr, mfn_t frame, u32 flags, u64 new_addr);
+// Several operations begin, or are through.
+void grant_pv_batch(bool begins);
 
 #endif

@@ -230,8 +230,8 @@ static __forced_inline int map_frame_of(struct grant_hold *h,
 	int rc = acquire(h, GRANT_PAGE);
 
 	if (!rc && op->flags & GNTMAP_host_map) {
-		rc = grant_pv_ops->map(op->host_addr, page_to_mfn(h->page),
-				       op->flags);
+		rc = grant_pv_map(op->host_addr, page_to_mfn(h->page),
+				  op->flags);
 		if (unlikely(rc)) {
 			h->kept = 0;
 			grant_release(h);
@@ -346,8 +346,8 @@ int grant_unmap_begin(struct grant_unmap *u, u32 handle, u64 host_addr,
 	    dev_addr != mfn_to_maddr(page_to_mfn(u->page)))
 		rc = GNTST_bad_dev_addr;
 	else if (u->parts & GNTMAP_host_map)
-		rc = grant_pv_ops->unmap(host_addr, page_to_mfn(u->page), flags,
-					 new_addr);
+		rc = grant_pv_unmap(host_addr, page_to_mfn(u->page), flags,
+				    new_addr);
 	if (rc)
 		settle_parts(u, u->parts);
 	return rc;

@@ -15,7 +15,7 @@ struct place {
 #define KEY_EMPTY (~0UL) // none yet
 #define KEY_ALONE 0UL	 // no batch, nothing is kept
 
-static void batch(bool begins)
+void grant_pv_batch(bool begins)
 {
 	current->pv->grant_key = begins ? KEY_EMPTY : KEY_ALONE;
 }
@@ -49,7 +49,7 @@ static __forced_inline bool place_open(struct place *p, u64 host_addr,
 		maddr = 0;
 	p->pg = l1_lock(currd, maddr, &p->entry);
 	if (unlikely(!p->pg) && current->pv->grant_key != KEY_ALONE)
-		batch(true);
+		grant_pv_batch(true);
 	return p->pg;
 }
 
@@ -67,7 +67,7 @@ static u64 grant_entry(mfn_t frame, u32 flags)
 	return l1e_adjust(pte_make(frame, e), currd);
 }
 
-static int map(u64 host_addr, mfn_t frame, u32 flags)
+int grant_pv_map(u64 host_addr, mfn_t frame, u32 flags)
 {
 	struct place p;
 	u64 old;
@@ -86,7 +86,7 @@ static int map(u64 host_addr, mfn_t frame, u32 flags)
 }
 
 // Takes the entry of new_addr over, if there is one, with its references.
-static int unmap(u64 host_addr, mfn_t frame, u32 flags, u64 new_addr)
+int grant_pv_unmap(u64 host_addr, mfn_t frame, u32 flags, u64 new_addr)
 {
 	int rc = GNTST_general_error;
 	struct place p;
@@ -111,6 +111,3 @@ static int unmap(u64 host_addr, mfn_t frame, u32 flags, u64 new_addr)
 		l1_put(new, currd);
 	return rc;
 }
-
-static const struct grant_pv_ops ops = { batch, map, unmap };
-const struct grant_pv_ops *grant_pv_ops = &ops;

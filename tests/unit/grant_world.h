@@ -48,7 +48,7 @@ static void others_now(void)
 		lock_hook();
 }
 
-static int pv_map(u64 addr, mfn_t frame, u32 flags)
+int grant_pv_map(u64 addr, mfn_t frame, u32 flags)
 {
 	CHECK(!locks_held);
 	CHECK(frame_table[mfn_val(frame)].count & PGC_COUNT);
@@ -60,7 +60,7 @@ static int pv_map(u64 addr, mfn_t frame, u32 flags)
 	return GNTST_okay;
 }
 
-static int pv_unmap(u64 addr, mfn_t frame, u32 flags, u64 new_addr)
+int grant_pv_unmap(u64 addr, mfn_t frame, u32 flags, u64 new_addr)
 {
 	(void)new_addr;
 	CHECK(!locks_held);
@@ -72,9 +72,6 @@ static int pv_unmap(u64 addr, mfn_t frame, u32 flags, u64 new_addr)
 	others_now();
 	return GNTST_okay;
 }
-
-static const struct grant_pv_ops pv_ops = { .map = pv_map, .unmap = pv_unmap };
-const struct grant_pv_ops *grant_pv_ops = &pv_ops;
 
 static u64 own[DOMAINS][OWN];
 
