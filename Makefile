@@ -14,6 +14,8 @@ CFLAGS  := -std=gnu11 -O2 -g -falign-functions=8 -falign-jumps=1 \
 	-fno-builtin-printf -mno-red-zone -mgeneral-regs-only -fpie \
 	-fvisibility=hidden -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fcf-protection=none \
+	-mindirect-branch=thunk-extern -mindirect-branch-register \
+	-mfunction-return=thunk-extern \
 	-fno-delete-null-pointer-checks -ffunction-sections -fdata-sections \
 	-Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wshadow -Wundef -Wvla -Wpointer-arith \

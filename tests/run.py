@@ -19,8 +19,8 @@ import traceback
 
 sys.dont_write_bytecode = True
 
-from boot import (bench, boot, console, cpus, ctrl_c, devices_domu, dom0,
-                  fuzz, install, isolation, life, load, memory, programs32, pv,
+from boot import (bench, boot, branches, console, cpus, ctrl_c, devices_domu,
+                  dom0, fuzz, install, isolation, life, load, memory, programs32, pv,
                   pv32, suite, timing)
 from lib import local, proc
 from lib.case import (BUILD, FAIL, LOGS, PASS, ROOT, SKIP, Broken, Context,
@@ -59,7 +59,8 @@ def chosen(options):
     """The cases to run, in order: what fails at once, then long ones, those
     that keep one CPU busy beside each other, and short ones in the end, when
     there is little left to share out."""
-    cases = (local.cases() + boot.cases() + install.cases() + bench.cases() +
+    cases = (local.cases() + boot.cases() + branches.cases() +
+             install.cases() + bench.cases() +
              cpus.cases() + isolation.cases() + life.cases() +
              memory.cases() + load.cases() +
              devices_domu.cases() + ctrl_c.cases() + dom0.cases() +

@@ -12,10 +12,15 @@ void offsets(void)
 	OFFSET(CI_SIZE, sizeof(struct cpu_info));
 	OFFSET(CI_CR3_HV, offsetof(struct cpu_info, cr3_hv));
 	OFFSET(CI_VCPU, offsetof(struct cpu_info, vcpu));
+	OFFSET(CI_SOFTIRQ, offsetof(struct cpu_info, softirq_pending));
+	OFFSET(VCPU_EXIT, offsetof(struct vcpu, hot.exit));
+	OFFSET(VCPU_NMI, offsetof(struct vcpu, hot.nmi_pending));
+	OFFSET(VCPU_INFO, offsetof(struct vcpu, info));
+	OFFSET(INFO_PENDING, offsetof(struct vcpu_info, evtchn_upcall_pending));
+	OFFSET(INFO_MASK, offsetof(struct vcpu_info, evtchn_upcall_mask));
 	OFFSET(VCPU_MODE, offsetof(struct vcpu, hot.mode_kernel));
 	OFFSET(MAX_CPUS, MAX_CPUS);
 	OFFSET(REGS_SIZE, sizeof(struct cpu_regs));
-	OFFSET(REGS_R11, offsetof(struct cpu_regs, r11));
 	OFFSET(REGS_RAX, offsetof(struct cpu_regs, rax));
 	OFFSET(REGS_RIP, offsetof(struct cpu_regs, rip));
 	OFFSET(REGS_CS, offsetof(struct cpu_regs, cs));

@@ -8,6 +8,7 @@
 #include "pv/pv.h"
 #include "sched/sched.h"
 #include "x86/desc.h"
+#include "x86/patch.h"
 
 struct boot_options boot_options;
 
@@ -102,8 +103,9 @@ static __init bool option_maxcpus(const char *value)
 }
 
 // A list of [no-]dom0[=bool], [no-]domu[=bool], default, or a bool for both.
-static __init bool by_domain_word(char *word, struct by_domain *o)
+static __init bool by_domain_word(char *word, void *data)
 {
+	struct by_domain *o = data;
 	char *value = strchr(word, '=');
 	bool no = !strncmp(word, "no-", 3), on;
 	s8 *one = NULL;
@@ -129,10 +131,11 @@ static __init bool by_domain_word(char *word, struct by_domain *o)
 	return true;
 }
 
-static __init bool by_domain_parse(const char *value, struct by_domain *out)
+// Words between commas; a copy of each goes to fn. False: one that fn refused.
+static __init bool list_parse(const char *value,
+			      bool (*fn)(char *word, void *data), void *data)
 {
-	struct by_domain o = *out;
-	char word[16];
+	char word[32];
 
 	for (;;) {
 		const char *end = strchr(value, ',');
@@ -142,12 +145,20 @@ static __init bool by_domain_parse(const char *value, struct by_domain *out)
 			return false;
 		memcpy(word, value, n);
 		word[n] = 0;
-		if (!by_domain_word(word, &o))
+		if (!fn(word, data))
 			return false;
 		if (!end)
-			break;
+			return true;
 		value = end + 1;
 	}
+}
+
+static __init bool by_domain_parse(const char *value, struct by_domain *out)
+{
+	struct by_domain o = *out;
+
+	if (!list_parse(value, by_domain_word, &o))
+		return false;
 	*out = o;
 	return true;
 }
@@ -160,6 +171,51 @@ static __init bool option_xpti(const char *value)
 static __init bool option_pv_l1tf(const char *value)
 {
 	return by_domain_parse(value, &opt_pv_l1tf);
+}
+
+struct spec_ctrl {
+	enum bti_thunk thunk;
+	s8 returns;
+};
+
+// bti-thunk=; or nothing of it: a false bool, alone or behind xen=, or no-xen.
+static __init bool spec_ctrl_word(char *word, void *data)
+{
+	static const char *const names[] __initdata = {
+		[THUNK_RETPOLINE] = "bti-thunk=retpoline",
+		[THUNK_LFENCE] = "bti-thunk=lfence",
+		[THUNK_JMP] = "bti-thunk=jmp",
+	};
+	struct spec_ctrl *o = data;
+	const char *flag = word;
+	bool on;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(word, names[i]))
+			continue;
+		o->thunk = (enum bti_thunk)i;
+		return true;
+	}
+	if (!strncmp(word, "xen=", 4))
+		flag += 4;
+	else if (!strcmp(word, "no-xen"))
+		flag = "no";
+	if (!*flag || !parse_bool(flag, &on))
+		return false;
+	*o = on ? (struct spec_ctrl){ THUNK_RETPOLINE, -1 }
+		: (struct spec_ctrl){ THUNK_JMP, 0 };
+	return true;
+}
+
+static __init bool option_spec_ctrl(const char *value)
+{
+	struct spec_ctrl o = { opt_bti_thunk, opt_return_thunk };
+
+	if (!list_parse(value, spec_ctrl_word, &o))
+		return false;
+	opt_bti_thunk = o.thunk;
+	opt_return_thunk = o.returns;
+	return true;
 }
 
 static const struct option {
@@ -180,6 +236,7 @@ static const struct option {
 	{ "smap", NULL, &opt_smap },
 	{ "xpti", option_xpti, NULL },
 	{ "pv-l1tf", option_pv_l1tf, NULL },
+	{ "spec-ctrl", option_spec_ctrl, NULL },
 	{ "sched", sched_option, NULL },
 };
 
@@ -194,7 +251,8 @@ static __init const struct option *option_find(const char *name)
 // A list whose word may stand alone, too, or have "no-" before it.
 static __init bool option_is_list(const struct option *o)
 {
-	return o->parse == option_xpti || o->parse == option_pv_l1tf;
+	return o->parse == option_xpti || o->parse == option_pv_l1tf ||
+	       o->parse == option_spec_ctrl;
 }
 
 static __init void token_handle(char *token, bool warn)

@@ -21,6 +21,7 @@
 #include "x86/entry.h"
 #include "x86/fpu.h"
 #include "x86/irq.h"
+#include "x86/patch.h"
 #include "x86/platform.h"
 #include "x86/smp.h"
 
@@ -161,6 +162,7 @@ static __init void machine_start(const struct handover *h)
 	fpu_init();
 	policy_init();
 	cpuid_init_msrs();
+	branches_choose();
 }
 
 static __init void rooms_start(void)

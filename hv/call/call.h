@@ -24,6 +24,9 @@ static inline bool preempt_check(void)
 	return softirq_pending();
 }
 
+// Calls of 64-bit kernels make trace records from now on, or no more.
+void calls_trace(bool on);
+
 // The hypervisor's command line; boot/ keeps it here for xen_version.
 extern char hv_command_line[1024];
 

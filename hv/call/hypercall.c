@@ -85,22 +85,35 @@ void assert_call_ended(void)
 	// Without SMAP AC means nothing, and a guest's may be left.
 	ASSERT(!(hv_cr4 & CR4_SMAP && read_flags() & FLAG_AC));
 	ASSERT(!this_cpu(batch).entry);
+	// What SYSRET takes for granted.
+	ASSERT(cpu_info()->regs.entry_vector != EV_SYSCALL ||
+	       cpu_info()->regs.cs == SEL_RING3_CS64);
 }
 #endif
 
-static __noinline u64 hypercall_traced(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
-				       u64 nr)
+static long call_traced(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
+	u64 nr = cpu_info()->regs.rax;
+
 	trace_call(TRC_PV_HYPERCALL_V2, nr, a1, a2, a3);
-	return (u64)dispatch(table, nr, a1, a2, a3, a4, a5);
+	return dispatch(table, nr, a1, a2, a3, a4, a5);
+}
+
+static hypercall_t *const traced[CALLS_END + 1] = {
+	[0 ... CALLS_END] = call_traced,
+};
+static hypercall_t *const *calls64 = table;
+
+void calls_trace(bool on)
+{
+	__atomic_store_n(&calls64, on ? traced : table, __ATOMIC_RELAXED);
 }
 
 // Nothing to be saved before the jump, nothing to be done behind it.
 u64 hypercall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 nr)
 {
-	if (unlikely(READ_ONCE(trace_on)))
-		return hypercall_traced(a1, a2, a3, a4, a5, nr);
-	return (u64)dispatch(table, nr, a1, a2, a3, a4, a5);
+	return (u64)dispatch(__atomic_load_n(&calls64, __ATOMIC_RELAXED), nr,
+			     a1, a2, a3, a4, a5);
 }
 
 void hypercall32(struct cpu_regs *regs)

@@ -168,7 +168,7 @@ long nmi_register(u64 address)
 	// One may have come before there was a handler.
 	if (address && v->id == 0 && v->domain->is_hardware &&
 	    shared_nmi_reason(v->domain))
-		__atomic_store_n(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&v->hot.nmi_pending, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
 

@@ -38,7 +38,7 @@ long vcpu_context_load(struct vcpu *v, u64 gva, bool tools)
 
 void vcpu_send_nmi(struct vcpu *v)
 {
-	if (!__atomic_exchange_n(&v->nmi_pending, 1, __ATOMIC_SEQ_CST))
+	if (!__atomic_exchange_n(&v->hot.nmi_pending, 1, __ATOMIC_SEQ_CST))
 		vcpu_kick(v);
 }
 

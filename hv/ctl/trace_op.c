@@ -11,6 +11,8 @@ static void tell_reader(void)
 
 long sysctl_tbuf_op(struct sub *s, struct xen_sysctl_tbuf_op *a)
 {
+	int rc;
+
 	switch (a->cmd) {
 	case XEN_SYSCTL_TBUFOP_get_info:
 		a->evt_mask = trace_events;
@@ -26,7 +28,10 @@ long sysctl_tbuf_op(struct sub *s, struct xen_sysctl_tbuf_op *a)
 		return trace_set_size(a->size);
 	case XEN_SYSCTL_TBUFOP_enable:
 	case XEN_SYSCTL_TBUFOP_disable:
-		return trace_switch(a->cmd == XEN_SYSCTL_TBUFOP_enable);
+		rc = trace_switch(a->cmd == XEN_SYSCTL_TBUFOP_enable);
+		if (!rc)
+			calls_trace(a->cmd == XEN_SYSCTL_TBUFOP_enable);
+		return rc;
 	}
 	return -EINVAL;
 }

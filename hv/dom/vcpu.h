@@ -22,7 +22,8 @@ struct vcpu_hot {
 	u64 gs_base[2]; // of guest user and kernel mode; not of a running one's
 	u32 cb_flags;	// CB_*
 	u32 exit;	// EXIT_*: what the way out has to do beside events
-	bool pv32;	// entry points have their selector in bits 32 to 47
+	u32 nmi_pending; // atomic
+	bool pv32;	 // entry points have their selector in bits 32 to 47
 };
 #define MODE_PV32		  2
 #define EXIT_FAILSAFE		  1u // a selector was refused: failsafe callback next
@@ -65,7 +66,6 @@ struct vcpu {
 	struct vcpu_time_use use; // sched/runstate.c, under queue lock
 	struct timer periodic, singleshot, poll_timer;
 	u64 period_ns, periodic_last;
-	u64 nmi_pending; // VIRQ-like flags, atomic
 	bool nmi_masked; // its handler runs, until the next iret
 
 	u64 affinity_hard, affinity_soft; // cpumask

@@ -7,6 +7,7 @@
 #include "pv/private.h"
 #include "x86/cpuid.h"
 #include "x86/desc.h"
+#include "x86/patch.h"
 
 // A CPU's root tables for guest user and kernel mode.
 struct roots {

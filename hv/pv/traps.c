@@ -370,7 +370,8 @@ static inline bool exit_has_work(const struct cpu_info *info,
 				 const struct vcpu *v)
 {
 	spin_assert_none_held();
-	return READ_ONCE(info->softirq_pending) | v->hot.exit || v->nmi_pending;
+	return READ_ONCE(info->softirq_pending) | v->hot.exit |
+	       READ_ONCE(v->hot.nmi_pending);
 }
 
 enum way_out hypercall_done(struct cpu_regs *regs)
@@ -378,8 +379,6 @@ enum way_out hypercall_done(struct cpu_regs *regs)
 	const struct cpu_info *info = container_of(regs, struct cpu_info, regs);
 	struct vcpu *v = info->vcpu;
 
-	assert_call_ended();
-	irq_disable();
 	assert_flat(regs);
 	if (unlikely(exit_has_work(info, v)))
 		return OUT_WORK;
@@ -437,7 +436,7 @@ static bool nmi_deliver(struct cpu_regs *regs, struct vcpu *v)
 	u64 handler = v->pv->traps[2].address;
 
 	if (v->nmi_masked ||
-	    !__atomic_exchange_n(&v->nmi_pending, 0, __ATOMIC_SEQ_CST) ||
+	    !__atomic_exchange_n(&v->hot.nmi_pending, 0, __ATOMIC_SEQ_CST) ||
 	    !handler)
 		return false;
 	v->nmi_masked = true;
@@ -477,7 +476,7 @@ void guest_exit_work(struct cpu_regs *regs)
 			continue;
 		}
 		v = current;
-		if (unlikely(v->nmi_pending) && nmi_deliver(regs, v))
+		if (unlikely(v->hot.nmi_pending) && nmi_deliver(regs, v))
 			continue;
 		if (unlikely(v->hot.exit)) {
 			if (exit_special(regs, v))
@@ -502,7 +501,7 @@ void guest_nmi(void)
 	struct vcpu *v = d ? domain_vcpu(d, 0) : NULL;
 
 	if (v && v->pv && v->pv->traps[2].address) {
-		WRITE_ONCE(v->nmi_pending, 1);
+		WRITE_ONCE(v->hot.nmi_pending, 1);
 		softirq_mark(v->cpu, SOFTIRQ_SCHED);
 	}
 }

@@ -17,7 +17,8 @@ STAGE_CFLAGS := $(STAGE_INC) -std=gnu11 -O2 -ffreestanding -fno-common \
 	-Wwrite-strings -Wcast-qual -Wimplicit-fallthrough=5 \
 	-Wnested-externs -Wredundant-decls
 STAGE_OBJS := $(addprefix $(O)/stage/,entry.o main.o bootinfo.o image.o \
-	unpack.o) $(addprefix $(O)/obj/,lib/memmap.o lib/string.o x86/mem.o)
+	unpack.o) $(addprefix $(O)/obj/,lib/memmap.o lib/string.o x86/mem.o \
+	x86/thunk.o)
 STAGE_ARCHIVES := $(foreach l,$(STAGE_LIBS),\
 	$(shell $(STAGE_CC) -print-file-name=lib$(l).a))
 

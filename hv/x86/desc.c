@@ -27,12 +27,6 @@ bool opt_smep = true, opt_smap = true;
 // Bytes from one CPU's head of syscall to the next one's.
 #define SYSCALL_HEAD_SIZE 20
 
-struct isolate_site {
-	s32 jump_end, target; // relative to themselves
-};
-
-extern const struct isolate_site __isolate_sites_start[], __isolate_sites_end[];
-extern const s32 __smap_sites_start[], __smap_sites_end[];
 extern const char entry_stubs[], entry_syscall[], entry_syscall32[],
 	entry_sysenter[];
 
@@ -223,36 +217,4 @@ void cpu_init_this(unsigned int cpu)
 	// firmware sees to.
 	if (cpu_host.vendor == CPU_AMD && rdmsr_safe(MSR_DE_CFG, &de_cfg))
 		wrmsr_safe(MSR_DE_CFG, de_cfg | DE_CFG_LFENCE);
-}
-
-__init void isolate_entries(void)
-{
-	u64 cr0 = read_cr0();
-
-	write_cr0(cr0 & ~CR0_WP);
-	for (const struct isolate_site *s = __isolate_sites_start;
-	     s < __isolate_sites_end; s++) {
-		u64 end = (u64)&s->jump_end + (u64)(s64)s->jump_end;
-		u64 to = (u64)&s->target + (u64)(s64)s->target;
-
-		((s32 *)end)[-1] = (s32)(to - end);
-	}
-	write_cr0(cr0);
-}
-
-// STAC and CLAC stand in the code as they are; without SMAP each becomes a
-// three-byte NOP, once, at boot.
-__init void smap_remove(void)
-{
-	static const u8 nop[3] = { 0x0f, 0x1f, 0x00 };
-	u64 cr0 = read_cr0();
-
-	write_cr0(cr0 & ~CR0_WP);
-	for (const s32 *s = __smap_sites_start; s < __smap_sites_end; s++) {
-		u8 *at = (u8 *)((u64)s + (u64)(s64)*s);
-
-		for (unsigned int i = 0; i < sizeof(nop); i++)
-			at[i] = nop[i];
-	}
-	write_cr0(cr0);
 }

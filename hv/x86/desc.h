@@ -22,10 +22,6 @@ void cpu_init_this(unsigned int cpu);
 // Feature choices of the command line, before the boot CPU's init.
 extern bool opt_smep, opt_smap;
 
-// Boot, without SMAP: turns its instructions into NOPs.
-void smap_remove(void);
-// Boot: from here on the ways in load cpu_info's cr3_hv.
-void isolate_entries(void);
 extern const void *const desc_idt; // a page of its own
 
 // The page of a CPU that stands at GDT selectors 0xe000 and up, direct map; for

@@ -50,9 +50,19 @@
 	.endr
 	.endm
 
+// What a guest left in registers is not for code that the CPU only guesses to
+// be next (docs/speculation.md).
+	.macro CLEAR regs:vararg
+	.irp r, \regs
+	xor %\r, %\r
+	.endr
+	.endm
+
 	.macro SAVE_REGS
 	cld
 	PUSH_REGS
+	CLEAR rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+	CLEAR rbx, rbp, r12, r13, r14, r15
 	.endm
 
 	.macro RESTORE_REGS
@@ -86,12 +96,8 @@
 	movl $\event, 4(%rsp)
 	.endm
 
-// SYSRET leaves with this frame; what callees keep is still the guest's.
-	.macro RETURN_LEAN
-	add $REGS_R11 + 8, %rsp
-	.irp r, r10, r9, r8, rax, rcx, rdx, rsi, rdi
-	pop %\r
-	.endr
+	.macro RETURN_SYSRET
+	RESTORE_REGS
 	mov 8(%rsp), %rcx	// rip
 	mov 24(%rsp), %r11	// rflags
 	mov 32(%rsp), %rsp
@@ -101,36 +107,51 @@
 	SYSCALL_HEADS entry_syscall, 1f, 3f
 1:	SYSCALL_FRAME SEL_RING3_CS64, EV_SYSCALL
 4:	PUSH_REGS
-	mov CI_VCPU(%rsp), %r11
-	cmpq $0, VCPU_MODE(%r11)
+	mov CI_VCPU(%rsp), %rbx
+	CLEAR rbp, r11, r12, r13, r14, r15
+	cmpq $0, VCPU_MODE(%rbx)
 	je 5f
-	// The guest's arguments become a C function's.
+	// The guest's arguments become a C function's; RAX is its first victim.
 	mov %r10, %rcx
 	mov %rax, %r9
+	CLEAR r10
 	sti
 	call hypercall
 	mov %rax, REGS_RAX(%rsp)
+#ifdef DEBUG
+	call assert_call_ended
+#endif
+	// What hypercall_done() finds where there is nothing to do.
+	cli
+	mov CI_SOFTIRQ(%rsp), %eax
+	or VCPU_EXIT(%rbx), %eax
+	or VCPU_NMI(%rbx), %eax
+	jnz 8f
+	mov VCPU_INFO(%rbx), %rax
+	cmpb $0, INFO_PENDING(%rax)
+	jne 9f
+6:	cmpl $EV_SYSCALL, REGS_VECTOR(%rsp)
+	jne leave_iret
+	cmpl $0xffff8000, REGS_RIP + 4(%rsp)
+	jae 7f
+	cmpl $0x8000, REGS_RIP + 4(%rsp)
+	jae 8f
+7:	RETURN_SYSRET
+
+5:	CLEAR rax, rcx, rdx, rsi, r8, r9, r10
 	mov %rsp, %rdi
-	call hypercall_done
-	test %eax, %eax
-	jnz 6f
-	RETURN_LEAN
-
-5:	mov %rsp, %rdi
 	call guest_syscall
-	test %eax, %eax
-	jnz leave_to_guest
-	RETURN_LEAN
+	jmp 10f
 
-	// IRET leaves with this frame; what callees keep is still the guest's.
-6:	sub $1, %eax
+9:	cmpb $0, INFO_MASK(%rax)
+	jne 6b
+8:	mov %rsp, %rdi
+	call hypercall_done
+10:	test %eax, %eax
+	jz 7b
+	sub $1, %eax
 	jz leave_to_guest
-	add $REGS_R11, %rsp
-	.irp r, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
-	pop %\r
-	.endr
-	add $8, %rsp
-	jmp entry_iret_to_guest
+	jmp leave_iret
 
 2:	sti
 	SAVE_REGS
@@ -191,11 +212,7 @@ leave_to_guest:
 	sar $16, %rdx
 	cmp %rax, %rdx
 	jne leave_iret
-	RESTORE_REGS
-	mov 8(%rsp), %rcx	// rip
-	mov 24(%rsp), %r11	// rflags
-	mov 32(%rsp), %rsp
-	sysretq
+	RETURN_SYSRET
 
 leave_iret:
 	RESTORE_REGS
@@ -214,7 +231,7 @@ stack_reset_jump:
 	// As if called: the ABI wants 16-byte alignment before the return address.
 	and $-16, %rsp
 	push $0
-	jmp *%rax
+	jmp __x86_indirect_thunk_rax
 
 // Exceptions, interrupts: the stub pushed error code and vector as one word.
 trap_common:

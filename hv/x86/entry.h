@@ -6,8 +6,7 @@
 
 #include "x86/regs.h"
 
-// How a system call leaves. SYSRET, IRET: nothing is left to do,
-// and the registers that C functions keep are the guest's still.
+// How a system call leaves. SYSRET, IRET: nothing is left to do.
 enum way_out {
 	OUT_SYSRET,
 	OUT_WORK, // guest_exit_work() first
@@ -24,8 +23,9 @@ __noreturn void entry_resume_guest(void);
 void guest_trap(struct cpu_regs *regs); // vector < 0x20, or int 0x80
 // A hypercall of a 64-bit kernel, interrupts on: its arguments and number.
 u64 hypercall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 nr);
-// After it; EV_SYSCALL of guest user mode (interrupts off). Both say how to leave;
-// interrupts are off then, but for OUT_WORK.
+// After it, where entry.S sees that something may be left to do; EV_SYSCALL of
+// guest user mode. Interrupts are off; both say how to leave, and OUT_WORK may
+// have them on.
 enum way_out hypercall_done(struct cpu_regs *regs);
 enum way_out guest_syscall(struct cpu_regs *regs);
 void guest_sysenter(struct cpu_regs *regs);    // EV_SYSENTER, EV_SYSCALL32

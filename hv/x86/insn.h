@@ -95,7 +95,7 @@ INSTRUCTION(irq_enable_halt, "sti; hlt")
 // MSRs of the x2APIC and TSC_DEADLINE are not ordered behind stores: with this
 // they are (Intel SDM vol. 3, 10.12.3).
 INSTRUCTION(fence_before_msr, "mfence; lfence")
-// SMAP windows; patched to no-ops where the CPU has no SMAP (x86/desc.c).
+// SMAP windows; patched to no-ops where the CPU has no SMAP (x86/patch.c).
 #define SMAP_SITE(byte)                     \
 	"661: .byte 0x0f, 0x01, " byte "\n" \
 	".pushsection .smap_sites, \"a\"\n" \

@@ -34,6 +34,9 @@
 #define STACK_PAGE_DB	7
 #define STACK_PAGE_MAIN 12 // up to page 15, cpu_info at its top
 
+// A register's place in thunk.S, half of it before the code.
+#define THUNK_SLOT 64
+
 // Reserved end of each guest GDT: public header arch-x86/xen.h.
 #define GDT_GUEST_PAGES 14
 #define SEL_HV_CS	0xe008

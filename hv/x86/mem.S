@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* memcpy, memset and memmove: string instructions by eight bytes. The
  * direction flag is never set, so that no entry path has to mind it. */
+#define RETURN jmp __x86_return_thunk
 #define FUNCTION(f) .globl f; .hidden f; .type f, @function; f:
 
 	.text
@@ -13,7 +14,7 @@ FUNCTION(memcpy)
 	mov	%edx, %ecx
 	and	$7, %ecx
 	rep movsb
-	ret
+	RETURN
 
 FUNCTION(memset)
 	mov	%rdi, %r8
@@ -27,7 +28,7 @@ FUNCTION(memset)
 	and	$7, %ecx
 	rep stosb
 	mov	%r8, %rax
-	ret
+	RETURN
 
 FUNCTION(memmove)
 	mov	%rdi, %rax
@@ -47,4 +48,4 @@ FUNCTION(memmove)
 	mov	%cl, -1(%rdi, %rdx)
 	dec	%rdx
 	jmp	2b
-3:	ret
+3:	RETURN

@@ -103,53 +103,92 @@ static void mitigations(void)
 	      !opt_pv_l1tf.domu);
 }
 
+static void speculation(void)
+{
+	static const struct {
+		const char *line;
+		enum bti_thunk thunk;
+		s8 returns;
+	} t[] = {
+		{ "", THUNK_RETPOLINE, -1 },
+		{ "spec-ctrl=bti-thunk=retpoline", THUNK_RETPOLINE, -1 },
+		{ "spec-ctrl=bti-thunk=lfence", THUNK_LFENCE, -1 },
+		{ "spec-ctrl=bti-thunk=jmp", THUNK_JMP, -1 },
+		{ "spec-ctrl=no", THUNK_JMP, 0 },
+		{ "no-spec-ctrl", THUNK_JMP, 0 },
+		{ "spec-ctrl=xen=off", THUNK_JMP, 0 },
+		{ "spec-ctrl=no-xen", THUNK_JMP, 0 },
+		{ "spec-ctrl=no,bti-thunk=lfence", THUNK_LFENCE, 0 },
+		{ "spec-ctrl=no spec-ctrl=xen=on", THUNK_RETPOLINE, -1 },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(t); i++) {
+		opt_bti_thunk = THUNK_RETPOLINE;
+		opt_return_thunk = -1;
+		CHECK(!parse(t[i].line));
+		CHECK(opt_bti_thunk == t[i].thunk &&
+		      opt_return_thunk == t[i].returns);
+	}
+	// As a whole, or not at all.
+	CHECK(parse("spec-ctrl=bti-thunk=jmp,ibrs") == 1 &&
+	      opt_bti_thunk == THUNK_RETPOLINE);
+}
+
+static const char *const malformed_lines[] = {
+	"nonsense",
+	"nonsense=1",
+	"no-nonsense",
+	"no-dom0_mem",
+	"no-smep=1",
+	"smep=2",
+	"smep=onn",
+	"dom0_mem",
+	"dom0_mem=M",
+	"dom0_mem=1X",
+	"dom0_mem=-",
+	"dom0_mem=max:",
+	"dom0_mem=1G;2",
+	"dom0_mem=,",
+	"dom0_mem=08",
+	"maxcpus",
+	"maxcpus=",
+	"maxcpus=two",
+	"maxcpus=2,",
+	"sched=bad",
+	"xpti=",
+	"xpti=maybe",
+	"xpti=dom1",
+	"xpti=dom0,",
+	"xpti=no-dom0=1",
+	"xpti=no-default",
+	"spec-ctrl=",
+	"spec-ctrl=bti-thunk",
+	"spec-ctrl=bti-thunk=ibrs",
+	"spec-ctrl=xen=",
+	"spec-ctrl=no-xen=1",
+	"spec-ctrl=no,",
+	"pv-l1tf=on=off",
+	"pv-l1tf=a-very-long-word-in-the-list-of-words",
+	"com1=bad",
+	"console=bad",
+	"loglvl=bad",
+	"guest_loglvl=bad",
+	"com1",
+	"=",
+	"=1",
+	"dom0_mem=1G,max:oops",
+	"dom0_mem=min:1G,3Q",
+};
+
 static void malformed(void)
 {
-	static const char *const lines[] = {
-		"nonsense",
-		"nonsense=1",
-		"no-nonsense",
-		"no-dom0_mem",
-		"no-smep=1",
-		"smep=2",
-		"smep=onn",
-		"dom0_mem",
-		"dom0_mem=M",
-		"dom0_mem=1X",
-		"dom0_mem=-",
-		"dom0_mem=max:",
-		"dom0_mem=1G;2",
-		"dom0_mem=,",
-		"dom0_mem=08",
-		"maxcpus",
-		"maxcpus=",
-		"maxcpus=two",
-		"maxcpus=2,",
-		"sched=bad",
-		"xpti=",
-		"xpti=maybe",
-		"xpti=dom1",
-		"xpti=dom0,",
-		"xpti=no-dom0=1",
-		"xpti=no-default",
-		"pv-l1tf=on=off",
-		"pv-l1tf=a-very-long-word-in-the-list",
-		"com1=bad",
-		"console=bad",
-		"loglvl=bad",
-		"guest_loglvl=bad",
-		"com1",
-		"=",
-		"=1",
-		"dom0_mem=1G,max:oops",
-		"dom0_mem=min:1G,3Q",
-	};
 	static char line[5000];
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(lines); i++) {
-		CHECK(parse(lines[i]) == 1 && !strcmp(warned, lines[i]));
+	for (unsigned int i = 0; i < ARRAY_SIZE(malformed_lines); i++) {
+		CHECK(parse(malformed_lines[i]) == 1 &&
+		      !strcmp(warned, malformed_lines[i]));
 		if (unit_bad) {
-			printf("%s\n", lines[i]);
+			printf("%s\n", malformed_lines[i]);
 			return;
 		}
 		CHECK(!boot_options.dom0.given && !boot_options.dom0_min.given);
@@ -220,4 +259,4 @@ static void masks(void)
 }
 
 UNIT_MAIN(UNIT(good), UNIT(vcpus), UNIT(flags), UNIT(mitigations),
-	  UNIT(malformed), UNIT(dom0_sizes), UNIT(masks))
+	  UNIT(speculation), UNIT(malformed), UNIT(dom0_sizes), UNIT(masks))

@@ -17,6 +17,8 @@
 
 bool opt_smep, opt_smap, con_noreboot;
 struct by_domain opt_xpti, opt_pv_l1tf;
+enum bti_thunk opt_bti_thunk;
+s8 opt_return_thunk;
 static char handled[200], warned[1000];
 static char handled_first[sizeof(handled)];
 static unsigned int warnings;
