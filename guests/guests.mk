@@ -12,7 +12,7 @@ GUEST_LIB    := $(wildcard guests/lib/*.c) guests/lib/entry.S
 GUEST_LIB32  := $(filter-out $(patsubst %,guests/lib/%.c,hypercall user_tables),$(wildcard guests/lib/*.c)) \
 	$(wildcard guests/lib/pv32/*.c) guests/lib/pv32/entry.S
 GUEST_OBJ    := build/guests/obj
-GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-common \
+GUEST_CFLAGS := -std=gnu11 -O2 -g -ffile-prefix-map=$(CURDIR)=. -ffreestanding -fno-common \
 	-fno-pic -fno-strict-aliasing -mgeneral-regs-only \
 	-fno-stack-protector -fno-toplevel-reorder \
 	-fno-asynchronous-unwind-tables -fcf-protection=none -fno-delete-null-pointer-checks -Wall -Wextra \
