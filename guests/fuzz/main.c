@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The fuzzer: seed=N calls=N on its command line; the same seed makes the same
 // calls. `race`: another vcpu changes arguments meanwhile (then not all of them
-// are the same). start=N: the first one, of an epoch: what failed once may do so
+// are the same). host-time: the clock is the host's, and tells nothing about a
+// call's length. start=N: the first one, of an epoch: what failed once may do so
 // again without all that was before. from=N: each call from that one on is
 // printed.
 #include "fuzz/fuzz.h"

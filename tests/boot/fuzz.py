@@ -123,7 +123,7 @@ def _xl(context):
     """In guests of xl's: the script fuzz."""
     def each(machine):
         machine.must_not(r"d[1-9]\d* crashes")
-        for _ in range(3):
+        for _ in range(4):
             _collect(context, machine)
 
     script_body("fuzz", "ringlet-debug", guests=True,
