@@ -47,10 +47,8 @@ static const u64 *registers_of(unsigned int vcpu)
 	return offset ? words + offset : NULL;
 }
 
-static bool interrupts_on(struct cpu *c, unsigned int vcpu)
+static bool interrupts_on(const struct cpu *c)
 {
-	if (!c->words)
-		c->words = registers_of(vcpu);
 	if (!c->words || !(c->words[REG_RFLAGS] & RFLAGS_1)) {
 		fprintf(stderr, "this QEMU does not show RFLAGS\n");
 		exit(1);
@@ -70,12 +68,12 @@ static void end_stretches(struct cpu *c)
 }
 
 // The block is counted as it starts; a trap in it counts the rest as well.
-static void follow(struct cpu *c, unsigned int vcpu, const struct watched *b)
+static void follow(struct cpu *c, const struct watched *b)
 {
 	u64 off = c->off;
 
 	c->inside += b->plain;
-	if (interrupts_on(c, vcpu))
+	if (interrupts_on(c))
 		off = b->off ? b->plain - b->off_at : 0;
 	else
 		off += b->plain;
@@ -107,13 +105,16 @@ void watch_block(unsigned int vcpu, void *data)
 	struct cpu *c = &cpus[vcpu % CPUS];
 	const struct watched *b = data;
 
+	// Known by what they are at reset: the first block is the one to look.
+	if (watch_interrupts && !c->words)
+		c->words = registers_of(vcpu);
 	if (!b->hv) {
 		c->paused_at = 0;
 		end_stretches(c);
 		return;
 	}
 	if (watch_interrupts)
-		follow(c, vcpu, b);
+		follow(c, b);
 	look_for_wait(c, b);
 }
 

@@ -17,6 +17,7 @@ static u8 stack[8192] __attribute__((aligned(16)));
 static u8 trap_stack[8192] __attribute__((aligned(16)));
 static void (*volatile work)(void);
 static volatile u32 turns;
+static struct mmu_update zeroes[MANY];
 
 // The guest goes on at the instruction that made the call.
 static bool on_tick(struct regs *regs)
@@ -85,7 +86,7 @@ static void other_start(void)
 	CHECK_EQ(vcpu_op(VCPUOP_initialise, 1, &c), 0);
 }
 
-void others_begin(void (*fn)(void))
+static void other_begin(void (*fn)(void))
 {
 	static bool made;
 	u64 until = system_time() + PATIENCE;
@@ -99,18 +100,28 @@ void others_begin(void (*fn)(void))
 	while (!turns && system_time() < until)
 		sched_op(SCHEDOP_yield, NULL);
 	CHECK(turns);
+}
+
+static void other_end(void)
+{
+	u64 until = system_time() + PATIENCE;
+
+	work = NULL;
+	while (vcpu_op(VCPUOP_is_up, 1, NULL) && system_time() < until)
+		sched_op(SCHEDOP_yield, NULL);
+	CHECK_EQ(vcpu_op(VCPUOP_is_up, 1, NULL), 0);
+}
+
+void others_begin(void (*fn)(void))
+{
+	other_begin(fn);
 	ticks_begin();
 }
 
 void others_end(const char *what)
 {
-	u64 until = system_time() + PATIENCE;
-
 	ticks_end(what);
-	work = NULL;
-	while (vcpu_op(VCPUOP_is_up, 1, NULL) && system_time() < until)
-		sched_op(SCHEDOP_yield, NULL);
-	CHECK_EQ(vcpu_op(VCPUOP_is_up, 1, NULL), 0);
+	other_end();
 }
 
 static xen_pfn_t *p2m(void)
@@ -215,4 +226,58 @@ TEST(calls_are_not_continued)
 	CHECK_EQ(restarts, 0);
 	restarts = 1;
 	ticks_end("one thing");
+}
+
+static u32 ipi_port;
+static volatile u32 sent;
+
+static void send_next(void)
+{
+	static u64 at;
+
+	if (system_time() < at)
+		return;
+	at = system_time() + TICK;
+	sent++;
+	port_send(ipi_port);
+}
+
+static bool on_event(struct regs *regs)
+{
+	if (regs->vector == VECTOR_EVENT && *(const u16 *)regs->rip == 0x050f)
+		restarts++;
+	return false;
+}
+
+// What another CPU sends is taken in the middle of a call, not at the end of the
+// vcpu's time slice, of which there are 100 a second.
+TEST(event_continues_a_call)
+{
+	struct evtchn_bind_ipi bind = { .vcpu = 0 };
+	u64 *l1 = page_alloc();
+
+	page_set_ro(l1);
+	CHECK_EQ(pin_table(1, l1), 0);
+	for (u32 i = 0; i < MANY; i++)
+		zeroes[i].ptr = virt_to_maddr(&l1[i % 512]);
+	CHECK_EQ(event_op(EVTCHNOP_bind_ipi, &bind), 0);
+	ipi_port = bind.port;
+	trap_hook = on_event;
+	sent = restarts = 0;
+	event_unmask_all();
+	other_begin(send_next);
+	for (u64 until = system_time() + 2000 * MS;
+	     restarts < 400 && system_time() < until;)
+		CHECK_EQ(HC4(__HYPERVISOR_mmu_update, zeroes, MANY, NULL,
+			     DOMID_SELF),
+			 0);
+	other_end();
+	event_mask_all();
+	trap_hook = NULL;
+	printf("%u of %u events in a call\n", restarts, sent);
+	CHECK_EQ(restarts >= 400, true);
+	CHECK_EQ(port_close(ipi_port), 0);
+	CHECK_EQ(unpin_table(l1), 0);
+	check_unused(l1);
+	page_free(l1);
 }

@@ -190,15 +190,19 @@ void printk(const char *fmt, ...)
 size_t log_read(u32 *index, char *buf, size_t n, bool incremental)
 {
 	u64 flags = con_enter();
-	size_t i;
+	u32 from, to_wrap;
 
 	// What was overwritten, or never written, is skipped.
 	if (!incremental || ring_end - *index > ring_end - ring_start)
 		*index = ring_start;
-	for (i = 0; i < n && *index != ring_end; i++)
-		buf[i] = ring[(*index)++ % RING_SIZE];
+	n = MIN(n, (size_t)(ring_end - *index));
+	from = *index % RING_SIZE;
+	to_wrap = MIN((u32)n, RING_SIZE - from);
+	memcpy(buf, ring + from, to_wrap);
+	memcpy(buf + to_wrap, ring, n - to_wrap);
+	*index += (u32)n;
 	con_leave(flags);
-	return i;
+	return n;
 }
 
 void log_clear(void)

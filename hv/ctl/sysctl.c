@@ -12,7 +12,7 @@ long sysctl_readconsole(struct sub *s, struct xen_sysctl_readconsole *a)
 {
 	u32 index = a->index, used = 0, most = a->count;
 	bool from_index = a->incremental;
-	char part[256];
+	char part[960];
 	size_t n;
 
 	do {
@@ -22,7 +22,7 @@ long sysctl_readconsole(struct sub *s, struct xen_sysctl_readconsole *a)
 			return -EFAULT;
 		used += (u32)n;
 		from_index = true;
-	} while (n && used < most);
+	} while (n == sizeof(part) && used < most);
 	if (a->clear)
 		log_clear();
 	a->index = index;

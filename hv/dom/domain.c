@@ -309,27 +309,37 @@ static int relinquish_guest(struct domain *d)
 	return d->ops->relinquish(d);
 }
 
-// Each frame of the list once; those that others have mapped stay and free
-// themselves later.
+#define FRAMES_AT_ONCE 64
+
+// A frame that others have mapped stays, and frees itself later.
+static u64 relinquish_used(struct page_account *who, struct page_info *pg)
+{
+	// Freed under our eyes: it leaves the list in a moment.
+	if (!page_get(pg, who)) {
+		cpu_relax();
+		return 0;
+	}
+	page_to_tail(who, pg);
+	if (page_take_allocated(pg))
+		page_put(pg);
+	page_put(pg);
+	return 1;
+}
+
+// Each frame of the list once.
 static int relinquish_frames(struct domain *d)
 {
 	struct page_account *who = &d->account;
 	struct page_info *pg;
+	u64 n;
 
 	if (!d->relinquish_left)
 		d->relinquish_left = READ_ONCE(who->total) + 1;
 	while (d->relinquish_left > 1 && (pg = page_first(who))) {
-		// Freed under our eyes: it leaves the list in a moment.
-		if (!page_get(pg, who)) {
-			cpu_relax();
-			continue;
-		}
-		d->relinquish_left--;
-		page_to_tail(who, pg);
-		if (page_take_allocated(pg))
-			page_put(pg);
-		page_put(pg);
-		if (!(d->relinquish_left % 64) && softirq_pending())
+		n = page_free_unused(
+			who, MIN(d->relinquish_left - 1, (u64)FRAMES_AT_ONCE));
+		d->relinquish_left -= n ? n : relinquish_used(who, pg);
+		if (softirq_pending())
 			return -ERESTART;
 	}
 	return 0;

@@ -326,6 +326,51 @@ void page_to_tail(struct page_account *who, struct page_info *pg)
 		who->first = pg->next;
 }
 
+struct page_info *page_first_table(struct page_account *who, u64 *most)
+{
+	struct page_info *pg;
+
+	SPIN_GUARD(&who->lock);
+	for (; *most && (pg = page_of(who->first)); --*most) {
+		if ((READ_ONCE(pg->type) & (PGT_PINNED | PGT_PARTIAL)) &&
+		    page_get(pg, who))
+			return pg;
+		who->first = pg->next;
+	}
+	return NULL;
+}
+
+// With who->lock. The frame is out of everybody's reach then, as one whose last
+// reference was put.
+static bool take_unused(struct page_account *who, struct page_info *pg)
+{
+	u64 x = READ_ONCE(pg->count);
+
+	if ((x & ~PGC_FOREIGN) != (PGC_ALLOCATED | 1) ||
+	    !cas(&pg->count, &x, 0))
+		return false;
+	ASSERT(!(pg->type & PGT_COUNT));
+	page_list_del(&who->first, pg);
+	pg->owner = 0;
+	return true;
+}
+
+u64 page_free_unused(struct page_account *who, u64 most)
+{
+	struct page_info *first, *pg;
+
+	spin_lock(&who->lock);
+	pg = first = page_of(who->first);
+	while (pg && pg < first + most && page_of(who->first) == pg &&
+	       take_unused(who, pg))
+		pg++;
+	who->total -= (u64)(pg - first);
+	spin_unlock(&who->lock);
+	if (pg != first)
+		frames_add(page_to_mfn(first), (u64)(pg - first));
+	return (u64)(pg - first);
+}
+
 void page_account_close(struct page_account *who)
 {
 	bool last;

@@ -141,6 +141,12 @@ void page_unshare(struct page_info *pg);
 // First frame of the owner's list that is not special, NULL when there is
 // none; no reference is taken: for the destruction of domains.
 struct page_info *page_first(struct page_account *who);
+// The first one that is pinned or half validated or undone, with a reference;
+// those before it, at most *most, go to the end of the list and off *most.
+struct page_info *page_first_table(struct page_account *who, u64 *most);
+// Frees those at the head of the list that are neighbours and that nobody but the
+// owner refers to, at most so many; how many they were. The account is not closed.
+u64 page_free_unused(struct page_account *who, u64 most);
 // Moves the frame to the end of its owner's list.
 void page_to_tail(struct page_account *who, struct page_info *pg);
 // No frame any more will be added; `empty` is called when the last is gone

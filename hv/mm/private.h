@@ -47,9 +47,10 @@ static inline void page_list_del(u32 *head, struct page_info *pg)
 extern bool mm_ready;	    // the allocator has all memory
 void *boot_pages(u64 size); // before; zeroed, by the direct map
 extern u64 total_frames;    // RAM of the machine, whoever has it
-// Frames that the allocator has not known before; they count as dirty.
 // who->lock held: n frames came in, so much less is promised.
 void frames_claim_use(struct page_account *who, u64 n);
+// Neighbours that the allocator has not known before or that were in use; they
+// count as dirty.
 void frames_add(mfn_t first, u64 n);
 
 #endif

@@ -104,30 +104,31 @@ static int frame_relinquish(struct page_info *pg)
 	return rc;
 }
 
-// Each frame dealt with goes to the tail of the list.
+#define FRAMES_AT_ONCE 1024
+
+// Each frame of the list once.
 static int tables_relinquish(struct domain *d)
 {
-	while (d->pv->relinquish_left > 1) {
-		struct page_info *pg = page_first(&d->account);
-		int rc;
+	u64 left = d->pv->relinquish_left - 1, most, now;
+	struct page_info *pg;
+	int rc = 0;
 
-		if (!pg)
-			return 0;
-		// Freed under our eyes: it leaves the list in a moment.
-		if (!page_get(pg, &d->account)) {
-			cpu_relax();
-			continue;
+	while (left && !rc) {
+		most = now = MIN(left, (u64)FRAMES_AT_ONCE);
+		pg = page_first_table(&d->account, &now);
+		left -= most - now;
+		// Not taken off the list: it is looked at again, and passed.
+		if (pg) {
+			rc = frame_relinquish(pg);
+			page_put(pg);
+		} else if (now) {
+			return 0; // nothing on the list
 		}
-		rc = frame_relinquish(pg);
-		if (!rc) {
-			page_to_tail(&d->account, pg);
-			d->pv->relinquish_left--;
-		}
-		page_put(pg);
-		if (rc || softirq_pending())
-			return -ERESTART;
+		if (softirq_pending())
+			rc = -ERESTART;
 	}
-	return 0;
+	d->pv->relinquish_left = left + 1;
+	return rc;
 }
 
 static int domain_relinquish(struct domain *d)

@@ -7,6 +7,7 @@
 #include "lib/string.h"
 #include "mm/alloc.h"
 #include "sched/private.h"
+#include "x86/entry.h"
 #include "x86/smp.h"
 #include "x86/softirq.h"
 
@@ -49,6 +50,15 @@ void vcpu_kick_other(struct vcpu *v)
 	vcpu_unblock(v);
 	if (v != current && READ_ONCE(v->running))
 		smp_kick(READ_ONCE(v->cpu));
+}
+
+// A call of the guest's that takes long is continued behind the event.
+void guest_interrupted(void)
+{
+	const struct vcpu *v = current; // none as long as this CPU boots
+
+	if (v && vcpu_event_pending(v))
+		softirq_raise(SOFTIRQ_EVENT);
 }
 
 void sched_yield(void)

@@ -36,6 +36,8 @@ void guest_exit_work(struct cpu_regs *regs);
 // IRET to the guest refused its frame; the registers are in cpu_info()->regs.
 void guest_iret_failed(u8 vector, u32 error_code);
 
+// After an interrupt in the hypervisor, interrupts off.
+void guest_interrupted(void);
 // A physical NMI, in NMI context: tell Dom0 later.
 void guest_nmi(void);
 

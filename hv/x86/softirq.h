@@ -12,6 +12,7 @@ enum softirq {
 	SOFTIRQ_RCU,  // deferred freeing, dom/
 	SOFTIRQ_CONSOLE,
 	SOFTIRQ_TRACE, // a ring is half full
+	SOFTIRQ_EVENT, // a long operation makes room for one; nothing to do
 	SOFTIRQ_SCHED, // last: may not return
 	SOFTIRQ_COUNT
 };

@@ -93,10 +93,13 @@ void trap_dispatch(struct cpu_regs *regs)
 	if (regs_from_guest(regs) && unlikely(cpu_info()->relaxed))
 		ring1_entered();
 	if (vector >= 0x20 && vector != EV_INT80) {
-		if (unlikely(vector == EV_INT82))
+		if (unlikely(vector == EV_INT82)) {
 			guest_hypercall32(regs);
-		else
-			irq_dispatch(regs);
+			return;
+		}
+		irq_dispatch(regs);
+		if (!regs_from_guest(regs))
+			guest_interrupted();
 		return;
 	}
 	if (regs_from_guest(regs))

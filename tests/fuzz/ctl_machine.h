@@ -83,6 +83,7 @@ DOES(, debug_key_handle, char key)
 DOES(, pirqs_leave, unsigned int cpu)
 DOES(, emul_switch_to, const struct vcpu *v)
 DOES(, frames_free, struct page_info *pg, unsigned int order)
+DOES(, frames_add, mfn_t first, u64 n)
 DOES(, frames_claim_use, struct page_account *who, u64 n)
 DOES(, printk, const char *fmt, ...)
 

@@ -137,6 +137,12 @@ void frames_free(struct page_info *pg, unsigned order)
 	used_frames--;
 }
 
+void frames_add(mfn_t first, u64 n)
+{
+	for (u64 i = 0; i < n; i++)
+		frames_free(mfn_to_page(mfn(mfn_val(first) + i)), 0);
+}
+
 void *hvpages_alloc(unsigned order)
 {
 	struct page_info *pg = frames_alloc(order, 0, 0);

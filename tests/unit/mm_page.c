@@ -14,6 +14,11 @@ void frames_free(struct page_info *pg, unsigned int order)
 	freed++;
 }
 
+void frames_add(mfn_t first, u64 n)
+{
+	freed += (unsigned int)n;
+}
+
 void frames_claim_use(struct page_account *who, u64 n)
 {
 }
@@ -302,12 +307,29 @@ static bool op_steal(struct model *m, struct page_info *pg, unsigned int a)
 	return true;
 }
 
+static bool op_free_unused(struct model *m, struct page_info *pg,
+			   unsigned int a)
+{
+	bool could =
+		m->allocated && !m->refs[0] && !m->refs[1] && !model_counts(m);
+
+	if (m->gone || a)
+		return false;
+	CHECK(page_free_unused(account, 64) == could);
+	if (could) {
+		CHECK(!page_owner(pg));
+		m->allocated = false;
+		model_drop(m);
+	}
+	return true;
+}
+
 static bool (*const operations[])(struct model *m, struct page_info *pg,
 				  unsigned int a) = {
-	op_get,	   op_get_stranger, op_put,    op_take,	    op_begin1,
-	op_begin2, op_begin4,	    op_begin5, op_begin7,   op_commit,
-	op_abort,  op_interrupt,    op_claim,  op_type_put, op_lock,
-	op_unlock, op_steal,
+	op_get,	   op_get_stranger, op_put,	    op_take,	 op_begin1,
+	op_begin2, op_begin4,	    op_begin5,	    op_begin7,	 op_commit,
+	op_abort,  op_interrupt,    op_claim,	    op_type_put, op_lock,
+	op_unlock, op_steal,	    op_free_unused,
 };
 
 // States that differ in the stamp only are one.
@@ -504,4 +526,54 @@ static void shared(void)
 	CHECK(freed == 2 && emptied == 1 && !account->special);
 }
 
-UNIT_MAIN(UNIT(enumerate), UNIT(lock_waits), UNIT(limits), UNIT(shared))
+static unsigned int first_on_list(void)
+{
+	return (unsigned int)(page_first(account) - frame_table);
+}
+
+// Lists of frames 32 to 39: 35 has another user, 37 is pinned, 38 half undone.
+static void lists(void)
+{
+	u64 most = 8;
+
+	*account = (struct page_account){ .max = 9 };
+	CHECK(!page_assign(account, &frame_table[32], 3));
+	CHECK(page_get(&frame_table[35], account));
+	CHECK(page_get(&frame_table[37], account));
+	frame_table[37].type = PGT_L1 | PGT_VALIDATED | PGT_PINNED | 1;
+	CHECK(page_get(&frame_table[38], account));
+	frame_table[38].type = PGT_L1 | PGT_PARTIAL | 1;
+
+	CHECK(page_first_table(account, &most) == &frame_table[37]);
+	CHECK(most == 3 && first_on_list() == 37);
+	CHECK((frame_table[37].count & PGC_COUNT) == 3);
+	page_put(&frame_table[37]);
+	frame_table[37].type = 0;
+	page_put(&frame_table[37]);
+	CHECK(page_first_table(account, &most) == &frame_table[38]);
+	CHECK(most == 2);
+	page_put(&frame_table[38]);
+	frame_table[38].type = 0;
+	page_put(&frame_table[38]);
+	CHECK(!page_first_table(account, &most));
+	CHECK(!most && first_on_list() == 32);
+
+	// Not behind the one in use, not more than asked for, neighbours only.
+	freed = 0;
+	CHECK(page_free_unused(account, 2) == 2 && freed == 2);
+	CHECK(page_free_unused(account, 64) == 1 && first_on_list() == 35);
+	CHECK(!page_free_unused(account, 64) && freed == 3);
+	page_to_tail(account, &frame_table[35]);
+	page_to_tail(account, &frame_table[36]);
+	CHECK(page_free_unused(account, 64) == 3 && first_on_list() == 35);
+	CHECK(freed == 6 && account->total == 2);
+	page_put(&frame_table[35]);
+	CHECK(page_free_unused(account, 64) == 2 && freed == 8);
+	CHECK(!account->total && !page_first(account));
+	CHECK(!page_free_unused(account, 64));
+	most = 1;
+	CHECK(!page_first_table(account, &most) && most == 1);
+}
+
+UNIT_MAIN(UNIT(enumerate), UNIT(lock_waits), UNIT(limits), UNIT(shared),
+	  UNIT(lists))
