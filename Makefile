@@ -61,7 +61,7 @@ $(1)/obj/%.o: hv/%.S $(1)/offsets.h Makefile
 	@mkdir -p $$(@D)
 	@echo "  AS    $$<"
 	@$(CC) $(filter-out -include lib/types.h,$(CFLAGS)) $(2) -I$(1) -D__ASSEMBLY__ -MMD -MP -c -o $$@ $$<
-$(1)/offsets.h: tools/offsets.c hv/dom/domain.h hv/dom/vcpu.h hv/x86/percpu.h hv/x86/regs.h Makefile | compiler
+$(1)/offsets.h: tools/offsets.c hv/pv/private.h hv/dom/domain.h hv/dom/vcpu.h hv/x86/percpu.h hv/x86/regs.h Makefile | compiler
 	@mkdir -p $$(@D)
 	@$(CC) $(CFLAGS) $(2) -S -o $$@.s $$<
 	@sed -n 's/^#define/&/p;s/.*@OFFSET \([A-Z0-9_]*\) \$$$$\?\(-\?[0-9]*\) .*/#define \1 \2/p' $$@.s > $$@

@@ -213,6 +213,7 @@ long callback_set(const struct callback_register *r)
 	h->cb_flags &= ~flags[type];
 	if (r->flags & CALLBACKF_mask_events)
 		h->cb_flags |= flags[type];
+	pv_short_cuts(currd);
 	return 0;
 }
 
@@ -274,11 +275,13 @@ long call_vm_assist(u64 cmd, u64 type, u64 a3, u64 a4, u64 a5)
 	switch ((u32)cmd) {
 	case VMASST_CMD_enable:
 		__atomic_fetch_or(word, BIT(bit), __ATOMIC_SEQ_CST);
-		return 0;
+		break;
 	case VMASST_CMD_disable:
 		__atomic_fetch_and(word, ~BIT(bit), __ATOMIC_SEQ_CST);
-		return 0;
+		break;
 	default:
 		return -ENOSYS;
 	}
+	pv_short_cuts(currd);
+	return 0;
 }

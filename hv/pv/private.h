@@ -76,6 +76,9 @@ void syscall_deliver(struct cpu_regs *regs, u64 callback, bool masks_events);
 #define FLAGS_CLEARED \
 	(FLAG_TF | FLAG_DF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC)
 
+// What iret does not take from a guest's frame.
+#define FLAGS_NOT_GUESTS (FLAG_IOPL | FLAG_VM | FLAG_VIF | FLAG_VIP)
+
 // A guest that asked for it finds its IOPL in RFLAGS, as on hardware.
 static inline bool pv_shows_iopl(const struct domain *d)
 {

@@ -69,6 +69,10 @@ struct pv_domain {
 
 extern const struct guest_ops pv_guest_ops;
 
+// After a change of a callback, or of the assists: may entry.S do system calls
+// and iret of d's vcpus by itself?
+void pv_short_cuts(struct domain *d);
+
 // xpti= and pv-l1tf=; -1: as the processor needs it.
 struct by_domain {
 	s8 dom0, domu;

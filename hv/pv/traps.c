@@ -164,8 +164,9 @@ void pv_inject_page_fault(u64 address, u32 error_code)
 #define IRET_LOAD(to, word) \
 	guest_load(to, at + offsetof(struct iret_context, word), fault)
 
-// The guest's IRET: frame on its kernel stack (struct iret_context). Where that
-// cannot be read to its end the guest is over, so words go straight to regs.
+// The guest's IRET, where entry.S does not do it: frame on its kernel stack
+// (struct iret_context). Where that cannot be read to its end the guest is over,
+// so words go straight to regs.
 long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
@@ -193,8 +194,7 @@ long call_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 	IRET_LOAD(word, rip);
 	regs->rip = word;
 	IRET_LOAD(rflags, rflags);
-	regs->rflags = (rflags & ~(FLAG_IOPL | FLAG_VM | FLAG_VIF | FLAG_VIP)) |
-		       FLAG_IF | 2;
+	regs->rflags = (rflags & ~FLAGS_NOT_GUESTS) | FLAG_IF | 2;
 	IRET_LOAD(word, rsp);
 	regs->rsp = word;
 	IRET_LOAD(word, ss);
@@ -327,38 +327,6 @@ void syscall_deliver(struct cpu_regs *regs, u64 callback, bool masks_events)
 	}
 }
 
-// The common case of the below, interrupts off. False: nothing was done.
-static inline bool syscall_bounce(struct vcpu *v, struct cpu_regs *regs)
-{
-	struct vcpu_hot *h = &v->hot;
-	u64 at = (h->kernel_sp & ~15UL) - 7 * 8;
-
-	if (!h->syscall_cb || READ_ONCE(v->info->evtchn_upcall_mask) ||
-	    pv_shows_iopl(v->domain) || !access_ok(at, 7 * 8))
-		return false;
-	enter_kernel(h);
-	assert_protected();
-	stac();
-	guest_store(at, regs->rcx, fault);
-	guest_store(at + 8, regs->r11, fault);
-	guest_store(at + 16, regs->rip, fault);
-	guest_store(at + 24, SEL_RING3_CS64, fault);
-	guest_store(at + 32, regs->rflags, fault);
-	guest_store(at + 40, regs->rsp, fault);
-	guest_store(at + 48, SEL_RING3_DS, fault);
-	clac();
-	if (h->cb_flags & CB_SYSCALL_MASKS_EVENTS)
-		WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
-	regs->rip = h->syscall_cb; // canonical
-	regs->rsp = at;
-	regs->rflags &= ~FLAGS_CLEARED;
-	return true;
-fault:
-	clac();
-	enter_user(h);
-	return false;
-}
-
 // What SYSRET takes for granted.
 static inline void assert_flat(const struct cpu_regs *regs)
 {
@@ -391,19 +359,34 @@ enum way_out hypercall_done(struct cpu_regs *regs)
 	return likely(va_canonical(regs->rip)) ? OUT_SYSRET : OUT_WORK;
 }
 
-enum way_out guest_syscall(struct cpu_regs *regs)
+void guest_syscall(struct cpu_regs *regs)
 {
-	struct cpu_info *info = container_of(regs, struct cpu_info, regs);
-	struct vcpu *v = info->vcpu;
+	const struct vcpu_hot *h = &current->hot;
 
-	if (likely(syscall_bounce(v, regs)))
-		return exit_has_work(info, v) || vcpu_event_pending(v)
-			       ? OUT_WORK
-			       : OUT_SYSRET;
 	irq_enable();
-	syscall_deliver(regs, v->hot.syscall_cb,
-			v->hot.cb_flags & CB_SYSCALL_MASKS_EVENTS);
-	return OUT_WORK;
+	syscall_deliver(regs, h->syscall_cb,
+			h->cb_flags & CB_SYSCALL_MASKS_EVENTS);
+}
+
+void guest_syscall_failed(struct cpu_regs *regs)
+{
+	struct vcpu *v = current;
+
+	enter_user(&v->hot);
+	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
+	guest_syscall(regs);
+}
+
+void pv_short_cuts(struct domain *d)
+{
+	struct vcpu *v;
+
+	for_each_vcpu(d, v) {
+		struct vcpu_hot *h = &v->hot;
+		bool ok = cpu_has(FSGSBASE) && !h->pv32 && !pv_shows_iopl(d);
+
+		WRITE_ONCE(h->short_cb, ok ? h->syscall_cb : 0);
+	}
 }
 
 void guest_sysenter(struct cpu_regs *regs)

@@ -247,6 +247,7 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
 		__atomic_fetch_or(&v->domain->vm_assist,
 				  (u32)c->vm_assist & PV_ASSISTS,
 				  __ATOMIC_SEQ_CST);
+	pv_short_cuts(v->domain);
 	rc = pv_new_base(v, gfn(kernel >> PAGE_SHIFT), false);
 	if (!rc && user)
 		rc = pv_new_base(v, gfn(user >> PAGE_SHIFT), true);

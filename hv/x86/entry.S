@@ -7,12 +7,30 @@
 
 	.section .text.entry, "ax"
 
-// CLAC, turned into a NOP at boot where the CPU has no SMAP.
-	.macro CLAC
-661:	.byte 0x0f, 0x01, 0xca
+// STAC and CLAC, turned into NOPs at boot where the CPU has no SMAP.
+	.macro SMAP_SITE byte
+661:	.byte 0x0f, 0x01, \byte
 	.pushsection .smap_sites, "a"
 	.balign 4
 	.long 661b - .
+	.popsection
+	.endm
+
+	.macro STAC
+	SMAP_SITE 0xcb
+	.endm
+
+	.macro CLAC
+	SMAP_SITE 0xca
+	.endm
+
+// An instruction that may fault (x86/faultable.h).
+	.macro MAY_FAULT to, insn:vararg
+664:	\insn
+	.pushsection .extable, "a"
+	.balign 4
+	.long 664b - .
+	.long \to - .
 	.popsection
 	.endm
 
@@ -58,11 +76,15 @@
 	.endr
 	.endm
 
+	.macro CLEAR_ALL
+	CLEAR rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+	CLEAR rbx, rbp, r12, r13, r14, r15
+	.endm
+
 	.macro SAVE_REGS
 	cld
 	PUSH_REGS
-	CLEAR rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
-	CLEAR rbx, rbp, r12, r13, r14, r15
+	CLEAR_ALL
 	.endm
 
 	.macro RESTORE_REGS
@@ -87,13 +109,30 @@
 	.endr
 	.endm
 
-	.macro SYSCALL_FRAME cs, event
-	movq $SEL_RING3_DS, REGS_SS-REGS_RSP(%rsp)
+// From where RSP's place is, down to the place of RIP.
+	.macro SYSCALL_BEGIN cs
 	push %r11
 	pushq $\cs
 	push %rcx
+	.endm
+
+// The rest of the frame. Of what syscall left in RCX and R11 only the copies in
+// there are needed.
+	.macro SYSCALL_REST event
+	movq $SEL_RING3_DS, REGS_SS-REGS_RIP(%rsp)
 	pushq $0
 	movl $\event, 4(%rsp)
+	.irp r, rdi, rsi, rdx
+	push %\r
+	.endr
+	pushq REGS_RIP-REGS_RDX(%rsp)
+	.irp r, rax, r8, r9, r10
+	push %\r
+	.endr
+	pushq REGS_RFLAGS-REGS_R10(%rsp)
+	.irp r, rbx, rbp, r12, r13, r14, r15
+	push %\r
+	.endr
 	.endm
 
 	.macro RETURN_SYSRET
@@ -104,13 +143,20 @@
 	sysretq
 	.endm
 
+// A place in the frame, or in what lies behind it, while RSP is at that of RIP.
+#define AT_RIP(field) (field - REGS_RIP)(%rsp)
+
 	SYSCALL_HEADS entry_syscall, 1f, 3f
-1:	SYSCALL_FRAME SEL_RING3_CS64, EV_SYSCALL
-4:	PUSH_REGS
-	mov CI_VCPU(%rsp), %rbx
+1:	SYSCALL_BEGIN SEL_RING3_CS64
+4:	mov AT_RIP(CI_VCPU), %rcx
+	cmpq $0, VCPU_MODE(%rcx)
+	je short_syscall
+	cmp $CALL_IRET, %rax
+	je short_iret
+call_in_c:
+	SYSCALL_REST EV_SYSCALL
+	mov %rcx, %rbx
 	CLEAR rbp, r11, r12, r13, r14, r15
-	cmpq $0, VCPU_MODE(%rbx)
-	je 5f
 	// The guest's arguments become a C function's; RAX is its first victim.
 	mov %r10, %rcx
 	mov %rax, %r9
@@ -124,8 +170,7 @@
 	// What hypercall_done() finds where there is nothing to do.
 	cli
 	mov CI_SOFTIRQ(%rsp), %eax
-	or VCPU_EXIT(%rbx), %eax
-	or VCPU_NMI(%rbx), %eax
+	or VCPU_EXIT(%rbx), %rax
 	jnz 8f
 	mov VCPU_INFO(%rbx), %rax
 	cmpb $0, INFO_PENDING(%rax)
@@ -138,39 +183,203 @@
 	jae 8f
 7:	RETURN_SYSRET
 
-5:	CLEAR rax, rcx, rdx, rsi, r8, r9, r10
-	mov %rsp, %rdi
-	call guest_syscall
-	jmp 10f
-
 9:	cmpb $0, INFO_MASK(%rax)
 	jne 6b
 8:	mov %rsp, %rdi
 	call hypercall_done
-10:	test %eax, %eax
+	test %eax, %eax
 	jz 7b
 	sub $1, %eax
 	jz leave_to_guest
 	jmp leave_iret
 
-2:	sti
+sysenter_tail:
+	sti
 	SAVE_REGS
 	mov %rsp, %rdi
 	call guest_sysenter
 	jmp leave_to_guest
 
-3:	SYSCALL_FRAME SEL_RING3_CS64, EV_SYSCALL
+3:	SYSCALL_BEGIN SEL_RING3_CS64
 	LOAD_HV_CR3_KEEP
 	jmp 4b
 
+// The short cuts: no other register of the guest's than these three is touched,
+// and no C function called. What they are not for goes the long way: it sees
+// nothing of what they did, but for the places of RIP and RFLAGS that an iret
+// was to fill.
+
+// A pointer to a frame, its upper half still in memory: from 4 GiB into the guest
+// kernel's part on, so that one below it lies there as well. Where that is only
+// guessed, it is -1.
+	.macro CHECK_STACK pointer, high, spare, else
+	cmpl $0xffff8801, \high
+	sbb \spare, \spare
+	jb \else
+	or \spare, \pointer
+	.endm
+
+// Of a system call out of guest user mode: the frame goes on the guest kernel's
+// stack, events are masked where it wants that, and its callback is next.
+short_syscall:
+	mov AT_RIP(CI_SOFTIRQ), %r11
+	or VCPU_EXIT(%rcx), %r11
+	jnz 7f
+	cmpq $0, VCPU_SHORT_CB(%rcx)
+	je 7f
+	mov VCPU_INFO(%rcx), %r11
+	cmpb $0, INFO_MASK(%r11)
+	jne 7f
+	testb $CB_SYSCALL_MASKS_EVENTS, VCPU_CB_FLAGS(%rcx)
+	jz 5f
+	movb $1, INFO_MASK(%r11)
+6:	rdgsbase %r11
+	mov %r11, VCPU_GS_USER(%rcx)
+	mov VCPU_GS_KERNEL(%rcx), %r11
+	wrgsbase %r11
+	movq $1, VCPU_MODE(%rcx)
+	mov VCPU_CR3_KERNEL(%rcx), %r11
+	mov %r11, %cr3
+	mov VCPU_KERNEL_SP(%rcx), %r11
+	CHECK_STACK %r11, VCPU_KERNEL_SP + 4(%rcx), %rcx, 9f
+	and $-16, %r11
+	sub $(7 * 8), %r11
+	STAC
+	MAY_FAULT 8f, movq $SEL_RING3_DS, 48(%r11)
+	MAY_FAULT 8f, movq $SEL_RING3_CS64, 24(%r11)
+	mov AT_RIP(REGS_RIP), %rcx
+	MAY_FAULT 8f, mov %rcx, (%r11)
+	MAY_FAULT 8f, mov %rcx, 16(%r11)
+	mov AT_RIP(REGS_RFLAGS), %rcx
+	MAY_FAULT 8f, mov %rcx, 8(%r11)
+	MAY_FAULT 8f, mov %rcx, 32(%r11)
+	mov AT_RIP(REGS_RSP), %rcx
+	MAY_FAULT 8f, mov %rcx, 40(%r11)
+	CLAC
+	mov AT_RIP(CI_VCPU), %rcx
+	mov VCPU_SHORT_CB(%rcx), %rcx	// canonical
+	mov %r11, AT_RIP(REGS_RSP)
+	mov AT_RIP(REGS_RFLAGS), %r11
+	and $~FLAGS_CLEARED, %r11
+	mov AT_RIP(REGS_RSP), %rsp
+	sysretq
+
+5:	cmpb $0, INFO_PENDING(%r11)
+	je 6b
+7:	SYSCALL_REST EV_SYSCALL
+	CLEAR_ALL
+	mov %rsp, %rdi
+	call guest_syscall
+	jmp leave_to_guest
+
+8:	CLAC
+9:	SYSCALL_REST EV_SYSCALL
+	CLEAR_ALL
+	mov %rsp, %rdi
+	call guest_syscall_failed
+	jmp leave_to_guest
+
+// The iret hypercall, to where events are not masked. All is read before
+// anything is changed.
+short_iret:
+	mov AT_RIP(CI_SOFTIRQ), %r11
+	or VCPU_EXIT(%rcx), %r11
+	jnz call_in_c
+	cmpq $0, VCPU_SHORT_CB(%rcx)
+	je call_in_c
+	mov AT_RIP(REGS_RSP), %r11
+	CHECK_STACK %r11, AT_RIP(REGS_RSP + 4), %rax, 9f
+	STAC
+	MAY_FAULT 8f, mov IRET_RFLAGS(%r11), %rax
+	test $FLAG_IF, %eax
+	jz 8f
+	and $~FLAGS_NOT_GUESTS, %rax
+	or $2, %rax
+	mov %rax, AT_RIP(REGS_RFLAGS)
+	MAY_FAULT 8f, mov IRET_RIP(%r11), %rax
+	mov %rax, AT_RIP(REGS_RIP)
+	MAY_FAULT 8f, movzwl IRET_SS(%r11), %eax
+	or $3, %eax
+	mov %rax, AT_RIP(REGS_SS)
+	MAY_FAULT 8f, mov IRET_FLAGS(%r11), %eax
+	mov %eax, AT_RIP(REGS_VECTOR)
+	MAY_FAULT 8f, mov IRET_RCX(%r11), %rax
+	mov %rax, AT_RIP(REGS_RCX)
+	MAY_FAULT 8f, mov IRET_R11(%r11), %rax
+	mov %rax, AT_RIP(REGS_R11)
+	MAY_FAULT 8f, mov IRET_RAX(%r11), %rax
+	mov %rax, AT_RIP(REGS_RAX)
+	MAY_FAULT 8f, movzwl IRET_CS(%r11), %eax
+	MAY_FAULT 8f, mov IRET_RSP(%r11), %r11
+	CLAC
+	mov %rax, AT_RIP(REGS_CS)
+	not %eax
+	test $3, %al
+	mov VCPU_INFO(%rcx), %rax
+	jnz 2f
+
+	// To guest user mode.
+	cmpq $0, VCPU_CR3_USER(%rcx)
+	je 9f
+	cmpb $0, INFO_PENDING(%rax)
+	jne 9f
+	movb $0, INFO_MASK(%rax)
+	movb $0, VCPU_NMI_MASKED(%rcx)
+	mov %r11, AT_RIP(REGS_RSP)
+	rdgsbase %rax
+	mov %rax, VCPU_GS_KERNEL(%rcx)
+	mov VCPU_GS_USER(%rcx), %rax
+	wrgsbase %rax
+	movq $0, VCPU_MODE(%rcx)
+	mov VCPU_CR3_USER(%rcx), %rax
+	mov %rax, %cr3
+	// VGCF_in_syscall: RCX and R11 are lost.
+	testb $EV_SYSCALL >> 8, AT_RIP(REGS_VECTOR + 1)
+	jz 3f
+	cmpw $SEL_RING3_CS64, AT_RIP(REGS_CS)
+	jne 3f
+	cmpl $0xffff8000, AT_RIP(REGS_RIP + 4)
+	jae 1f
+	cmpl $0x8000, AT_RIP(REGS_RIP + 4)
+	jae 3f
+1:	mov AT_RIP(REGS_RAX), %rax
+	mov AT_RIP(REGS_RIP), %rcx
+	mov AT_RIP(REGS_RFLAGS), %r11
+	mov AT_RIP(REGS_RSP), %rsp
+	sysretq
+
+	// To its kernel.
+2:	cmpb $0, INFO_PENDING(%rax)
+	jne 9f
+	movb $0, INFO_MASK(%rax)
+	movb $0, VCPU_NMI_MASKED(%rcx)
+	mov %r11, AT_RIP(REGS_RSP)
+	orb $3, AT_RIP(REGS_CS)
+3:	mov AT_RIP(REGS_RAX), %rax
+	mov AT_RIP(REGS_RCX), %rcx
+	mov AT_RIP(REGS_R11), %r11
+	jmp entry_iret_to_guest
+
+8:	CLAC
+9:	mov $CALL_IRET, %eax
+	movq $SEL_RING3_CS64, AT_RIP(REGS_CS)
+	jmp call_in_c
+
 sysenter_isolated:
 	LOAD_HV_CR3_KEEP
-	jmp 2b
+	jmp sysenter_tail
+
+	.macro SYSCALL32_FRAME
+	movq $SEL_RING3_DS, REGS_SS-REGS_RSP(%rsp)
+	SYSCALL_BEGIN SEL_RING3_CS32
+	pushq $0
+	movl $EV_SYSCALL32, 4(%rsp)
+	.endm
 
 	SYSCALL_HEADS entry_syscall32, 1f, 3f
-1:	SYSCALL_FRAME SEL_RING3_CS32, EV_SYSCALL32
-	jmp 2b
-3:	SYSCALL_FRAME SEL_RING3_CS32, EV_SYSCALL32
+1:	SYSCALL32_FRAME
+	jmp sysenter_tail
+3:	SYSCALL32_FRAME
 	jmp sysenter_isolated
 
 // SYSENTER keeps neither RIP nor RSP: the callback's contract says so.
@@ -188,7 +397,7 @@ entry_sysenter:
 	pushq $2
 	popfq
 	orl $0x200, REGS_RFLAGS-REGS_RIP+8(%rsp)
-	JUMP 2b, sysenter_isolated
+	JUMP sysenter_tail, sysenter_isolated
 
 	.globl entry_resume_guest
 	.hidden entry_resume_guest

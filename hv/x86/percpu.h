@@ -24,13 +24,15 @@ struct cpu_info {
 	struct cpu_regs regs; // the guest's registers, entry order
 	struct vcpu *vcpu;    // who runs here
 	u64 percpu_offset;
-	u32 cpu;
 	u32 softirq_pending; // set from any CPU by atomic or
-	u32 held_locks;	     // debug builds: ranks held, see x86/spinlock.c
-	bool relaxed;	     // SMEP and SMAP are off, for ring 1
-	u16 table_locks;     // debug builds: page tables locked
-	u64 cr3_hv;	     // what a way in loads, 0: nothing (docs/xpti.md)
-	struct tss tss;	     // here, as guests' tables always show this page
+	u32 all_calls_in_c;  // not 0: entry.S takes no short cut
+	u32 cpu;
+	u32 held_locks;	 // debug builds: ranks held, see x86/spinlock.c
+	bool relaxed;	 // SMEP and SMAP are off, for ring 1
+	u16 table_locks; // debug builds: page tables locked
+	u64 unused;	 // frames end on 16 bytes
+	u64 cr3_hv;	 // what a way in loads, 0: nothing (docs/xpti.md)
+	struct tss tss;	 // here, as guests' tables always show this page
 };
 
 // The processor aligns RSP to 16 before it pushes a frame.
