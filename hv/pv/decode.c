@@ -109,10 +109,21 @@ static u8 next(struct decoder *s)
 	return at < s->n ? s->b[at] : 0;
 }
 
+// Bytes that may be prefixes: 0x26, 0x2e, 0x36, 0x3e; 0x40 to 0x4f, 0x64 to 0x67;
+// 0xf0, 0xf2, 0xf3.
+static const u64 prefix_bytes[4] = {
+	BIT(0x26) | BIT(0x2e) | BIT(0x36) | BIT(0x3e),
+	0xffff | BIT(0x24) | BIT(0x25) | BIT(0x26) | BIT(0x27),
+	0,
+	BIT(0x30) | BIT(0x32) | BIT(0x33),
+};
+
 // True when byte was a prefix. A REX prefix counts only right before the
 // opcode.
 static bool take_prefix(struct decoder *s, u8 byte)
 {
+	if (!(prefix_bytes[byte >> 6] >> (byte & 63) & 1))
+		return false;
 	if (s->code64 && (byte & 0xf0) == 0x40) {
 		s->rex = byte;
 		return true;
@@ -196,6 +207,42 @@ static bool take_operands(struct decoder *s, unsigned int shape, u8 modrm)
 	return true;
 }
 
+// What Linux makes most of, decoded at once; the same comes out of the long way.
+// rdtsc, where a guest's TSC is emulated; rdmsr; and of its stores to tables mov
+// and xchg of 64 bits without SIB and RIP-relative address.
+static __forced_inline bool decode_hot(const u8 *b, unsigned int n, bool code64,
+				       struct insn *i)
+{
+	u8 modrm, mod;
+
+	if (n < INSN_MAX)
+		return false;
+	modrm = b[2];
+	mod = modrm >> 6;
+	if (b[0] == 0x0f && (b[1] == 0x31 || b[1] == 0x32)) {
+		*i = (struct insn){
+			.kind = b[1] == 0x31 ? INSN_RDTSC : INSN_RDMSR,
+			.length = 2,
+			.width = b[1] == 0x31 ? 4 : 1, // of no meaning
+			.addr32 = !code64,
+		};
+		return true;
+	}
+	if (!code64 || (b[0] & ~(REX_R | REX_B)) != (0x40 | REX_W) ||
+	    (b[1] != 0x89 && b[1] != 0x87) || mod == 3 || (modrm & 7) == 4 ||
+	    (modrm & 0xc7) == 5)
+		return false;
+	*i = (struct insn){
+		.kind = b[1] == 0x89 ? INSN_MOV : INSN_XCHG,
+		.length = 3 + (mod & 1) + (mod & 2) * 2,
+		.width = 8,
+		.rex = b[0],
+		.reg = (modrm >> 3 & 7) | (b[0] & REX_R) << 1,
+		.rm = (modrm & 7) | (b[0] & REX_B) << 3,
+	};
+	return true;
+}
+
 bool insn_decode(const u8 *b, unsigned int n, bool code64, struct insn *i)
 {
 	struct decoder s = { .b = b, .n = n, .code64 = code64, .insn = i };
@@ -203,14 +250,8 @@ bool insn_decode(const u8 *b, unsigned int n, bool code64, struct insn *i)
 	unsigned int op;
 	u8 modrm;
 
-	// By far the most frequent one, where a guest's TSC is emulated.
-	if (n >= 2 && b[0] == 0x0f && b[1] == 0x31) {
-		*i = (struct insn){ .kind = INSN_RDTSC,
-				    .length = 2,
-				    .width = 4,
-				    .addr32 = !code64 };
+	if (decode_hot(b, n, code64, i))
 		return true;
-	}
 	*i = (struct insn){ 0 };
 	do
 		op = next(&s);

@@ -107,24 +107,34 @@ void pv_bounce(struct cpu_regs *regs, u64 rip, bool masks_events,
 		bounce_failed(v, rip, sp);
 }
 
-// The upcall of a 64-bit kernel, interrupts off. False: nothing was done.
-static bool event_bounce(struct vcpu *v, struct cpu_regs *regs)
+// What is hot, interrupts off: 64-bit kernels, and nothing is done where it
+// returns false.
+static __forced_inline bool try_bounce(struct vcpu *v, struct cpu_regs *regs,
+				       u64 rip, u8 mask, bool masks_events,
+				       const u64 *more, unsigned int n)
 {
 	struct vcpu_hot *h = &v->hot;
 	u64 kernel = h->mode_kernel, sp = regs->rsp, cs = regs->cs & ~3UL;
 
-	if (unlikely(!h->event_cb || kernel == MODE_PV32))
+	if (unlikely(!rip || kernel == MODE_PV32))
 		return false;
 	if (!kernel) {
 		sp = h->kernel_sp;
 		cs |= 3;
 		enter_kernel(h);
 	}
-	if (likely(frame_put(v, regs, h->event_cb, sp, cs, 0, true, NULL, 0)))
+	if (likely(frame_put(v, regs, rip, sp, cs, mask, masks_events, more,
+			     n)))
 		return true;
 	if (!kernel)
 		enter_user(h);
 	return false;
+}
+
+// The upcall.
+static bool event_bounce(struct vcpu *v, struct cpu_regs *regs)
+{
+	return try_bounce(v, regs, v->hot.event_cb, 0, true, NULL, 0);
 }
 
 void pv_inject(u8 vector, u32 error_code)
@@ -250,9 +260,14 @@ static void general_protection(struct cpu_regs *regs)
 	pv_inject(13, ec);
 }
 
-static void page_fault(struct cpu_regs *regs)
+// Write to a present, read-only page by the guest's kernel: of a table, perhaps.
+static inline bool may_be_ptwrite(const struct cpu_regs *regs, bool kernel)
 {
-	u64 address = read_cr2();
+	return (regs->error_code & 0xb) == 3 && kernel;
+}
+
+static void page_fault(struct cpu_regs *regs, u64 address)
+{
 	u32 ec = regs->error_code;
 	struct vcpu *v = current;
 
@@ -263,8 +278,7 @@ static void page_fault(struct cpu_regs *regs)
 		// The guest knows its LDT by another address.
 		address += v->pv->ldt_base - PERDOM_LDT(v->id);
 	}
-	// Write to a present, read-only page by the guest's kernel.
-	if ((ec & 0xb) == 3 && pv_kernel_mode(v) && va_is_guest(address) &&
+	if (may_be_ptwrite(regs, pv_kernel_mode(v)) && va_is_guest(address) &&
 	    ptwrite_emulate(v, regs, address))
 		return;
 	pv_inject_page_fault(address, ec);
@@ -305,7 +319,7 @@ void guest_trap(struct cpu_regs *regs)
 		general_protection(regs);
 		return;
 	case 14:
-		page_fault(regs);
+		page_fault(regs, read_cr2());
 		return;
 	default:
 		// Faults and traps that mean the same in a guest.
@@ -342,7 +356,7 @@ static inline bool exit_has_work(const struct cpu_info *info,
 	       READ_ONCE(v->hot.nmi_pending);
 }
 
-enum way_out hypercall_done(struct cpu_regs *regs)
+enum way_out guest_way_out(struct cpu_regs *regs)
 {
 	const struct cpu_info *info = container_of(regs, struct cpu_info, regs);
 	struct vcpu *v = info->vcpu;
@@ -387,6 +401,31 @@ void pv_short_cuts(struct domain *d)
 
 		WRITE_ONCE(h->short_cb, ok ? h->syscall_cb : 0);
 	}
+}
+
+enum way_out guest_page_fault(struct cpu_regs *regs)
+{
+	struct cpu_info *info = container_of(regs, struct cpu_info, regs);
+	struct vcpu *v = info->vcpu;
+	const struct trap_info *ti = &v->pv->traps[14];
+	u64 address = read_cr2(), kernel = v->hot.mode_kernel;
+	u64 code = (regs->error_code & ~4u) | (kernel ? 0 : 4);
+
+	if (unlikely(info->relaxed))
+		ring1_entered();
+	if (likely(address - PERDOM_LDT(v->id) >= LDT_WINDOW &&
+		   !may_be_ptwrite(regs, kernel) && !READ_ONCE(trace_on)) &&
+	    likely(try_bounce(v, regs, ti->address,
+			      READ_ONCE(v->info->evtchn_upcall_mask),
+			      ti->flags & 4, &code, 1))) {
+		v->info->arch.cr2 = address;
+		return exit_has_work(info, v) || vcpu_event_pending(v)
+			       ? OUT_WORK
+			       : OUT_SYSRET;
+	}
+	page_fault(regs, address);
+	irq_disable();
+	return guest_way_out(regs);
 }
 
 void guest_sysenter(struct cpu_regs *regs)

@@ -167,7 +167,7 @@ call_in_c:
 #ifdef DEBUG
 	call assert_call_ended
 #endif
-	// What hypercall_done() finds where there is nothing to do.
+	// What guest_way_out() finds where there is nothing to do.
 	cli
 	mov CI_SOFTIRQ(%rsp), %eax
 	or VCPU_EXIT(%rbx), %rax
@@ -186,8 +186,8 @@ call_in_c:
 9:	cmpb $0, INFO_MASK(%rax)
 	jne 6b
 8:	mov %rsp, %rdi
-	call hypercall_done
-	test %eax, %eax
+	call guest_way_out
+10:	test %eax, %eax
 	jz 7b
 	sub $1, %eax
 	jz leave_to_guest
@@ -203,6 +203,16 @@ sysenter_tail:
 3:	SYSCALL_BEGIN SEL_RING3_CS64
 	LOAD_HV_CR3_KEEP
 	jmp 4b
+
+// A page fault of a guest's, of all traps by far the most frequent one.
+page_fault_common:
+	SAVE_REGS
+	CLAC
+	mov %rsp, %rdi
+	testb $3, REGS_CS(%rsp)
+	jz trap_in_c
+	call guest_page_fault
+	jmp 10b
 
 // The short cuts: no other register of the guest's than these three is touched,
 // and no C function called. What they are not for goes the long way: it sees
@@ -447,8 +457,8 @@ trap_common:
 	SAVE_REGS
 	CLAC
 	mov %rsp, %rdi
+trap_in_c:
 	call trap_dispatch
-trap_return:
 	testb $3, REGS_CS(%rsp)
 	jnz leave_to_guest
 	RESTORE_REGS
@@ -519,6 +529,8 @@ trap_ist_isolated:
 	movl $\vector, 4(%rsp)
 	.if (\vector == 1) || (\vector == 2) || (\vector == 8) || (\vector == 18)
 	JUMP trap_ist_common, trap_ist_isolated
+	.elseif \vector == 14
+	JUMP page_fault_common, trap_isolated
 	.else
 	JUMP trap_common, trap_isolated
 	.endif

@@ -24,13 +24,14 @@ void guest_trap(struct cpu_regs *regs); // vector < 0x20, or int 0x80
 // A hypercall of a 64-bit kernel, interrupts on: its arguments and number.
 u64 hypercall(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 nr);
 // After it, where entry.S sees that something may be left to do, interrupts off:
-// how to leave.
-enum way_out hypercall_done(struct cpu_regs *regs);
+// how to leave. OUT_WORK may have them on.
+enum way_out guest_way_out(struct cpu_regs *regs);
 // EV_SYSCALL of guest user mode, where entry.S does not bounce it by itself,
 // interrupts off; or tried to and could not write the frame: the kernel's tables
 // are loaded then, and events masked.
 void guest_syscall(struct cpu_regs *regs);
 void guest_syscall_failed(struct cpu_regs *regs);
+enum way_out guest_page_fault(struct cpu_regs *regs);
 void guest_sysenter(struct cpu_regs *regs);    // EV_SYSENTER, EV_SYSCALL32
 void guest_hypercall32(struct cpu_regs *regs); // EV_INT82, out of ring 1
 // Last thing before the guest runs, interrupts off: nothing may be left to do

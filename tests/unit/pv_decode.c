@@ -148,4 +148,29 @@ static void all_openings(void)
 	}
 }
 
-UNIT_MAIN(UNIT(known), UNIT(not_ours), UNIT(too_long), UNIT(all_openings))
+/* The hot ones are decoded at once only where all bytes are there. */
+static void hot(bool code64)
+{
+	u8 b[INSN_MAX] = { 0 };
+
+	for (unsigned v = 0; v < 1u << 24; v++) {
+		struct insn once = { 0 }, by_steps = { 0 };
+		bool ok;
+
+		memcpy(b, &v, 3);
+		if ((b[0] & 0xf0) != 0x40 && b[0] != 0x0f)
+			continue;
+		ok = insn_decode(b, INSN_MAX, code64, &once);
+		CHECK(insn_decode(b, INSN_MAX - 1, code64, &by_steps) == ok);
+		CHECK(!ok || !memcmp(&once, &by_steps, sizeof(once)));
+	}
+}
+
+static void hot_ones(void)
+{
+	hot(true);
+	hot(false);
+}
+
+UNIT_MAIN(UNIT(known), UNIT(not_ours), UNIT(too_long), UNIT(all_openings),
+	  UNIT(hot_ones))
