@@ -61,9 +61,9 @@ $(1)/obj/%.o: hv/%.S $(1)/offsets.h Makefile
 	@mkdir -p $$(@D)
 	@echo "  AS    $$<"
 	@$(CC) $(filter-out -include lib/types.h,$(CFLAGS)) $(2) -I$(1) -D__ASSEMBLY__ -MMD -MP -c -o $$@ $$<
-$(1)/offsets.h: tools/offsets.c hv/pv/private.h hv/dom/domain.h hv/dom/vcpu.h hv/x86/percpu.h hv/x86/regs.h Makefile | compiler
+$(1)/offsets.h: tools/offsets.c Makefile | compiler
 	@mkdir -p $$(@D)
-	@$(CC) $(CFLAGS) $(2) -S -o $$@.s $$<
+	@$(CC) $(CFLAGS) $(2) -MMD -MP -MT $$@ -MF $(1)/offsets.d -S -o $$@.s $$<
 	@sed -n 's/^#define/&/p;s/.*@OFFSET \([A-Z0-9_]*\) \$$$$\?\(-\?[0-9]*\) .*/#define \1 \2/p' $$@.s > $$@
 $(1)/hv.elf: $(SRC_C:hv/%.c=$(1)/obj/%.o) $(SRC_S:hv/%.S=$(1)/obj/%.o) hv/boot/hv.lds tools/symbols.py
 	@echo "  LD    $$@"
@@ -77,7 +77,7 @@ $(1)/hv.bin: $(1)/hv.elf
 	@objcopy -O binary $$< $$@
 $(1)/stage.img: $(1)/hv.bin FORCE
 	@$$(MAKE) --no-print-directory -s -f hv/stage/stage.mk O=$(1) $$@
--include $$(wildcard $(1)/obj/*/*.d)
+-include $$(wildcard $(1)/obj/*/*.d $(1)/offsets.d)
 endef
 FORCE:
 $(eval $(call VARIANT,build/release,-DNDEBUG))

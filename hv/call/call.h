@@ -24,7 +24,8 @@ static inline bool preempt_check(void)
 	return softirq_pending();
 }
 
-// Calls of 64-bit kernels make trace records from now on, or no more.
+// Calls of 64-bit kernels make trace records from now on, or no more; under the
+// control lock.
 void calls_trace(bool on);
 
 // The hypervisor's command line; boot/ keeps it here for xen_version.

@@ -7,7 +7,6 @@
 #include "x86/desc.h"
 #include "x86/entry.h"
 #include "x86/panic.h"
-#include "x86/smp.h"
 
 static long call_none(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
@@ -108,8 +107,9 @@ static hypercall_t *const *calls64 = table;
 void calls_trace(bool on)
 {
 	__atomic_store_n(&calls64, on ? traced : table, __ATOMIC_RELAXED);
+	// CPUs that were prepared have an area of their own.
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
-		if (cpumask_test(cpu_online | smp_parked, cpu))
+		if (!cpu || percpu_offset[cpu])
 			WRITE_ONCE(((struct cpu_info *)cpu_stack_top(cpu))
 					   ->all_calls_in_c,
 				   on);

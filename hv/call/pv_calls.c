@@ -209,6 +209,7 @@ long callback_set(const struct callback_register *r)
 		return current->id ? -EINVAL : nmi_register(r->address);
 	if (r->type >= ARRAY_SIZE(slots) || !slots[type])
 		return -ENOSYS;
+	SPIN_GUARD(&currd->lock);
 	*slots[type] = r->address;
 	h->cb_flags &= ~flags[type];
 	if (r->flags & CALLBACKF_mask_events)
@@ -272,6 +273,7 @@ long call_vm_assist(u64 cmd, u64 type, u64 a3, u64 a4, u64 a5)
 
 	if (bit >= 64 || !(PV_ASSISTS >> bit & 1))
 		return -EINVAL;
+	SPIN_GUARD(&currd->lock);
 	switch ((u32)cmd) {
 	case VMASST_CMD_enable:
 		__atomic_fetch_or(word, BIT(bit), __ATOMIC_SEQ_CST);

@@ -69,8 +69,8 @@ struct pv_domain {
 
 extern const struct guest_ops pv_guest_ops;
 
-// After a change of a callback, or of the assists: may entry.S do system calls
-// and iret of d's vcpus by itself?
+// After a change of a callback, or of the assists, still under d->lock: may
+// entry.S do system calls and iret of d's vcpus by itself?
 void pv_short_cuts(struct domain *d);
 
 // xpti= and pv-l1tf=; -1: as the processor needs it.

@@ -219,15 +219,10 @@ page_fault_common:
 // nothing of what they did, but for the places of RIP and RFLAGS that an iret
 // was to fill.
 
-// A pointer to a frame, its upper half still in memory: from 4 GiB into the guest
-// kernel's part on, so that one below it lies there as well. Where that is only
-// guessed, it is -1.
-	.macro CHECK_STACK pointer, high, spare, else
-	cmpl $0xffff8801, \high
-	sbb \spare, \spare
-	jb \else
-	or \spare, \pointer
-	.endm
+// The upper halves of the guest kernel's addresses: of a frame, and of a stack
+// below which is one.
+#define KERNEL_FRAME 0xffff8800
+#define KERNEL_STACK 0xffff8801
 
 // Of a system call out of guest user mode: the frame goes on the guest kernel's
 // stack, events are masked where it wants that, and its callback is next.
@@ -237,6 +232,8 @@ short_syscall:
 	jnz 7f
 	cmpq $0, VCPU_SHORT_CB(%rcx)
 	je 7f
+	cmpl $KERNEL_STACK, VCPU_KERNEL_SP + 4(%rcx)
+	jb 7f
 	mov VCPU_INFO(%rcx), %r11
 	cmpb $0, INFO_MASK(%r11)
 	jne 7f
@@ -251,7 +248,10 @@ short_syscall:
 	mov VCPU_CR3_KERNEL(%rcx), %r11
 	mov %r11, %cr3
 	mov VCPU_KERNEL_SP(%rcx), %r11
-	CHECK_STACK %r11, VCPU_KERNEL_SP + 4(%rcx), %rcx, 9f
+	// -1, where the CPU only guesses that the check was passed.
+	cmpl $KERNEL_STACK, VCPU_KERNEL_SP + 4(%rcx)
+	sbb %rcx, %rcx
+	or %rcx, %r11
 	and $-16, %r11
 	sub $(7 * 8), %r11
 	STAC
@@ -283,14 +283,14 @@ short_syscall:
 	jmp leave_to_guest
 
 8:	CLAC
-9:	SYSCALL_REST EV_SYSCALL
+	SYSCALL_REST EV_SYSCALL
 	CLEAR_ALL
 	mov %rsp, %rdi
 	call guest_syscall_failed
 	jmp leave_to_guest
 
 // The iret hypercall, to where events are not masked. All is read before
-// anything is changed.
+// anything is changed. A frame across the end of the address space goes on at 0.
 short_iret:
 	mov AT_RIP(CI_SOFTIRQ), %r11
 	or VCPU_EXIT(%rcx), %r11
@@ -298,7 +298,14 @@ short_iret:
 	cmpq $0, VCPU_SHORT_CB(%rcx)
 	je call_in_c
 	mov AT_RIP(REGS_RSP), %r11
-	CHECK_STACK %r11, AT_RIP(REGS_RSP + 4), %rax, 9f
+	// As above, and of the register itself: what this load was guessed to
+	// find may not be what a second one does.
+	mov %r11, %rax
+	shr $32, %rax
+	cmp $KERNEL_FRAME, %eax
+	sbb %rax, %rax
+	jb 9f
+	or %rax, %r11
 	STAC
 	MAY_FAULT 8f, mov IRET_RFLAGS(%r11), %rax
 	test $FLAG_IF, %eax
