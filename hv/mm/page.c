@@ -340,9 +340,8 @@ struct page_info *page_first_table(struct page_account *who, u64 *most)
 	return NULL;
 }
 
-// With who->lock. The frame is out of everybody's reach then, as one whose last
-// reference was put.
-static bool take_unused(struct page_account *who, struct page_info *pg)
+// The frame is out of everybody's reach then, as one whose last reference was put.
+static inline bool take_unused(struct page_info *pg)
 {
 	u64 x = READ_ONCE(pg->count);
 
@@ -350,7 +349,6 @@ static bool take_unused(struct page_account *who, struct page_info *pg)
 	    !cas(&pg->count, &x, 0))
 		return false;
 	ASSERT(!(pg->type & PGT_COUNT));
-	page_list_del(&who->first, pg);
 	pg->owner = 0;
 	return true;
 }
@@ -358,17 +356,21 @@ static bool take_unused(struct page_account *who, struct page_info *pg)
 u64 page_free_unused(struct page_account *who, u64 most)
 {
 	struct page_info *first, *pg;
+	u64 n = 0;
 
 	spin_lock(&who->lock);
 	pg = first = page_of(who->first);
-	while (pg && pg < first + most && page_of(who->first) == pg &&
-	       take_unused(who, pg))
-		pg++;
-	who->total -= (u64)(pg - first);
+	while (pg && n < most && take_unused(pg)) {
+		n++;
+		pg = pg->next == page_number(pg) + 1 ? pg + 1 : NULL;
+	}
+	if (n)
+		page_list_del_first(&who->first, first + n - 1);
+	who->total -= n;
 	spin_unlock(&who->lock);
-	if (pg != first)
-		frames_add(page_to_mfn(first), (u64)(pg - first));
-	return (u64)(pg - first);
+	if (n)
+		frames_add(page_to_mfn(first), n);
+	return n;
 }
 
 void page_account_close(struct page_account *who)

@@ -44,6 +44,16 @@ static inline void page_list_del(u32 *head, struct page_info *pg)
 		*head = pg->next == n ? 0 : pg->next;
 }
 
+// All from the first one to pg.
+static inline void page_list_del_first(u32 *head, struct page_info *pg)
+{
+	u32 first = *head, last = frame_table[first - 1].prev, next = pg->next;
+
+	*head = next == first ? 0 : next;
+	frame_table[next - 1].prev = last;
+	frame_table[last - 1].next = next;
+}
+
 extern bool mm_ready;	    // the allocator has all memory
 void *boot_pages(u64 size); // before; zeroed, by the direct map
 extern u64 total_frames;    // RAM of the machine, whoever has it

@@ -16,21 +16,27 @@
 // Most tables are mostly empty. The first entry from i on that is not 0, or PTES.
 static __noinline unsigned int skip_up(const u64 *t, unsigned int i)
 {
-	while (i + 4 <= PTES && !(t[i] | t[i + 1] | t[i + 2] | t[i + 3]))
-		i += 4;
-	while (i < PTES && !t[i])
-		i++;
-	return i;
+	const u64 *p = t + i, *end = t + PTES;
+
+	while (p + 8 <= end &&
+	       !(p[0] | p[1] | p[2] | p[3] | p[4] | p[5] | p[6] | p[7]))
+		p += 8;
+	while (p < end && !*p)
+		p++;
+	return (unsigned int)(p - t);
 }
 
 // The first entry of those below i that are all 0; i, if there are none.
 static __noinline unsigned int skip_down(const u64 *t, unsigned int i)
 {
-	while (i >= 4 && !(t[i - 1] | t[i - 2] | t[i - 3] | t[i - 4]))
-		i -= 4;
-	while (i > 0 && !t[i - 1])
-		i--;
-	return i;
+	const u64 *p = t + i;
+
+	while (p >= t + 8 &&
+	       !(p[-1] | p[-2] | p[-3] | p[-4] | p[-5] | p[-6] | p[-7] | p[-8]))
+		p -= 8;
+	while (p > t && !p[-1])
+		p--;
+	return (unsigned int)(p - t);
 }
 
 static int l1_validate(struct page_info *pg)
