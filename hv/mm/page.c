@@ -328,16 +328,21 @@ void page_to_tail(struct page_account *who, struct page_info *pg)
 
 struct page_info *page_first_table(struct page_account *who, u64 *most)
 {
-	struct page_info *pg;
+	struct page_info *pg = NULL;
+	u64 left = *most;
 
 	SPIN_GUARD(&who->lock);
-	for (; *most && (pg = page_of(who->first)); --*most) {
-		if ((READ_ONCE(pg->type) & (PGT_PINNED | PGT_PARTIAL)) &&
+	if (!who->first)
+		return NULL;
+	for (pg = page_of(who->first); left;
+	     pg = &frame_table[pg->next - 1], left--)
+		if (unlikely(READ_ONCE(pg->type) &
+			     (PGT_PINNED | PGT_PARTIAL)) &&
 		    page_get(pg, who))
-			return pg;
-		who->first = pg->next;
-	}
-	return NULL;
+			break;
+	who->first = page_number(pg);
+	*most = left;
+	return left ? pg : NULL;
 }
 
 // The frame is out of everybody's reach then, as one whose last reference was put.
