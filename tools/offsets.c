@@ -27,6 +27,7 @@ void offsets(void)
 	OFFSET(VCPU_CB_FLAGS, offsetof(struct vcpu, hot.cb_flags));
 	OFFSET(CB_SYSCALL_MASKS_EVENTS, CB_SYSCALL_MASKS_EVENTS);
 	OFFSET(VCPU_SHORT_CB, offsetof(struct vcpu, hot.short_cb));
+	OFFSET(VCPU_SYSCALL_CB, offsetof(struct vcpu, hot.syscall_cb));
 	OFFSET(VCPU_KERNEL_SP, offsetof(struct vcpu, hot.kernel_sp));
 	OFFSET(VCPU_CR3_KERNEL, offsetof(struct vcpu, hot.cr3_kernel));
 	OFFSET(VCPU_CR3_USER, offsetof(struct vcpu, hot.cr3_user));

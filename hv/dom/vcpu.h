@@ -20,8 +20,7 @@ struct vcpu_hot {
 	u64 kernel_sp, kernel_ss; // stack_switch
 	u64 syscall_cb, failsafe_cb, event_cb, sysenter_cb, syscall32_cb;
 	u64 gs_base[2]; // of guest user and kernel mode; not of a running one's
-	u64 short_cb;	// syscall_cb, where entry.S does system calls and
-			// iret by itself; else 0
+	u64 short_cb;	// not 0: entry.S does system calls and iret by itself
 	u32 exit;	// EXIT_*: what the way out has to do beside events
 	u32 nmi_pending; // atomic
 	u32 cb_flags;	 // CB_*

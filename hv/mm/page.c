@@ -334,6 +334,8 @@ struct page_info *page_first_table(struct page_account *who, u64 *most)
 	SPIN_GUARD(&who->lock);
 	if (!who->first)
 		return NULL;
+	// On its list means its own as long as the lock is held: page_get() has
+	// nothing to put again, which would take the lock.
 	for (pg = page_of(who->first); left;
 	     pg = &frame_table[pg->next - 1], left--)
 		if (unlikely(READ_ONCE(pg->type) &
@@ -364,6 +366,7 @@ u64 page_free_unused(struct page_account *who, u64 most)
 	u64 n = 0;
 
 	spin_lock(&who->lock);
+	ASSERT(!who->closed);
 	pg = first = page_of(who->first);
 	while (pg && n < most && take_unused(pg)) {
 		n++;

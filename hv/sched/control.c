@@ -57,7 +57,7 @@ void guest_interrupted(void)
 {
 	const struct vcpu *v = current; // none as long as this CPU boots
 
-	if (v && vcpu_event_pending(v))
+	if (v && !v->is_idle && vcpu_event_pending(v))
 		softirq_raise(SOFTIRQ_EVENT);
 }
 

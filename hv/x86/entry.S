@@ -267,7 +267,8 @@ short_syscall:
 	MAY_FAULT 8f, mov %rcx, 40(%r11)
 	CLAC
 	mov AT_RIP(CI_VCPU), %rcx
-	mov VCPU_SHORT_CB(%rcx), %rcx	// canonical
+	// Canonical, and not 0: but for the vcpu itself nobody changes it.
+	mov VCPU_SYSCALL_CB(%rcx), %rcx
 	mov %r11, AT_RIP(REGS_RSP)
 	mov AT_RIP(REGS_RFLAGS), %r11
 	and $~FLAGS_CLEARED, %r11

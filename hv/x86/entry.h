@@ -6,7 +6,7 @@
 
 #include "x86/regs.h"
 
-// How a system call leaves. SYSRET, IRET: nothing is left to do.
+// How a system call or a page fault leaves. SYSRET, IRET: nothing is left to do.
 enum way_out {
 	OUT_SYSRET,
 	OUT_WORK, // guest_exit_work() first
