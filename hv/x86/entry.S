@@ -153,7 +153,7 @@
 	je short_syscall
 	cmp $CALL_IRET, %rax
 	je short_iret
-call_in_c:
+entry_hypercall:
 	SYSCALL_REST EV_SYSCALL
 	mov %rcx, %rbx
 	CLEAR rbp, r11, r12, r13, r14, r15
@@ -295,9 +295,9 @@ short_syscall:
 short_iret:
 	mov AT_RIP(CI_SOFTIRQ), %r11
 	or VCPU_EXIT(%rcx), %r11
-	jnz call_in_c
+	jnz entry_hypercall
 	cmpq $0, VCPU_SHORT_CB(%rcx)
-	je call_in_c
+	je entry_hypercall
 	mov AT_RIP(REGS_RSP), %r11
 	// As above, and of the register itself: what this load was guessed to
 	// find may not be what a second one does.
@@ -381,7 +381,7 @@ short_iret:
 8:	CLAC
 9:	mov $CALL_IRET, %eax
 	movq $SEL_RING3_CS64, AT_RIP(REGS_CS)
-	jmp call_in_c
+	jmp entry_hypercall
 
 sysenter_isolated:
 	LOAD_HV_CR3_KEEP

@@ -565,7 +565,7 @@ def _panic_own(hv):
                 # Handlers return there. Between them what others left in
                 # a buffer.
                 _fail_unless(names[0] == "call_console_io" and
-                             names[-1] == "entry_syscall",
+                             names[-1] == "entry_hypercall",
                              f"trace {names}")
                 _fail_unless(
                     re.search(rf"d0v0 on CPU {cpu}, guest kernel mode, "
