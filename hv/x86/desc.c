@@ -24,9 +24,6 @@ u32 cpu_apic_id[MAX_CPUS];
 unsigned int nr_cpus = 1;
 bool opt_smep = true, opt_smap = true;
 
-// Bytes from one CPU's head of syscall to the next one's.
-#define SYSCALL_HEAD_SIZE 20
-
 extern const char entry_stubs[], entry_syscall[], entry_syscall32[],
 	entry_sysenter[];
 

@@ -98,14 +98,17 @@
 	.macro SYSCALL_HEADS name, tail, isolated
 	.globl \name
 	.hidden \name
+	.balign 4
 \name:
 	.set rsp_at, STACKS_START - IMAGE_START + STACK_SIZE - CI_SIZE + REGS_RSP
+	.set head_at, 0
 	.rept MAX_CPUS
-	.balign 4
+	.org \name + head_at, 0xcc
 	mov %rsp, __image_start + rsp_at(%rip)
 	lea __image_start + rsp_at(%rip), %rsp
 	JUMP \tail, \isolated
 	.set rsp_at, rsp_at + STACK_SIZE
+	.set head_at, head_at + SYSCALL_HEAD_SIZE
 	.endr
 	.endm
 
