@@ -11,7 +11,8 @@
 #define EV_INT80     0x080
 #define EV_INT82     0x082 // hypercall of a 32-bit kernel
 
-#define SYSCALL_HEAD_SIZE 20 // from one CPU's way in by syscall to the next one's
+#define SYSCALL_HEAD_SIZE \
+	20 // from one CPU's way in by syscall to the next one's
 
 #ifndef __ASSEMBLY__
 #include "lib/types.h"
