@@ -259,10 +259,17 @@ TEST(syscall_masks_events)
 #endif
 
 static uptr event_cs, event_rip, event_mask;
+static u32 looked_for;
+
+// In a DomU the console's events come in between.
+static bool is_pending(u32 port)
+{
+	return shared->evtchn_pending[port / WIDTH] >> port % WIDTH & 1;
+}
 
 static bool look_at_event(struct regs *regs)
 {
-	if (regs->vector != VECTOR_EVENT)
+	if (regs->vector != VECTOR_EVENT || !is_pending(looked_for))
 		return false;
 	event_cs = regs->cs;
 	event_rip = regs->rip;
@@ -280,26 +287,26 @@ static u32 own_port(void)
 
 TEST(events)
 {
-	u32 port = own_port(), upcalls = event_upcalls;
+	u32 port = own_port(), upcalls = event_counts[port];
 
+	looked_for = port;
 	trap_hook = look_at_event;
 	event_mask_all();
 	port_send(port);
 	CHECK_EQ(vcpu_info_of(0)->evtchn_upcall_pending, 1);
-	CHECK_EQ(event_upcalls, upcalls);
+	CHECK_EQ(event_counts[port], upcalls);
 	event_unmask_all();
-	CHECK_EQ(event_upcalls, upcalls + 1);
-	CHECK_EQ(event_counts[port], 1);
+	CHECK_EQ(event_counts[port], upcalls + 1);
 	CHECK_EQ(event_mask, 1);
 	CHECK_EQ(event_cs, KERNEL_CS_IN_FRAME);
 	CHECK_EQ(vcpu_info_of(0)->evtchn_upcall_mask, 0);
 	port_send(port);
-	CHECK_EQ(event_upcalls, upcalls + 2);
+	CHECK_EQ(event_counts[port], upcalls + 2);
 	// Pending, and taken by the first instruction of user mode.
 	event_mask_all();
 	port_send(port);
 	CHECK_EQ(user_call(flags_now, 0) & FLAG_IF, FLAG_IF);
-	CHECK_EQ(event_upcalls, upcalls + 3);
+	CHECK_EQ(event_counts[port], upcalls + 3);
 	CHECK_EQ(event_cs, FLAT_USER_CS);
 	CHECK_EQ(event_rip, flags_now);
 	port_close(port);
