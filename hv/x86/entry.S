@@ -227,6 +227,26 @@ page_fault_common:
 #define KERNEL_FRAME 0xffff8800
 #define KERNEL_STACK 0xffff8801
 
+// RCX has the vcpu: GS base and tables of guest user mode become its kernel's, or
+// the other way round.
+	.macro CHANGE_MODE mode, gs_from, gs_to, cr3, spare
+	rdgsbase \spare
+	mov \spare, \gs_from(%rcx)
+	mov \gs_to(%rcx), \spare
+	wrgsbase \spare
+	movq $\mode, VCPU_MODE(%rcx)
+	mov \cr3(%rcx), \spare
+	mov \spare, %cr3
+	.endm
+
+	.macro GIVE_UP to
+	SYSCALL_REST EV_SYSCALL
+	CLEAR_ALL
+	mov %rsp, %rdi
+	call \to
+	jmp leave_to_guest
+	.endm
+
 // Of a system call out of guest user mode: the frame goes on the guest kernel's
 // stack, events are masked where it wants that, and its callback is next.
 short_syscall:
@@ -243,13 +263,7 @@ short_syscall:
 	testb $CB_SYSCALL_MASKS_EVENTS, VCPU_CB_FLAGS(%rcx)
 	jz 5f
 	movb $1, INFO_MASK(%r11)
-6:	rdgsbase %r11
-	mov %r11, VCPU_GS_USER(%rcx)
-	mov VCPU_GS_KERNEL(%rcx), %r11
-	wrgsbase %r11
-	movq $1, VCPU_MODE(%rcx)
-	mov VCPU_CR3_KERNEL(%rcx), %r11
-	mov %r11, %cr3
+6:	CHANGE_MODE 1, VCPU_GS_USER, VCPU_GS_KERNEL, VCPU_CR3_KERNEL, %r11
 	mov VCPU_KERNEL_SP(%rcx), %r11
 	// -1, where the CPU only guesses that the check was passed.
 	cmpl $KERNEL_STACK, VCPU_KERNEL_SP + 4(%rcx)
@@ -280,18 +294,9 @@ short_syscall:
 
 5:	cmpb $0, INFO_PENDING(%r11)
 	je 6b
-7:	SYSCALL_REST EV_SYSCALL
-	CLEAR_ALL
-	mov %rsp, %rdi
-	call guest_syscall
-	jmp leave_to_guest
-
+7:	GIVE_UP guest_syscall
 8:	CLAC
-	SYSCALL_REST EV_SYSCALL
-	CLEAR_ALL
-	mov %rsp, %rdi
-	call guest_syscall_failed
-	jmp leave_to_guest
+	GIVE_UP guest_syscall_failed
 
 // The iret hypercall, to where events are not masked. All is read before
 // anything is changed. A frame across the end of the address space goes on at 0.
@@ -347,13 +352,7 @@ short_iret:
 	movb $0, INFO_MASK(%rax)
 	movb $0, VCPU_NMI_MASKED(%rcx)
 	mov %r11, AT_RIP(REGS_RSP)
-	rdgsbase %rax
-	mov %rax, VCPU_GS_KERNEL(%rcx)
-	mov VCPU_GS_USER(%rcx), %rax
-	wrgsbase %rax
-	movq $0, VCPU_MODE(%rcx)
-	mov VCPU_CR3_USER(%rcx), %rax
-	mov %rax, %cr3
+	CHANGE_MODE 0, VCPU_GS_KERNEL, VCPU_GS_USER, VCPU_CR3_USER, %rax
 	// VGCF_in_syscall: RCX and R11 are lost.
 	testb $EV_SYSCALL >> 8, AT_RIP(REGS_VECTOR + 1)
 	jz 3f
